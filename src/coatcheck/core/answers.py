@@ -1,0 +1,47 @@
+"""What the verbs answer. "Not signed in" is kept apart from a session, and from "could not find out", which raises."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from coatcheck.core.session import Session
+    from coatcheck.core.tokens import Token
+
+
+class NotSignedIn(enum.Enum):
+    """Why nobody is signed in. Always false, as a session is always true."""
+
+    NO_TOKEN = "no_token"  # noqa: S105 - a reason, not a secret
+    """Nothing was presented; no store was asked."""
+    MALFORMED = "malformed"
+    """What was presented cannot be a token of ours, or its signature is wrong; no store was asked."""
+    UNKNOWN = "unknown"
+    """No session has this token: never issued, signed out, revoked or rotated away."""
+    EXPIRED = "expired"
+    """The session's idle timeout or lifetime is over."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+class Created(NamedTuple):
+    """A new session, with the token that the client must get and nobody else.
+
+    Attributes:
+        session: The session.
+        token: What the client presents from now on; `token.reveal()` is the only way to its text.
+        evicted: Sessions that the limit per user has ended.
+    """
+
+    session: Session
+    token: Token
+    evicted: tuple[Session, ...] = ()
+
+
+class Rotated(NamedTuple):
+    """The same session under a new token; the old token is dead."""
+
+    session: Session
+    token: Token

@@ -1,0 +1,154 @@
+"""The coherence rule: when a cached copy may be served.
+
+A store keeps an invalidation log: "whatever you know about this subject, read before this position, is out of
+date". A worker polls the log; a complete poll proves that the worker knew, when it *sent* the poll, every
+entry there was. A cached copy names the position at which it was read (`as_of`), and is served if and only if
+
+1. lease: less than one lease has passed since the last proof was sent;
+2. floor: `as_of` is not below the position from which the worker knows every entry;
+3. log: no known entry for the copy's subjects, or for everyone, stands at or after `as_of`;
+4. expiry: its time to live is not over.
+
+Caches may therefore be late, lossy and stale: a fill that arrives after the revocation it missed carries an old
+`as_of` and loses whenever it lands. Positions are numbers in commit order; `as_of` is the next one.
+Times are integers in nanoseconds: monotonic ones from a clock that counts suspended time, authority times
+since the epoch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coatcheck.core.session import STAMP, subjects_of
+
+if TYPE_CHECKING:
+    from coatcheck.core.local_cache import LocalCache
+
+EVERYONE = "*"
+"""The subject of an entry that ends every copy."""
+
+
+def session_subject(session_id: str) -> str:
+    """Return the subject of the entries about one session."""
+    return "s:" + session_id
+
+
+def user_subject(user_id: str) -> str:
+    """Return the subject of the entries about one user."""
+    return "u:" + user_id
+
+
+class Entry(NamedTuple):
+    """One line of the invalidation log."""
+
+    position: int
+    subject: str
+
+
+class LogPage(NamedTuple):
+    """What one poll read, in one snapshot of the authority.
+
+    Attributes:
+        epoch: The log's identity; positions of different epochs cannot be compared.
+        floor: The position before which entries may have been trimmed away.
+        entries: All entries since the cursor, or since the floor when there was no usable cursor.
+        cursor: What the next poll continues from; opaque to everyone but the store.
+        now: The authority's clock, in nanoseconds since the epoch.
+        resumed: False when the entries do not continue from the cursor (a new epoch, a restored backup), so
+            that everything known before is void.
+    """
+
+    epoch: str
+    floor: int
+    entries: tuple[Entry, ...]
+    cursor: Any
+    now: int
+    resumed: bool
+
+
+class Knowledge:
+    """All that one worker knows in one epoch of the log: entries, floor, proof, and the copies it may judge.
+
+    The copies belong to the knowledge, so that a new epoch drops both at once, and a fill that began under
+    the old one lands where nobody looks.
+    """
+
+    __slots__ = (
+        "_entries",
+        "cache",
+        "cursor",
+        "epoch",
+        "everyone",
+        "floor",
+        "lease",
+        "newest",
+        "offset",
+        "proven_until",
+    )
+
+    def __init__(self, epoch: str, *, lease: int, cache: LocalCache) -> None:
+        """Start knowing nothing: no proof, so nothing is served.
+
+        Args:
+            epoch: The log's identity.
+            lease: For how many nanoseconds a proof is good.
+            cache: Where the copies of this epoch are kept.
+        """
+        self.epoch = epoch
+        self.lease = lease
+        self.cache = cache
+        self.cursor: Any = None
+        self.floor = 0
+        self.newest = -1
+        self.everyone = -1
+        self.proven_until = 0
+        self.offset = 0
+        self._entries: dict[str, int] = {}
+
+    def apply(self, page: LogPage, sent: int) -> None:
+        """Learn one page of the log.
+
+        Args:
+            page: What the poll brought; it continues from a cursor this knowledge has reached.
+            sent: When the poll was sent, by the monotonic clock. The lease counts from here, never from the
+                moment of receipt, because the log may have grown while the answer travelled.
+        """
+        for position, subject in page.entries:
+            self._remember(position, subject)
+        if page.floor > self.floor:
+            self._raise_floor(page.floor)
+        self.cursor = page.cursor
+        if sent + self.lease > self.proven_until:
+            self.proven_until = sent + self.lease
+            self.offset = page.now - sent
+
+    def _remember(self, position: int, subject: str) -> None:
+        if subject == EVERYONE:
+            self.everyone = max(self.everyone, position)
+        elif position > self._entries.get(subject, -1):
+            self._entries[subject] = position
+        self.newest = max(self.newest, position)
+
+    def _raise_floor(self, floor: int) -> None:
+        self.floor = floor
+        # Copies from below the floor are refused by rule 2, so entries from below it have nothing left to refuse.
+        self._entries = {subject: at for subject, at in self._entries.items() if at >= floor}
+
+    def admits(self, copy: bytes) -> bool:
+        """Tell whether rules 2 and 3 admit a copy."""
+        as_of: int = STAMP.unpack_from(copy)[0]
+        if as_of < self.floor:
+            return False
+        return as_of > self.newest or not self.outdated(copy, as_of)
+
+    def outdated(self, copy: bytes, as_of: int) -> bool:
+        """Tell whether an entry for one of the copy's subjects stands at or after `as_of` (rule 3)."""
+        if self.everyone >= as_of:
+            return True
+        session_id, user_id = subjects_of(copy)
+        if self._entries.get(session_subject(session_id), -1) >= as_of:
+            return True
+        return user_id is not None and self._entries.get(user_subject(user_id), -1) >= as_of
+
+    def __len__(self) -> int:
+        return len(self._entries)

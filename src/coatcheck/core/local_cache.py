@@ -1,0 +1,53 @@
+"""The bounded cache in a worker's memory."""
+
+from __future__ import annotations
+
+
+class LocalCache:
+    """A bounded map from the hash of a presented value to a copy, in two generations.
+
+    New and recently used copies are in the young generation. When it holds half of the bound, it becomes the
+    old one and the previous old one is dropped. That keeps what is used, costs a hit nothing, and needs no
+    order of use in memory: keys and values are plain bytes, which the garbage collector never visits.
+
+    Every operation is safe in any thread; two threads that turn the generations at once can only forget
+    copies, which are hints anyway.
+    """
+
+    __slots__ = ("_half", "_old", "young")
+
+    def __init__(self, max_entries: int) -> None:
+        """Set the bound: the number of copies kept at the most."""
+        self._half = max(1, max_entries // 2)
+        self.young: dict[bytes, bytes] = {}
+        self._old: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the copy, and keep it for longer."""
+        copy = self.young.get(key)
+        if copy is None and (copy := self._old.get(key)) is not None:
+            self.put(key, copy)
+        return copy
+
+    def put(self, key: bytes, copy: bytes) -> None:
+        """Keep a copy, and drop the old generation when the young one is full."""
+        young = self.young
+        if len(young) >= self._half and key not in young:
+            self._old = young
+            self.young = young = {}
+        young[key] = copy
+
+    def replace(self, key: bytes, old: bytes, new: bytes) -> None:
+        """Put `new` in the place of exactly `old`; what has changed meanwhile stays as it is."""
+        if self.young.get(key) is old:
+            self.young[key] = new
+        elif self._old.get(key) is old:
+            self._old[key] = new
+
+    def discard(self, key: bytes) -> None:
+        """Forget a copy, if there is one."""
+        self.young.pop(key, None)
+        self._old.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self.young) + sum(key not in self.young for key in self._old)

@@ -1,0 +1,258 @@
+"""The immutable session record, and the versioned bytes in which caches keep it.
+
+A record is one flat `bytes` object, and `Session` reads its fields when they are asked for. A memory hit
+therefore builds one small object, and a million cached sessions are invisible to the garbage collector.
+
+    record = head, id, user id, ip, user agent, data (JSON), user (JSON)
+    copy   = stamp (what the coherence rule needs), record
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from struct import Struct
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from coatcheck.core.times import from_micros
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+VERSION = 1
+"""The layout below; a copy of another version counts as missing."""
+
+NEVER = 2**62
+"""Stands for 'no absolute end' wherever microseconds are compared."""
+
+# as_of (position), serve_until and touch_at (nanoseconds since the epoch, by the authority's clock)
+STAMP = Struct("<qqq")
+# version, flags, created, authenticated, last seen, idle expiry, absolute expiry (microseconds since the epoch),
+# idle timeout (seconds), lengths of: id, user id, ip, user agent, data, user
+_HEAD = Struct("<BBqqqqqIBBBHIH")
+_TIMES = Struct("<BBqqqqqI")
+_BODY = STAMP.size + _HEAD.size
+
+_REMEMBER = 1
+_SIGNED_IN = 2
+_NOT_AUTHENTICATED = -(2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The application's user behind a session, as its users table or loader described it.
+
+    It is joined or loaded, never frozen into the session (ASVS 8.3.2, SECURITY.md L18).
+    """
+
+    id: str
+    name: str | None = None
+    email: str | None = None
+    role: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def user_json(user: User | None) -> str | None:
+    """Return a user as the JSON that a record carries."""
+    return None if user is None else json.dumps(asdict(user))
+
+
+class Record(NamedTuple):
+    """One row of a store: all that is known of a session, times in microseconds since the epoch."""
+
+    id: str
+    user_id: str | None
+    created_at: int
+    authenticated_at: int | None
+    last_seen_at: int
+    idle_expires_at: int
+    expires_at: int | None
+    idle_timeout: int
+    remember: bool
+    ip: str | None
+    user_agent: str | None
+    data: str
+    user: str | None = None
+
+    def pack(self) -> bytes:
+        """Return the record's bytes."""
+        parts = [text.encode() if text else b"" for text in (self.id, self.user_id, self.ip, self.user_agent)]
+        data = b"" if self.data == "{}" else self.data.encode()
+        user = self.user.encode() if self.user else b""
+        authenticated = _NOT_AUTHENTICATED if self.authenticated_at is None else self.authenticated_at
+        head = _HEAD.pack(
+            VERSION,
+            (_REMEMBER if self.remember else 0) | (_SIGNED_IN if self.user_id is not None else 0),
+            self.created_at,
+            authenticated,
+            self.last_seen_at,
+            self.idle_expires_at,
+            NEVER if self.expires_at is None else self.expires_at,
+            self.idle_timeout // 1_000_000,
+            *map(len, parts),
+            len(data),
+            len(user),
+        )
+        return b"".join((head, *parts, data, user))
+
+    def ends_at(self) -> int:
+        """Return the earlier of both expiries, in microseconds since the epoch."""
+        if self.expires_at is None:
+            return self.idle_expires_at
+        return min(self.idle_expires_at, self.expires_at)
+
+
+class Session:
+    """One session as it was read: immutable, cheap to make, and without its token.
+
+    All times are aware datetimes in UTC, by the authority's clock.
+    """
+
+    __slots__ = ("_copy", "_data")
+
+    def __init__(self, copy: bytes) -> None:
+        """View a stored copy; applications get sessions from `Sessions`, they do not make them."""
+        self._copy = copy
+
+    def __bool__(self) -> Literal[True]:
+        return True
+
+    @property
+    def id(self) -> str:
+        """The public id: safe to list and to log, and no credential (SECURITY.md T10)."""
+        return self._text(0)
+
+    @property
+    def user_id(self) -> str | None:
+        """The id of the user who signed in; None while the visitor is anonymous."""
+        return self._text(1) if self._copy[STAMP.size + 1] & _SIGNED_IN else None
+
+    @property
+    def created_at(self) -> datetime:
+        """When the session was created."""
+        return from_micros(self._times()[2])
+
+    @property
+    def authenticated_at(self) -> datetime | None:
+        """When the user last proved who they are; activity never moves it (SECURITY.md A1, A4)."""
+        micros = self._times()[3]
+        return None if micros == _NOT_AUTHENTICATED else from_micros(micros)
+
+    @property
+    def last_seen_at(self) -> datetime:
+        """When the session was last used, at most one `touch_every` behind."""
+        return from_micros(self._times()[4])
+
+    @property
+    def idle_expires_at(self) -> datetime:
+        """When the session ends if it is not used."""
+        return from_micros(self._times()[5])
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the session ends whatever happens; None for adopted tables without such a limit."""
+        micros = self._times()[6]
+        return None if micros == NEVER else from_micros(micros)
+
+    @property
+    def ends_at(self) -> datetime:
+        """The earlier of both expiries."""
+        times = self._times()
+        return from_micros(min(times[5], times[6]))
+
+    @property
+    def remember(self) -> bool:
+        """Whether the user asked to be remembered on this device."""
+        return bool(self._copy[STAMP.size + 1] & _REMEMBER)
+
+    @property
+    def ip(self) -> str | None:
+        """The client's address in canonical form."""
+        return self._text(2) or None
+
+    @property
+    def user_agent(self) -> str | None:
+        """The browser's own description, cut to 512 characters."""
+        return self._text(3) or None
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The application's data; change it with `save`."""
+        try:
+            return self._data
+        except AttributeError:
+            raw = self._part(4)
+            self._data: Mapping[str, Any] = MappingProxyType(json.loads(raw) if raw else {})
+            return self._data
+
+    @property
+    def user(self) -> User | None:
+        """The user, when a users table or a loader is configured and the session is signed in."""
+        raw = self._part(5)
+        return User(**json.loads(raw)) if raw else None
+
+    def authenticated_within(self, max_age: timedelta, now: datetime) -> bool:
+        """Tell whether the user proved who they are at most `max_age` before `now` (ASVS 7.5.1)."""
+        moment = self.authenticated_at
+        return moment is not None and now - moment <= max_age
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Session):
+            return NotImplemented
+        return self._copy[STAMP.size :] == other._copy[STAMP.size :]
+
+    def __hash__(self) -> int:
+        return hash(self._copy[STAMP.size :])
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} user={self.user_id!r}>"
+
+    def _times(self) -> tuple[int, ...]:
+        return _TIMES.unpack_from(self._copy, STAMP.size)
+
+    def _text(self, index: int) -> str:
+        return self._part(index).decode()
+
+    def _part(self, index: int) -> bytes:
+        lengths = _HEAD.unpack_from(self._copy, STAMP.size)[8:]
+        start = _BODY + sum(lengths[:index])
+        return self._copy[start : start + lengths[index]]
+
+
+def copy_in(session: Session) -> bytes:
+    """Return the copy that a session views: what the coherence rule judges."""
+    return session._copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def subjects_of(copy: bytes) -> tuple[str, str | None]:
+    """Return the session id and the user id of a copy: what log entries may name."""
+    session = Session(copy)
+    return session.id, session.user_id
+
+
+class Times(NamedTuple):
+    """The times of a copy that a touch depends on, in microseconds."""
+
+    last_seen_at: int
+    idle_expires_at: int
+    expires_at: int
+    idle_timeout: int
+
+
+def times_of(copy: bytes) -> Times:
+    """Return the times of a copy; an absolute expiry that there is not is `NEVER`."""
+    _, _, _, _, last_seen, idle, absolute, timeout = _TIMES.unpack_from(copy, STAMP.size)
+    return Times(last_seen, idle, absolute, timeout * 1_000_000)
+
+
+def touched(copy: bytes, last_seen_at: int, idle_expires_at: int, touch_at: int) -> bytes:
+    """Return a copy whose last-seen time and idle expiry have moved.
+
+    Its `as_of` and its time to live stay what they were: only a read from the authority renews those.
+    """
+    as_of, serve_until, _ = STAMP.unpack_from(copy)
+    version, flags, created, authenticated, _, _, expires, idle = _TIMES.unpack_from(copy, STAMP.size)
+    times = _TIMES.pack(version, flags, created, authenticated, last_seen_at, idle_expires_at, expires, idle)
+    return b"".join((STAMP.pack(as_of, serve_until, touch_at), times, copy[STAMP.size + _TIMES.size :]))
