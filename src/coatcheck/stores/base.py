@@ -1,0 +1,133 @@
+"""What crosses the border between the shells and the stores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from coatcheck.core.policy import WhenFull
+    from coatcheck.core.session import Record
+
+
+class Capabilities(NamedTuple):
+    """What a store can; a setting that needs more is refused when things are wired together."""
+
+    transactions: bool
+    exact_limits: bool
+    listing: bool
+    log: bool
+    users_table: bool
+
+
+class Reading(NamedTuple):
+    """One session as it stood in one snapshot of the authority, and where the log stood in the same snapshot.
+
+    Attributes:
+        epoch: The identity of the log that `as_of` counts in.
+        as_of: The position of the next log entry.
+        now: The authority's clock, in nanoseconds since the epoch.
+        record: The row, also when it has expired; None when there is none.
+    """
+
+    epoch: str
+    as_of: int
+    now: int
+    record: Record | None
+
+
+class NewSession(NamedTuple):
+    """A session to be created, with the conditions of its transaction.
+
+    Attributes:
+        token_hash: The key of the new row.
+        record: The row.
+        limit: How many live sessions the user may have afterwards; None for any number.
+        when_full: What to do when there are as many already.
+        replaces: The hash of the token whose session ends in the same transaction.
+        carry_over: Keys of the replaced session's data that move along, if it was anonymous.
+    """
+
+    token_hash: bytes
+    record: Record
+    limit: int | None = None
+    when_full: WhenFull = "evict_oldest"
+    replaces: bytes | None = None
+    carry_over: tuple[str, ...] = ()
+
+
+class CreateResult(NamedTuple):
+    """What creating did: the row as stored, the rows evicted for it, and the row it replaced."""
+
+    record: Record
+    evicted: tuple[Record, ...] = ()
+    replaced: Record | None = None
+
+
+class Full(Exception):
+    """The user has as many live sessions as allowed, and the policy evicts none; nothing was written."""
+
+    def __init__(self, limit: int, records: tuple[Record, ...]) -> None:
+        """Keep the limit and the rows that fill it."""
+        super().__init__(limit)
+        self.limit = limit
+        self.records = records
+
+
+class Rotation(NamedTuple):
+    """A new token for the session of an old one.
+
+    Attributes:
+        old_hash: The key the row must still have; two rotations at once cannot both succeed.
+        new_hash: The key it gets.
+        authenticated_at: For a rotation after re-authentication, when that was (microseconds).
+        idle_expires_at: With it, the new idle expiry.
+        expires_at: With it, the new absolute expiry.
+    """
+
+    old_hash: bytes
+    new_hash: bytes
+    authenticated_at: int | None = None
+    idle_expires_at: int | None = None
+    expires_at: int | None = None
+
+
+class Ended(NamedTuple):
+    """A session that a statement has ended."""
+
+    id: str
+    user_id: str | None
+
+
+class Touch(NamedTuple):
+    """The latest use of a session, in microseconds since the epoch."""
+
+    session_id: str
+    last_seen_at: int
+    idle_expires_at: int
+
+
+class SessionChange(NamedTuple):
+    """A change of one session's data: keys to set, keys to remove, and the largest size in bytes."""
+
+    session_id: str
+    changes: Mapping[str, Any]
+    remove: tuple[str, ...]
+    max_bytes: int
+
+
+class Selection(NamedTuple):
+    """Which sessions to end: the one with a token hash, the one with an id, or those of a user.
+
+    Attributes:
+        token_hash: The session with this token.
+        session_id: The session with this public id, if it belongs to `user_id` or that is None.
+        user_id: The sessions of this user.
+        keep: Of a user's sessions, the public id of the one to keep.
+    """
+
+    token_hash: bytes | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    keep: str | None = None

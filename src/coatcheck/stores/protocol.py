@@ -1,0 +1,111 @@
+# Generated from stores/async_protocol.py by tools/generate_sync.py: edit that file and run `make generate`.
+"""The border between the shells and the stores: what a store promises.
+
+A store that cannot answer raises `Unavailable`; it never answers "not there" instead. What is missing, expired
+or revoked is an ordinary answer. Each write is one transaction, or joins the caller's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coatcheck.core.coherence import LogPage
+    from coatcheck.core.session import Record
+    from coatcheck.stores.base import (
+        Capabilities,
+        CreateResult,
+        Ended,
+        NewSession,
+        Reading,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
+
+
+class Store(Protocol):
+    """An authority that keeps sessions, for threads.
+
+    `connection` is the caller's own connection inside a transaction: the write then commits or vanishes with it.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this store can."""
+        ...
+
+    def open(self) -> None:
+        """Connect and verify the schema; raises ConfigurationError or SchemaError when it cannot work."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection this process has made."""
+        ...
+
+    def migrate(self) -> Sequence[str]:
+        """Bring the tables to this release's form; returns the names of the steps that ran."""
+        ...
+
+    def problems(self) -> Sequence[str]:
+        """Say what about the tables, triggers and settings of the database is unsafe, with the fix."""
+        ...
+
+    def unchanged(self) -> bool:
+        """Tell at once, without waiting, that this thread's last poll is still complete."""
+        ...
+
+    def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
+        """Read the session with this token hash."""
+        ...
+
+    def poll(self, cursor: Any) -> LogPage:
+        """Read the log from a cursor on, or all of it for None."""
+        ...
+
+    def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
+        """Insert a session and enforce the limit, exactly and in one transaction; raises Full."""
+        ...
+
+    def touch(self, touches: Sequence[Touch]) -> set[str]:
+        """Move last-seen and idle expiry forwards; returns the ids whose rows were there."""
+        ...
+
+    def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
+        """Merge keys into a live session's data; None when it is gone. Never creates a row."""
+        ...
+
+    def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
+        """Note a live session's new address and browser; False when they are noted already."""
+        ...
+
+    def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
+        """Give a live session a new token hash; None when the old one is gone."""
+        ...
+
+    def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
+        """End the selected sessions and say which they were."""
+        ...
+
+    def revoke_everyone(self, *, connection: Any = None) -> int:
+        """End all sessions with one log entry; returns how many there were."""
+        ...
+
+    def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
+        """Write a log entry that outdates all copies of a user's name, email and role."""
+        ...
+
+    def find(self, session_id: str) -> Reading:
+        """Read a session by its public id."""
+        ...
+
+    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+        ...
+
+    def sweep(self, batch: int) -> Sequence[Ended]:
+        """Delete at most `batch` expired sessions, without log entries, and trim the log."""
+        ...

@@ -1,0 +1,42 @@
+"""Where the store's writes run without asyncio. Its twin is `_async_threads.py`, written by hand as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from coatcheck.stores.sqlite import connections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coatcheck.stores.sqlite.database import Database
+    from coatcheck.stores.sqlite.operations import Operation
+
+T = TypeVar("T")
+
+
+class Threads:
+    """The caller's own thread does everything."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the database."""
+        self._database = database
+
+    def write(self, operation: Operation[T], connection: Any = None) -> T:
+        """Run an operation in a transaction of its own, or in the caller's."""
+        if connection is None:
+            return self._database.write(operation)
+        return connections.run_inside(operation, connection, self._database.path)
+
+    def read(self, operation: Operation[T], connection: Any = None) -> T:
+        """Run an operation that only reads, here and now, or on the caller's connection."""
+        if connection is None:
+            return self._database.read(operation)
+        return connections.read_inside(operation, connection, self._database.path)
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a function."""
+        return function(*arguments)
+
+    def close(self) -> None:
+        """Do nothing: there is no thread to end."""

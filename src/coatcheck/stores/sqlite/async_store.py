@@ -1,0 +1,206 @@
+"""The SQLite store for asyncio. The one for threads is generated from it.
+
+Reads are microseconds and run where they are asked; writes wait for the disk and run in a thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coatcheck.clock import SystemClock
+from coatcheck.core.coherence import Entry, LogPage
+from coatcheck.stores.base import Capabilities
+from coatcheck.stores.sqlite import migrations
+from coatcheck.stores.sqlite._async_threads import AsyncThreads
+from coatcheck.stores.sqlite.database import Database, check_file, translated
+from coatcheck.stores.sqlite.operations import Operations
+from coatcheck.stores.sqlite.statements import Statements
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coatcheck.clock import Clock
+    from coatcheck.core.session import Record
+    from coatcheck.stores.base import (
+        CreateResult,
+        Ended,
+        NewSession,
+        Reading,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
+    from coatcheck.stores.sqlite.operations import Row
+    from coatcheck.stores.users import UsersTable
+
+FLOOD = 10_000
+"""A poll that finds more entries than this raises the floor instead of learning each of them."""
+
+KEEP_LOG = 2 * 3600
+"""Entries are kept for so many seconds: longer than any cached copy lives."""
+
+
+class AsyncSQLiteStore:
+    """Sessions in a SQLite file, for any number of processes on one host.
+
+    A revocation is seen by the next request of every process: each validation asks SQLite whether anything
+    was committed since.
+    """
+
+    capabilities = Capabilities(transactions=True, exact_limits=True, listing=True, log=True, users_table=True)
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        users: UsersTable | None = None,
+        migrate: bool = True,
+        busy_timeout: float = 5.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """Name the file; nothing is opened yet.
+
+        Args:
+            path: The file; it is created by the first migration.
+            users: The application's users table in the same file, to be joined to each session.
+            migrate: Whether opening brings the tables to this release's form; False to do it by command.
+            busy_timeout: How many seconds a write waits for another process's write to end.
+            clock: Where the time comes from; for tests.
+        """
+        self.path = path
+        self.users = users
+        self._migrate_on_open = migrate
+        self._clock = clock or SystemClock()
+        self._database = Database(path, busy_timeout=busy_timeout, foreign_keys=users is not None and users.foreign_key)
+        self._operations = Operations(Statements(users))
+        self._statements = Statements(users)
+        self._threads = AsyncThreads(self._database)
+
+    async def open(self) -> None:
+        """Verify the file and its schema, after migrating it where that is wanted.
+
+        Raises:
+            ConfigurationError: The file can never work: a missing folder, no permission, not a database.
+            SchemaError: The tables are missing, older or newer, or their triggers have been altered.
+        """
+        if self._migrate_on_open:
+            await self.migrate()
+        else:
+            check_file(self.path)
+            migrations.verify(self.path, self.users)
+
+    async def aclose(self) -> None:
+        """Close every connection this process has made."""
+        await self._threads.close()
+        self._database.close()
+
+    async def migrate(self) -> Sequence[str]:
+        """Bring the tables and triggers to this release's form; returns the names of the steps that ran."""
+        return await self._threads.call(migrations.migrate, self.path, self.users)
+
+    async def problems(self) -> Sequence[str]:
+        """Say what is missing or unsafe in the database, each with the fix."""
+        return migrations.problems(self.path, self.users)
+
+    def unchanged(self, cursor: tuple[int, int, str] | None) -> bool:
+        """Tell whether nothing at all was committed since this thread's last poll, and it led to this cursor."""
+        return self._database.unchanged(cursor)
+
+    async def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
+        """Read the session with this token hash, and where the log stands, in one statement."""
+        operation = self._operations.read(token_hash, self._clock.now())
+        reading = await self._threads.read(operation, connection)
+        return self._identified(reading) if connection is None else reading
+
+    async def poll(self, cursor: tuple[int, int, str] | None) -> LogPage:
+        """Read the log from a cursor on; one statement.
+
+        The cursor is the next position, the mark of the entry before it, and the epoch. That entry is read again: if it is
+        not the same one, the file was restored from a backup, and nothing known before counts.
+        """
+        with translated(self.path):
+            reader = self._database.reader()
+            # Noted before the log is read: what is committed in between makes the next look see a change.
+            version = reader.version()
+            first = 0 if cursor is None else cursor[0] - 1
+            rows = reader.rows(self._statements["poll"], {"position": first, "limit": FLOOD + 2})
+            page = self._page(rows, cursor)
+            epoch = f"{page.epoch}:{reader.device}:{reader.inode}"
+            reached = (*page.cursor, epoch) if page.resumed else None
+            reader.polled, reader.cursor = version, reached
+            return page._replace(epoch=epoch, cursor=reached)
+
+    def _page(self, rows: Sequence[Row], cursor: tuple[int, int, str] | None) -> LogPage:
+        epoch, floor, position, _, mark = rows[0]
+        resumed = cursor is None or cursor[0] <= floor or (position, mark) == (cursor[0] - 1, cursor[1])
+        if not resumed:
+            return LogPage(epoch, floor, (), None, self._clock.now(), resumed=False)
+        entries = tuple(Entry(row[2], row[3]) for row in rows if row[2] is not None)
+        if len(rows) > FLOOD:
+            return self._flooded(epoch)
+        last = rows[-1]
+        end = (max(floor, last[2] + 1), last[4]) if entries else (max(floor, cursor[0] if cursor else 0), 0)
+        return LogPage(epoch, floor, entries, end, self._clock.now(), resumed=True)
+
+    def _flooded(self, epoch: str) -> LogPage:
+        _, position, mark = self._database.reader().rows(self._statements["head"], {})[0]
+        return LogPage(epoch, position + 1, (), (position + 1, mark), self._clock.now(), resumed=True)
+
+    async def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
+        """Insert a session and enforce the limit, exactly and in one transaction; raises Full."""
+        operation = self._operations.create(new, self._now())
+        return await self._threads.write(operation, connection)
+
+    async def touch(self, touches: Sequence[Touch]) -> set[str]:
+        """Move last-seen and idle expiry forwards in one statement; returns the ids whose rows were there."""
+        return await self._threads.write(self._operations.touch(touches))
+
+    async def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
+        """Merge keys into a live session's data; None when it is gone. Never creates a row."""
+        operation = self._operations.save(change, self._now())
+        return await self._threads.write(operation, connection)
+
+    async def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
+        """Note a live session's new address and browser; False when they are noted already."""
+        return await self._threads.write(self._operations.relocate(session_id, ip, user_agent, self._now()))
+
+    async def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
+        """Give a live session a new token hash; None when the old one is gone."""
+        operation = self._operations.rotate(rotation, self._now())
+        return await self._threads.write(operation, connection)
+
+    async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
+        """End the selected sessions and say which they were."""
+        operation = self._operations.revoke(selection)
+        return await self._threads.write(operation, connection)
+
+    async def revoke_everyone(self, *, connection: Any = None) -> int:
+        """End all sessions with one log entry; returns how many there were."""
+        operation = self._operations.revoke_everyone()
+        return await self._threads.write(operation, connection)
+
+    async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
+        """Write a log entry that outdates all copies of a user's name, email and role."""
+        operation = self._operations.invalidate_user(user_id)
+        return await self._threads.write(operation, connection)
+
+    async def find(self, session_id: str) -> Reading:
+        """Read a session by its public id."""
+        return self._identified(await self._threads.read(self._operations.find(session_id, self._clock.now())))
+
+    def _identified(self, reading: Reading) -> Reading:
+        return reading._replace(epoch=f"{reading.epoch}:{self._database.identity}")
+
+    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+        operation = self._operations.list_sessions(user_id, limit, self._now())
+        return await self._threads.read(operation, connection)
+
+    async def sweep(self, batch: int) -> Sequence[Ended]:
+        """Delete at most `batch` expired sessions, without log entries, and trim the log."""
+        horizon = self._clock.now() // 1_000_000_000 - KEEP_LOG
+        return await self._threads.write(self._operations.sweep(batch, self._now(), horizon))
+
+    def _now(self) -> int:
+        return self._clock.now() // 1000

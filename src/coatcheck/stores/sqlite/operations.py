@@ -1,0 +1,170 @@
+"""What the store does, as generators of statements: each yields one and is sent its rows.
+
+They do no I/O, so one text serves the store's own connection, a caller's, a thread and an event loop. The first
+statement of every operation that writes is a write: on a caller's deferred transaction, SQLite gives the right
+to write only to those who did not read before somebody else wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from coatcheck.core.session import Record
+from coatcheck.errors import DataError
+from coatcheck.stores.base import CreateResult, Ended, Full, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from coatcheck.stores.base import NewSession, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.sqlite.statements import Statements
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+_ALL = 1_000_000_000
+
+
+class Statement(NamedTuple):
+    """One SQL statement and its parameters."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+if TYPE_CHECKING:
+    Operation = Generator[Statement, Sequence[Row], T]
+
+
+class Operations:
+    """The store's operations for one configuration."""
+
+    def __init__(self, statements: Statements) -> None:
+        """Keep the statements to use."""
+        self._sql = statements
+        self._users = statements.users is not None
+
+    def _record(self, row: Row) -> Record | None:
+        """Return the row's record; a session whose user is not there any more counts as missing."""
+        if row[0] is None or (self._users and row[1] is not None and row[12] is None):
+            return None
+        return Record._make(row)
+
+    def read(self, token_hash: bytes, now_ns: int) -> Operation[Reading]:
+        """Read a session, and in the same snapshot where the log stands."""
+        return self._reading(Statement(self._sql["read"], {"token_hash": token_hash}), now_ns)
+
+    def find(self, session_id: str, now_ns: int) -> Operation[Reading]:
+        """Read a session by its public id, in the same way."""
+        return self._reading(Statement(self._sql["find"], {"session_id": session_id}), now_ns)
+
+    def _reading(self, statement: Statement, now_ns: int) -> Operation[Reading]:
+        rows = yield statement
+        epoch, as_of, *columns = rows[0]
+        return Reading(epoch, as_of, now_ns, self._record(tuple(columns)))
+
+    def create(self, new: NewSession, now: int) -> Operation[CreateResult]:
+        """Insert a session; end the replaced one and those beyond the limit.
+
+        Raises:
+            Full: The limit is reached and nothing may be evicted; the transaction must be undone.
+        """
+        replaced, record = yield from self._replace(new)
+        limit = new.limit if new.when_full != "evict_oldest" else None
+        values = {**record._asdict(), "token_hash": new.token_hash, "limit": limit, "now": now}
+        rows = yield Statement(self._sql["insert"], values)
+        if not rows:
+            raise Full(limit or 0, (yield from self.list_sessions(record.user_id, _ALL, now)))
+        evicted: Sequence[Row] = ()
+        if new.limit is not None and new.when_full == "evict_oldest":
+            keep = {"user_id": record.user_id, "keep": record.id, "others": new.limit - 1, "now": now}
+            evicted = yield Statement(self._sql["evict"], keep)
+        return CreateResult(record, tuple(map(Record._make, evicted)), replaced)
+
+    def _replace(self, new: NewSession) -> Operation[tuple[Record | None, Record]]:
+        if new.replaces is None:
+            return None, new.record
+        rows = yield Statement(self._sql["end_token"], {"token_hash": new.replaces})
+        if not rows:
+            return None, new.record
+        replaced = Record._make(rows[0])
+        if replaced.user_id is not None or not new.carry_over:
+            return replaced, new.record
+        old = json.loads(replaced.data)
+        carried = {key: old[key] for key in new.carry_over if key in old}
+        data = json.dumps({**carried, **json.loads(new.record.data)})
+        return replaced, new.record._replace(data=data)
+
+    def touch(self, touches: Sequence[Touch]) -> Operation[set[str]]:
+        """Move last-seen and idle expiry of all of them in one statement."""
+        rows = yield Statement(self._sql["touch"], {"touches": json.dumps(touches)})
+        return {row[0] for row in rows}
+
+    def save(self, change: SessionChange, now: int) -> Operation[Record | None]:
+        """Merge keys into a session's data, so that writers of different keys both keep theirs."""
+        rows = yield Statement(self._sql["lock_data"], {"session_id": change.session_id, "now": now})
+        if not rows:
+            return None
+        merged = {**json.loads(rows[0][0]), **change.changes}
+        for key in change.remove:
+            merged.pop(key, None)
+        data = json.dumps(merged, separators=(",", ":"))
+        if len(data.encode()) > change.max_bytes:
+            msg = f"the session's data would be {len(data.encode())} bytes; max_data_bytes is {change.max_bytes}"
+            raise DataError(msg)
+        rows = yield Statement(self._sql["save_data"], {"session_id": change.session_id, "data": data})
+        return Record._make(rows[0])
+
+    def relocate(self, session_id: str, ip: str | None, user_agent: str | None, now: int) -> Operation[bool]:
+        """Note a new address and browser, once."""
+        values = {"session_id": session_id, "ip": ip, "user_agent": user_agent, "now": now}
+        rows = yield Statement(self._sql["relocate"], values)
+        return bool(rows)
+
+    def rotate(self, rotation: Rotation, now: int) -> Operation[Record | None]:
+        """Replace the token hash, if it is still the one expected."""
+        rows = yield Statement(self._sql["rotate"], {**rotation._asdict(), "now": now})
+        return Record._make(rows[0]) if rows else None
+
+    def revoke(self, selection: Selection) -> Operation[list[Ended]]:
+        """End the selected sessions."""
+        if selection.token_hash is not None:
+            rows = yield Statement(self._sql["end_token"], {"token_hash": selection.token_hash})
+        elif selection.session_id is not None:
+            values = {"session_id": selection.session_id, "user_id": selection.user_id}
+            rows = yield Statement(self._sql["end_id"], values)
+        else:
+            values = {"user_id": selection.user_id, "keep": selection.keep}
+            rows = yield Statement(self._sql["end_user"], values)
+        return [Ended(row[0], row[1]) for row in rows]
+
+    def revoke_everyone(self) -> Operation[int]:
+        """End all sessions with one entry instead of one for each."""
+        yield Statement(self._sql["quiet"], {"quiet": 1})
+        rows = yield Statement(self._sql["count"], {})
+        yield Statement(self._sql["everyone"], {})
+        yield Statement(self._sql["log"], {"subject": "*"})
+        yield Statement(self._sql["quiet"], {"quiet": 0})
+        return int(rows[0][0])
+
+    def invalidate_user(self, user_id: str) -> Operation[None]:
+        """Outdate all copies of a user's name, email and role."""
+        yield Statement(self._sql["log"], {"subject": "u:" + user_id})
+
+    def list_sessions(self, user_id: str | None, limit: int, now: int) -> Operation[tuple[Record, ...]]:
+        """List a user's live sessions, or everybody's."""
+        name = "list_active" if user_id is None else "list_of_user"
+        rows = yield Statement(self._sql[name], {"user_id": user_id, "limit": limit, "now": now})
+        return tuple(record for row in rows if (record := self._record(row)) is not None)
+
+    def sweep(self, batch: int, now: int, horizon: int) -> Operation[list[Ended]]:
+        """Delete expired sessions, and log entries from before the horizon (seconds since the epoch)."""
+        yield Statement(self._sql["trim_floor"], {"before": horizon})
+        yield Statement(self._sql["trim"], {})
+        rows = yield Statement(self._sql["sweep"], {"now": now, "batch": batch})
+        ended = [Ended(row[0], row[1]) for row in rows]
+        if self._users and len(ended) < batch:
+            rows = yield Statement(self._sql["orphans"], {"batch": batch - len(ended)})
+            ended += [Ended(row[0], row[1]) for row in rows]
+        return ended

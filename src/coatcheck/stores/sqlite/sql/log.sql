@@ -1,0 +1,1 @@
+INSERT INTO coatcheck_log (subject) VALUES (:subject)

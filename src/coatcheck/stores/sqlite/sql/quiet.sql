@@ -1,0 +1,1 @@
+UPDATE coatcheck_meta SET quiet = :quiet

@@ -1,0 +1,44 @@
+-- The database writes the log itself, so that every program that ends or changes a session is seen.
+
+-- A deletion; expired rows are refused by their expiry anyway.
+CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
+WHEN OLD.idle_expires_at > unixepoch() * 1000000
+    AND (OLD.expires_at IS NULL OR OLD.expires_at > unixepoch() * 1000000)
+    AND (SELECT quiet FROM coatcheck_meta) = 0
+BEGIN
+    INSERT INTO coatcheck_log (subject) VALUES ('s:' || OLD.id);
+END;
+
+-- A change of anything but last-seen and idle expiry moving forwards, which is what a touch does.
+CREATE TRIGGER coatcheck_updated AFTER UPDATE ON coatcheck_sessions
+WHEN OLD.id IS NOT NEW.id
+    OR OLD.token_hash IS NOT NEW.token_hash
+    OR OLD.user_id IS NOT NEW.user_id
+    OR OLD.created_at IS NOT NEW.created_at
+    OR OLD.authenticated_at IS NOT NEW.authenticated_at
+    OR OLD.expires_at IS NOT NEW.expires_at
+    OR OLD.idle_timeout IS NOT NEW.idle_timeout
+    OR OLD.remember IS NOT NEW.remember
+    OR OLD.ip IS NOT NEW.ip
+    OR OLD.user_agent IS NOT NEW.user_agent
+    OR OLD.data IS NOT NEW.data
+    OR NEW.last_seen_at < OLD.last_seen_at
+    OR NEW.idle_expires_at < OLD.idle_expires_at
+BEGIN
+    INSERT INTO coatcheck_log (subject) VALUES ('s:' || OLD.id);
+    INSERT INTO coatcheck_log (subject) SELECT 's:' || NEW.id WHERE NEW.id IS NOT OLD.id;
+END;
+
+-- INSERT OR REPLACE and UPDATE OR REPLACE remove the rows in their way without firing a DELETE trigger.
+CREATE TRIGGER coatcheck_replaced_by_insert BEFORE INSERT ON coatcheck_sessions
+BEGIN
+    INSERT INTO coatcheck_log (subject)
+    SELECT 's:' || id FROM coatcheck_sessions WHERE token_hash = NEW.token_hash OR id = NEW.id;
+END;
+
+CREATE TRIGGER coatcheck_replaced_by_update BEFORE UPDATE OF id, token_hash ON coatcheck_sessions
+BEGIN
+    INSERT INTO coatcheck_log (subject)
+    SELECT 's:' || id FROM coatcheck_sessions
+    WHERE (token_hash = NEW.token_hash OR id = NEW.id) AND id IS NOT OLD.id;
+END;

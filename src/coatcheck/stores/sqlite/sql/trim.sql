@@ -1,0 +1,1 @@
+DELETE FROM coatcheck_log WHERE position < (SELECT floor FROM coatcheck_meta)

@@ -1,0 +1,53 @@
+"""The SQL of this store, read from the files beside it, with the users table filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coatcheck.stores.users import UsersTable
+
+_FOLDER = files("coatcheck.stores.sqlite") / "sql"
+
+
+@cache
+def text(name: str) -> str:
+    """Return one SQL file of this package."""
+    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Statements:
+    """The statements as one configuration needs them."""
+
+    users: UsersTable | None
+
+    def __getitem__(self, name: str) -> str:
+        return _filled(name, self.users)
+
+
+@cache
+def _filled(name: str, users: UsersTable | None) -> str:
+    sql = text(name)
+    if users is None:
+        return sql.replace("/*user*/", "NULL").replace("/*user_join*/", "")
+    join = f"LEFT JOIN {users.table} AS u ON u.{users.id} = s.user_id"
+    return sql.replace("/*user*/", user_json(users)).replace("/*user_join*/", join).replace("/*id*/", users.id)
+
+
+def user_json(users: UsersTable) -> str:
+    """Return the SQL expression that describes the joined user as JSON, or NULL when there is none."""
+    pairs = [f"'id', CAST(u.{users.id} AS TEXT)"]
+    pairs += [f"'{field}', u.{column}" for field, column in _fields(users)]
+    if users.attributes:
+        extra = ", ".join(f"'{column}', u.{column}" for column in users.attributes)
+        pairs.append(f"'attributes', json_object({extra})")
+    return f"CASE WHEN u.{users.id} IS NULL THEN NULL ELSE json_object({', '.join(pairs)}) END"
+
+
+def _fields(users: UsersTable) -> list[tuple[str, str]]:
+    named = (("name", users.name), ("email", users.email), ("role", users.role))
+    return [(field, column) for field, column in named if column]

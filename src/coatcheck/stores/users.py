@@ -1,0 +1,44 @@
+"""Where the user behind a session comes from: a table of the application, in the same database."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from coatcheck.errors import ConfigurationError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsersTable:
+    """The application's users table, joined to each session in the same query.
+
+    Attributes:
+        table: The table's name.
+        id: The column that session user ids refer to; it must be unique.
+        name: The column with the user's display name, if there is one.
+        email: The column with the address, if there is one.
+        role: The column with the role, if there is one.
+        attributes: More columns, which become `user.attributes`.
+        foreign_key: Whether the sessions table refers to it, so that a session for nobody is refused.
+    """
+
+    table: str = "users"
+    id: str = "id"
+    name: str | None = "name"
+    email: str | None = "email"
+    role: str | None = "role"
+    attributes: tuple[str, ...] = ()
+    foreign_key: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (self.table, self.id, *self.columns()):
+            if not _NAME.fullmatch(name):
+                msg = f"users table or column {name!r} is no plain SQL name; use letters, digits and underscores"
+                raise ConfigurationError(msg)
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that a session shows, without the id."""
+        named = (self.name, self.email, self.role)
+        return tuple(column for column in named if column) + self.attributes
