@@ -1,0 +1,47 @@
+"""Server-side sessions: validated from memory, and refused everywhere once revoked."""
+
+from coatcheck._async.sessions import AsyncSessions
+from coatcheck._sync.sessions import Sessions
+from coatcheck.core.answers import Created, NotSignedIn, Rotated
+from coatcheck.core.cookies import CookieSettings
+from coatcheck.core.cross_origin import CrossOriginPolicy
+from coatcheck.core.events import Event
+from coatcheck.core.policy import Policy
+from coatcheck.core.session import Session, User
+from coatcheck.core.settings import CacheSettings
+from coatcheck.core.tokens import Token, TokenHash
+from coatcheck.errors import (
+    CoatcheckError,
+    ConfigurationError,
+    DataError,
+    LimitReached,
+    SchemaError,
+    TransactionRequired,
+    Unavailable,
+)
+from coatcheck.stores.users import UsersTable
+
+__all__ = [
+    "AsyncSessions",
+    "CacheSettings",
+    "CoatcheckError",
+    "ConfigurationError",
+    "CookieSettings",
+    "Created",
+    "CrossOriginPolicy",
+    "DataError",
+    "Event",
+    "LimitReached",
+    "NotSignedIn",
+    "Policy",
+    "Rotated",
+    "SchemaError",
+    "Session",
+    "Sessions",
+    "Token",
+    "TokenHash",
+    "TransactionRequired",
+    "Unavailable",
+    "User",
+    "UsersTable",
+]

@@ -1,0 +1,1 @@
+"""The asyncio side, written by hand; `_sync` is generated from it."""

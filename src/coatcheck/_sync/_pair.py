@@ -1,0 +1,94 @@
+"""What threads do differently in more than words. Its twin for asyncio is `_async/_pair.py`, by hand as well."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from coatcheck.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class _Flight:
+    __slots__ = ("done", "error")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.error: Unavailable | None = None
+
+
+class Flights:
+    """Single-flight: however many callers want the same value, one of them reads it."""
+
+    def __init__(self) -> None:
+        """Start with nothing under way."""
+        self._flights: dict[bytes, _Flight] = {}
+
+    def claim(self, key: bytes) -> _Flight | None:
+        """Become the one who reads, who must call `end`: None. Or get the flight of who does already."""
+        mine = _Flight()
+        flight = self._flights.setdefault(key, mine)
+        return None if flight is mine else flight
+
+    def end(self, key: bytes, error: Unavailable | None = None) -> None:
+        """Let the followers go on, or fail as the leader did."""
+        flight = self._flights.pop(key)
+        flight.error = error
+        flight.done.set()
+
+    def wait(self, flight: _Flight) -> None:
+        """Wait for somebody else's read. What it brought may be older than the caller's wish.
+
+        Raises:
+            Unavailable: The read failed.
+        """
+        flight.done.wait()
+        if flight.error is not None:
+            raise Unavailable(str(flight.error), retry_after=flight.error.retry_after) from flight.error
+
+
+class Lock:
+    """Mutual exclusion between threads."""
+
+    def __init__(self) -> None:
+        """Start unlocked."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class Timer:
+    """Runs a job once, a while after it was first asked for, in the background."""
+
+    def __init__(self, job: Callable[[], object]) -> None:
+        """Keep the job."""
+        self._job = job
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def start(self, seconds: float) -> None:
+        """Run the job in so many seconds, unless that is arranged already."""
+        if self._timer is not None:
+            return
+        with self._lock:
+            if self._timer is None:
+                self._timer = threading.Timer(seconds, self._run)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _run(self) -> None:
+        self._timer = None
+        self._job()
+
+    def stop(self) -> None:
+        """Forget what is arranged, and wait for what runs."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            timer.join()

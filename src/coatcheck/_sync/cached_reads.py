@@ -1,0 +1,181 @@
+# Generated from _async/cached_reads.py by tools/generate_sync.py: edit that file and run `make generate`.
+"""Reads through the local cache, under the coherence rule."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from coatcheck._sync._pair import Flights, Lock
+from coatcheck.core.coherence import Knowledge
+from coatcheck.core.local_cache import LocalCache
+from coatcheck.core.session import NEVER, STAMP, Record, Session, copy_in
+from coatcheck.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coatcheck.clock import Clock
+    from coatcheck.core.settings import CacheSettings
+    from coatcheck.stores.base import Reading
+    from coatcheck.stores.protocol import Store
+
+_stamp = STAMP.unpack_from
+
+
+def key_of(presented: bytes) -> bytes:
+    """Return the cache key of a whole presented value, token and signature: 128 bits of its SHA-256.
+
+    One altered character gives another key, so a hit needs no further check.
+    """
+    return sha256(presented).digest()[:16]
+
+
+class CachedReads:
+    """The local cache in front of a store: hits without waiting, and one store read for all who miss."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: CacheSettings,
+        clock: Clock,
+        *,
+        touch_every: int,
+        on_use: Callable[[bytes, bytes, int], None],
+    ) -> None:
+        """Wire the cache to its store.
+
+        Args:
+            store: The authority.
+            settings: Size, time to live and lease.
+            clock: Where the time comes from.
+            touch_every: After how many nanoseconds a use is worth noting again.
+            on_use: Called with key, copy and time when a use is worth noting.
+        """
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._touch_every = touch_every
+        self._on_use = on_use
+        self.forked()
+
+    def forked(self) -> None:
+        """Start anew, knowing nothing."""
+        self._monotonic = self._clock.monotonic
+        self._unchanged = self._store.unchanged
+        self._knowledge = self._ignorance("")
+        self._flights = Flights()
+        self._polling = Lock()
+
+    def _ignorance(self, epoch: str) -> Knowledge:
+        return Knowledge(epoch, lease=self._settings.lease_ns, cache=LocalCache(self._settings.max_entries))
+
+    @property
+    def cache(self) -> LocalCache:
+        """The copies of the current epoch."""
+        return self._knowledge.cache
+
+    def lookup(self, presented: bytes) -> Session | None:
+        """Answer from memory, at once, or not at all: None says nothing about the session.
+
+        This is the path of every request; each line of it is one condition of the coherence rule.
+        """
+        knowledge = self._knowledge
+        key = sha256(presented).digest()[:16]
+        copy = knowledge.cache.young.get(key) or knowledge.cache.get(key)
+        if copy is None:
+            return None
+        uptime = self._monotonic()
+        if uptime >= knowledge.proven_until or not self._unchanged():
+            return None
+        as_of, serve_until, touch_at = _stamp(copy)
+        now = uptime + knowledge.offset
+        if now >= serve_until or as_of < knowledge.floor:
+            return None
+        if as_of <= knowledge.newest and knowledge.outdated(copy, as_of):
+            return None
+        if now >= touch_at:
+            self._on_use(key, copy, now)
+        return Session(copy)
+
+    def get(self, presented: bytes, read: Callable[[], Reading]) -> Session | Reading:
+        """Answer from memory if the log proves the copy good, or from the store, with one read for all who ask.
+
+        Returns:
+            The session from memory, or what the store says, which may be a missing or an expired record.
+
+        Raises:
+            Unavailable: The store could not answer.
+        """
+        key = key_of(presented)
+        self.prove()
+        if (session := self.lookup(presented)) is not None:
+            return session
+        flight = self._flights.claim(key)
+        if flight is not None:
+            self._flights.wait(flight)
+            # That read may have begun before this request: only the rule can say whether it is good enough.
+            return self.lookup(presented) or self._read(key, read)
+        error: Unavailable | None = None
+        try:
+            return self._read(key, read)
+        except Unavailable as raised:
+            error = raised
+            raise
+        finally:
+            self._flights.end(key, error)
+
+    def _read(self, key: bytes, read: Callable[[], Reading]) -> Reading:
+        # Taken before the read: if a new epoch begins meanwhile, the copy lands where nobody looks.
+        knowledge = self._knowledge
+        reading = read()
+        if reading.record is not None and reading.epoch == knowledge.epoch and self._settings.max_entries:
+            knowledge.cache.put(key, self.copy_of(reading, reading.record))
+        return reading
+
+    def copy_of(self, reading: Reading, record: Record) -> bytes:
+        """Return a copy of a record, stamped with when it was read and how long it may be served."""
+        last_seen, end = record.last_seen_at * 1000, min(record.ends_at(), NEVER // 1000) * 1000
+        serve_until = min(end, reading.now + self._settings.ttl_ns)
+        return STAMP.pack(reading.as_of, serve_until, last_seen + self._touch_every) + record.pack()
+
+    def prove(self) -> None:
+        """Make sure that all the log held at the beginning of this call, or a lease ago, is known.
+
+        Raises:
+            Unavailable: The store could not answer.
+        """
+        if self._proven():
+            return
+        with self._polling:
+            if not self._proven():
+                self._poll()
+
+    def _proven(self) -> bool:
+        return self._monotonic() < self._knowledge.proven_until and self._unchanged()
+
+    def _poll(self) -> None:
+        knowledge = self._knowledge
+        sent = self._monotonic()
+        page = self._store.poll(knowledge.cursor)
+        if not page.resumed or page.epoch != knowledge.epoch:
+            # The first poll of all, another file, or another life of the same one: nothing known before counts.
+            if knowledge.cursor is not None:
+                sent = self._monotonic()
+                page = self._store.poll(None)
+            knowledge = self._ignorance(page.epoch)
+        knowledge.apply(page, sent)
+        self._knowledge = knowledge
+
+    def admits(self, session: Session) -> bool:
+        """Tell whether a session that was read earlier is still good by what is known of the log and the time."""
+        copy = copy_in(session)
+        knowledge = self._knowledge
+        uptime = self._monotonic()
+        _, serve_until, _ = _stamp(copy)
+        alive = uptime < knowledge.proven_until and uptime + knowledge.offset < serve_until
+        return alive and knowledge.admits(copy)
+
+    def now(self) -> int:
+        """The authority's time, in nanoseconds since the epoch, as the last poll brought it."""
+        return self._monotonic() + self._knowledge.offset

@@ -1,0 +1,578 @@
+# Generated from _async/sessions.py by tools/generate_sync.py: edit that file and run `make generate`.
+"""`Sessions`: everything an application does with sessions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from coatcheck._sync.cached_reads import CachedReads, key_of
+from coatcheck._sync.touches import Touches
+from coatcheck.clock import SystemClock
+from coatcheck.core.addresses import canonical_address
+from coatcheck.core.answers import Created, NotSignedIn, Rotated
+from coatcheck.core.events import Event, EventKind
+from coatcheck.core.policy import Policy, expiries
+from coatcheck.core.session import STAMP, Record, Session, User, user_json
+from coatcheck.core.settings import CacheSettings
+from coatcheck.core.signing import KeyRing
+from coatcheck.core.times import duration_micros, from_micros
+from coatcheck.core.tokens import Token, TokenHash, new_session_id, new_token
+from coatcheck.errors import ConfigurationError, DataError, LimitReached
+from coatcheck.fork import after_fork
+from coatcheck.stores.base import Full, NewSession, Rotation, Selection, SessionChange
+from coatcheck.stores.urls import store_from_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+
+    from coatcheck.clock import Clock
+    from coatcheck.stores.base import Ended, Reading
+    from coatcheck.stores.protocol import Store
+    from coatcheck.stores.users import UsersTable
+
+_log = logging.getLogger("coatcheck")
+
+_LONGEST_PRESENTED = 512
+_LONGEST_USER_ID = 255
+_LONGEST_USER_AGENT = 512
+_LARGEST_PAGE = 1000
+
+
+class Sessions:
+    """Server-side sessions, validated from memory and revoked everywhere at once.
+
+    A token is what the client presents: text, bytes or a `Token`. Every method that can write takes
+    `connection`: a connection of the caller to the same database, inside a transaction, with which the write
+    commits or vanishes.
+    """
+
+    def __init__(
+        self,
+        store: Store | str,
+        *,
+        policy: Policy | None = None,
+        cache: CacheSettings | None = None,
+        purpose: str = "session",
+        token_hash: TokenHash | None = None,
+        keys: Sequence[str | bytes] | None = None,
+        deployment: str = "coatcheck",
+        users: UsersTable | None = None,
+        load_users: Callable[[Sequence[str]], Mapping[str, User]] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        flush_every: timedelta = timedelta(seconds=1),
+        clock: Clock | None = None,
+    ) -> None:
+        """Wire the sessions to their store.
+
+        Args:
+            store: A store, or a URL such as `sqlite:///app.db`.
+            policy: Timeouts and limits.
+            cache: Size, time to live and lease of the local cache.
+            purpose: What the tokens are for; tokens of two purposes are never interchangeable.
+            token_hash: How tokens are hashed, for tables adopted from another system.
+            keys: Keys of 32 bytes or more that sign what the client holds: the first signs, all verify. Without
+                keys a token is not signed, and a forged one costs a look into the store.
+            deployment: The name that signatures are bound to.
+            users: The application's users table, when `store` is a URL.
+            load_users: Instead of a users table: returns the users with these ids.
+            on_event: Called with each event, after it happened; what it raises is logged and goes no further.
+            flush_every: How long touches are gathered.
+            clock: Where the time comes from; for tests.
+
+        Raises:
+            ConfigurationError: A setting is wrong, or asks for what the store cannot do.
+        """
+        self.policy = policy or Policy()
+        self.cache_settings = cache or CacheSettings()
+        self._clock = clock or SystemClock()
+        self.store = self._store_of(store, users)
+        self._hash = token_hash or TokenHash(purpose=purpose)
+        self._keys = None if keys is None else KeyRing(keys, deployment=f"{deployment}:{purpose}")
+        self._load_users = load_users
+        self._on_event = on_event
+        self._check_capabilities()
+        touch_every = duration_micros(self.policy.touch_every) * 1000
+        self._touches = Touches(
+            self.store,
+            self.policy,
+            touch_every=touch_every,
+            flush_every=flush_every.total_seconds(),
+            cache=lambda: self._reads.cache,
+        )
+        self._reads = CachedReads(
+            self.store, self.cache_settings, self._clock, touch_every=touch_every, on_use=self._touches.note
+        )
+        after_fork(self)
+
+    def _store_of(self, store: Store | str, users: UsersTable | None) -> Store:
+        if isinstance(store, str):
+            return store_from_url(store, users, self._clock)
+        if users is not None:
+            msg = "users= goes with a store URL; a store object takes it itself, as in SQLiteStore(path, users=...)"
+            raise ConfigurationError(msg)
+        return store
+
+    def _check_capabilities(self) -> None:
+        if self.policy.max_sessions is not None and not self.store.capabilities.exact_limits:
+            msg = f"max_sessions={self.policy.max_sessions!r} needs a store with exact limits, such as SQLite"
+            raise ConfigurationError(msg)
+
+    def forked(self) -> None:
+        """Drop what belongs to the parent process."""
+        self._touches.forked()
+        self._reads.forked()
+
+    def open(self) -> Self:
+        """Verify, and where configured create, the tables; a wrong configuration fails here.
+
+        Raises:
+            ConfigurationError: The database can never work as configured.
+            SchemaError: The tables are missing, older or newer, or have been altered.
+        """
+        self.store.open()
+        return self
+
+    def close(self) -> None:
+        """Write pending touches and close the store's connections."""
+        self._touches.close()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- validating
+
+    def lookup(self, token: str | bytes | Token) -> Session | None:
+        """Answer from memory, at once; None says nothing: ask `get`."""
+        return self._reads.lookup(_presented(token))
+
+    def get(self, token: str | bytes | Token | None, *, connection: Any = None) -> Session | NotSignedIn:
+        """Validate a token.
+
+        Returns:
+            The session, or why nobody is signed in.
+
+        Raises:
+            Unavailable: Nobody can tell: the store did not answer.
+        """
+        presented = _presented(token)
+        if connection is None and (session := self._reads.lookup(presented)) is not None:
+            return session
+        secret = self._secret(presented)
+        if isinstance(secret, NotSignedIn):
+            return secret
+        token_hash = self._hash(secret)
+        if connection is not None:
+            return self._judged(self._with_user(self.store.read(token_hash, connection=connection)), None)
+        answer = self._reads.get(presented, lambda: self._read(token_hash))
+        return answer if isinstance(answer, Session) else self._judged(answer, presented)
+
+    def _read(self, token_hash: bytes) -> Reading:
+        return self._with_user(self.store.read(token_hash))
+
+    def _secret(self, presented: bytes) -> bytes | NotSignedIn:
+        """Return the token itself, once its form and its signature have been found good (SECURITY.md T7)."""
+        if not presented:
+            return NotSignedIn.NO_TOKEN
+        if len(presented) > _LONGEST_PRESENTED:
+            return NotSignedIn.MALFORMED
+        if self._keys is not None:
+            verified = self._keys.verify(presented.decode("ascii", "replace"))
+            if verified is None:
+                return NotSignedIn.MALFORMED
+            presented = verified.token.encode()
+        return presented if self._hash.well_formed(presented) else NotSignedIn.MALFORMED
+
+    def _judged(self, reading: Reading, presented: bytes | None) -> Session | NotSignedIn:
+        record = reading.record
+        if record is None:
+            return NotSignedIn.UNKNOWN
+        if reading.now >= record.ends_at() * 1000:
+            return NotSignedIn.EXPIRED
+        copy = self._reads.copy_of(reading, record)
+        if presented is not None and reading.now >= STAMP.unpack_from(copy)[2]:
+            self._touches.note(key_of(presented), copy, reading.now)
+        return Session(copy)
+
+    def recheck(self, session: Session) -> Session | NotSignedIn:
+        """Validate again a session that was read earlier, such as the one of an open WebSocket.
+
+        Returns:
+            The session itself if the log proves that nothing has changed; otherwise what the store says.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        self._reads.prove()
+        if self._reads.admits(session):
+            return session
+        reading = self._with_user(self.store.find(session.id))
+        return self._judged(reading, None)
+
+    def well_formed(self, token: str | bytes | Token) -> bool:
+        """Tell whether this could be a token of ours: its form, and with keys its signature."""
+        return isinstance(self._secret(_presented(token)), bytes)
+
+    def needs_new_signature(self, token: str | bytes | Token) -> bool:
+        """Tell whether a valid token was signed with a key that is not the first any more (SECURITY.md S3)."""
+        if self._keys is None:
+            return False
+        verified = self._keys.verify(_presented(token).decode("ascii", "replace"))
+        return verified is not None and not verified.current
+
+    def signed_again(self, token: str | bytes | Token) -> Token:
+        """Return a well-formed token with a signature by the first key.
+
+        Raises:
+            DataError: It is not well-formed.
+        """
+        secret = self._secret(_presented(token))
+        if isinstance(secret, NotSignedIn):
+            msg = "only a well-formed token can be signed again"
+            raise DataError(msg)
+        return self._issued(Token(secret.decode()))
+
+    def now(self) -> datetime:
+        """Return the time by which sessions are created and judged, in UTC."""
+        return from_micros(self._now())
+
+    @property
+    def wants_events(self) -> bool:
+        """Whether somebody listens to events."""
+        return self._on_event is not None
+
+    # --- beginning and continuing
+
+    def create(
+        self,
+        user_id: str | None,
+        *,
+        ip: str | None = None,
+        user_agent: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        remember: bool = False,
+        idle_timeout: timedelta | None = None,
+        lifetime: timedelta | None = None,
+        replaces: str | bytes | Token | None = None,
+        connection: Any = None,
+    ) -> Created:
+        """Begin a session under a new token.
+
+        Args:
+            user_id: Who has signed in; None for an anonymous visitor with something to store.
+            ip: The client's address.
+            user_agent: The browser's description of itself.
+            data: The application's data: JSON, with text keys.
+            remember: Whether the policy's second pair of durations applies, and a persistent cookie.
+            idle_timeout: Instead of the policy's.
+            lifetime: Instead of the policy's.
+            replaces: The token the client held until now: its session ends in the same transaction, and of an
+                anonymous one the keys in `policy.carry_over` move along.
+            connection: The caller's own connection.
+
+        Raises:
+            DataError: The data is not JSON or too large, or the user does not exist.
+            LimitReached: The user has too many sessions, and the policy evicts none.
+            Unavailable: The store did not answer.
+        """
+        limit = self.policy.limit_for(user_id)
+        record = self._new_record(
+            user_id,
+            remember=remember,
+            idle=idle_timeout or self.policy.idle_for(remember=remember),
+            lifetime=lifetime or self.policy.lifetime_for(remember=remember),
+        )
+        record = record._replace(
+            ip=None if ip is None else canonical_address(ip),
+            user_agent=_printable(user_agent),
+            data=self._json(data or {}),
+        )
+        token = new_token()
+        old = None if replaces is None else self._secret(_presented(replaces))
+        new = NewSession(
+            self._hash(token.reveal().encode()),
+            record,
+            limit,
+            self.policy.when_full,
+            self._hash(old) if isinstance(old, bytes) else None,
+            self.policy.carry_over,
+        )
+        try:
+            result = self.store.create(new, connection=connection)
+        except Full as full:
+            asked = full.records if self.policy.when_full == "ask" else ()
+            raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
+        self._emit("created", record.id, user_id)
+        if result.replaced is not None:
+            self._emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
+        for evicted in result.evicted:
+            self._emit("evicted", evicted.id, evicted.user_id)
+        session = self._session(self._described(result.record))
+        return Created(session, self._issued(token), tuple(map(self._session, result.evicted)))
+
+    def _new_record(
+        self, user_id: str | None, *, remember: bool, idle: timedelta, lifetime: timedelta | None
+    ) -> Record:
+        if user_id is not None and not 0 < len(user_id) <= _LONGEST_USER_ID:
+            msg = f"user_id of {len(user_id)} characters is not possible: use 1 to {_LONGEST_USER_ID}"
+            raise DataError(msg)
+        now = self._now()
+        ends = expiries(now, idle, lifetime)
+        return Record(
+            id=new_session_id(),
+            user_id=user_id,
+            created_at=now,
+            authenticated_at=None if user_id is None else now,
+            last_seen_at=now,
+            idle_expires_at=ends.idle_expires_at,
+            expires_at=ends.expires_at,
+            idle_timeout=duration_micros(idle),
+            remember=remember,
+            ip=None,
+            user_agent=None,
+            data="{}",
+        )
+
+    def rotate(
+        self, token: str | bytes | Token, *, reauthenticated: bool = False, connection: Any = None
+    ) -> Rotated | NotSignedIn:
+        """Give a session a new token; the old one is dead at once (SECURITY.md L1).
+
+        Args:
+            token: The token until now.
+            reauthenticated: Whether the user has just proved again who they are, which starts both timers anew.
+                Rotation alone moves neither (SECURITY.md L5).
+            connection: The caller's own connection.
+        """
+        secret = self._secret(_presented(token))
+        if isinstance(secret, NotSignedIn):
+            return secret
+        fresh = new_token()
+        rotation = Rotation(self._hash(secret), self._hash(fresh.reveal().encode()))
+        if reauthenticated:
+            rotation = self._restarted(rotation, connection)
+        record = self.store.rotate(rotation, connection=connection)
+        if record is None:
+            return NotSignedIn.UNKNOWN
+        self._emit("rotated", record.id, record.user_id, "reauthenticated" if reauthenticated else "")
+        return Rotated(self._session(self._described(record)), self._issued(fresh))
+
+    def _restarted(self, rotation: Rotation, connection: Any) -> Rotation:
+        reading = self.store.read(rotation.old_hash, connection=connection)
+        if reading.record is None:
+            return rotation
+        now, record = self._now(), reading.record
+        lifetime = None if record.expires_at is None else timedelta(microseconds=record.expires_at - _started(record))
+        ends = expiries(now, timedelta(microseconds=record.idle_timeout), lifetime)
+        return rotation._replace(authenticated_at=now, idle_expires_at=ends.idle_expires_at, expires_at=ends.expires_at)
+
+    def save(
+        self,
+        session: Session,
+        changes: Mapping[str, Any],
+        *,
+        remove: Sequence[str] = (),
+        connection: Any = None,
+    ) -> Session | NotSignedIn:
+        """Change keys of a session's data; other keys stay as whoever wrote them left them (SECURITY.md S8).
+
+        Returns:
+            The session as it is now, or UNKNOWN when it has ended meanwhile: nothing brings it back.
+
+        Raises:
+            DataError: The data would not be JSON, or larger than `policy.max_data_bytes`.
+        """
+        self._json(changes)
+        change = SessionChange(session.id, changes, tuple(remove), self.policy.max_data_bytes)
+        record = self.store.save(change, connection=connection)
+        if record is None:
+            return NotSignedIn.UNKNOWN
+        return self._session(self._described(record))
+
+    def note_client(self, session: Session, *, ip: str | None, user_agent: str | None) -> bool:
+        """Note that a session is used from a new address or browser: a signal, never a lock-out (SECURITY.md S16).
+
+        Returns:
+            True for the one caller who noted the change; it has raised the event "client_changed".
+        """
+        address = None if ip is None else canonical_address(ip)
+        noted = self.store.relocate(session.id, address, _printable(user_agent))
+        if noted:
+            self._emit("client_changed", session.id, session.user_id, address or "")
+        return noted
+
+    def flush(self) -> int:
+        """Write pending touches now; returns how many sessions were confirmed."""
+        return self._touches.flush()
+
+    # --- ending
+
+    def revoke(self, token: str | bytes | Token, *, connection: Any = None) -> bool:
+        """End the session of a token; returns whether there was one."""
+        secret = self._secret(_presented(token))
+        if isinstance(secret, NotSignedIn):
+            return False
+        return bool(self._end(Selection(token_hash=self._hash(secret)), connection))
+
+    def revoke_by_id(self, session_id: str, *, user_id: str | None, connection: Any = None) -> bool:
+        """End a session by its public id, if it belongs to the user (SECURITY.md L14).
+
+        Args:
+            session_id: The public id.
+            user_id: Its owner; None, for administrators only, ends whoever's it is.
+            connection: The caller's own connection.
+        """
+        return bool(self._end(Selection(session_id=session_id, user_id=user_id), connection))
+
+    def revoke_others(self, session: Session, *, connection: Any = None) -> int:
+        """End all sessions of the session's user but this one; returns how many."""
+        if session.user_id is None:
+            return 0
+        return len(self._end(Selection(user_id=session.user_id, keep=session.id), connection))
+
+    def revoke_user(self, user_id: str, *, connection: Any = None) -> int:
+        """End all sessions of a user, as when their account is closed (SECURITY.md L11); returns how many."""
+        return len(self._end(Selection(user_id=user_id), connection))
+
+    def revoke_everyone(self, *, connection: Any = None) -> int:
+        """End every session there is; returns how many there were."""
+        count = self.store.revoke_everyone(connection=connection)
+        self._emit("revoked", None, None, "everyone")
+        return count
+
+    def _end(self, selection: Selection, connection: Any) -> Sequence[Ended]:
+        ended = self.store.revoke(selection, connection=connection)
+        for session_id, user_id in ended:
+            self._emit("revoked", session_id, user_id)
+        return ended
+
+    def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
+        """Make every process read a user's name, email and role again; for `load_users`, which has no triggers."""
+        self.store.invalidate_user(user_id, connection=connection)
+
+    # --- looking around and cleaning up
+
+    def list(self, user_id: str, *, limit: int = 50, connection: Any = None) -> Sequence[Session]:
+        """List a user's live sessions, newest first."""
+        records = self.store.list_sessions(user_id, _page_size(limit), connection=connection)
+        return self._sessions(records)
+
+    def list_active(self, *, limit: int = 200, connection: Any = None) -> Sequence[Session]:
+        """List the live sessions of all users, latest activity first."""
+        records = self.store.list_sessions(None, _page_size(limit), connection=connection)
+        return self._sessions(records)
+
+    def find(self, session_id: str) -> Session | None:
+        """Return a live session by its public id; for administrators."""
+        reading = self._with_user(self.store.find(session_id))
+        return self._judged(reading, None) or None
+
+    def sweep(self, *, batch: int = 1000, progress: Callable[[int], object] | None = None) -> int:
+        """Delete expired sessions and old log entries, in bounded batches, while others go on working.
+
+        Args:
+            batch: How many rows one transaction deletes at the most.
+            progress: Called after each batch with the number deleted so far.
+
+        Returns:
+            How many sessions were deleted.
+        """
+        total = 0
+        while True:
+            ended = self.store.sweep(batch)
+            for session_id, user_id in ended:
+                self._emit("expired", session_id, user_id)
+            total += len(ended)
+            if progress is not None:
+                progress(total)
+            if len(ended) < batch:
+                return total
+
+    # --- helpers
+
+    def _with_user(self, reading: Reading) -> Reading:
+        if reading.record is None or self._load_users is None:
+            return reading
+        return reading._replace(record=self._described(reading.record))
+
+    def _described(self, record: Record) -> Record:
+        """Return the record with its user, where a loader brings it; read after `as_of`, so never too new for it."""
+        if self._load_users is None or record.user_id is None:
+            return record
+        users = self._load_users([record.user_id])
+        return record._replace(user=user_json(users.get(record.user_id)))
+
+    def _sessions(self, records: Sequence[Record]) -> Sequence[Session]:
+        if self._load_users is not None:
+            ids = sorted({record.user_id for record in records if record.user_id is not None})
+            users = self._load_users(ids)
+            records = [record._replace(user=user_json(users.get(record.user_id or ""))) for record in records]
+        return [self._session(record) for record in records]
+
+    def _session(self, record: Record) -> Session:
+        return Session(STAMP.pack(0, 0, 0) + record.pack())
+
+    def _issued(self, token: Token) -> Token:
+        return token if self._keys is None else Token(self._keys.sign(token.reveal()))
+
+    def _json(self, data: Mapping[str, Any]) -> str:
+        try:
+            text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            msg = f"session data is not JSON: {error}"
+            raise DataError(msg) from None
+        if len(text.encode()) > self.policy.max_data_bytes:
+            msg = (
+                f"session data of {len(text.encode())} bytes is larger than max_data_bytes={self.policy.max_data_bytes}"
+            )
+            raise DataError(msg)
+        return text
+
+    def _now(self) -> int:
+        return self._clock.now() // 1000
+
+    def _emit(self, kind: EventKind, session_id: str | None, user_id: str | None, detail: str = "") -> None:
+        _log.info("coatcheck.%s", kind, extra={"session_id": session_id, "user_id": user_id, "detail": detail})
+        if self._on_event is None:
+            return
+        at = from_micros(self._now())
+        try:
+            self._on_event(Event(kind=kind, at=at, session_id=session_id, user_id=user_id, detail=detail))
+        except Exception:  # noqa: BLE001 - a hook is the application's, and must not break a request
+            _log.exception("coatcheck.hook_failed", extra={"kind": kind})
+
+
+def _started(record: Record) -> int:
+    return record.created_at if record.authenticated_at is None else record.authenticated_at
+
+
+def _presented(token: str | bytes | Token | None) -> bytes:
+    if isinstance(token, bytes):
+        return token
+    if isinstance(token, Token):
+        return token.reveal().encode()
+    return b"" if token is None else token.encode("utf-8", "surrogatepass")
+
+
+def _printable(user_agent: str | None) -> str | None:
+    """Return a description without control characters, cut to 512 characters (SECURITY.md S12)."""
+    if user_agent is None:
+        return None
+    return "".join(character for character in user_agent[:_LONGEST_USER_AGENT] if character.isprintable())
+
+
+def _page_size(limit: int) -> int:
+    if not 1 <= limit <= _LARGEST_PAGE:
+        msg = f"limit={limit} is not possible: use 1 to {_LARGEST_PAGE}"
+        raise DataError(msg)
+    return limit

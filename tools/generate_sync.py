@@ -1,0 +1,99 @@
+"""Writes the side for threads from the asyncio side; with --check, says whether it is current.
+
+Each rule replaces one word or phrase. A rule that never fires is an error, so that the list stays true.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).parent.parent / "src" / "coatcheck"
+
+FILES = {
+    "_async/cached_reads.py": "_sync/cached_reads.py",
+    "_async/touches.py": "_sync/touches.py",
+    "_async/sessions.py": "_sync/sessions.py",
+    "stores/async_protocol.py": "stores/protocol.py",
+    "stores/sqlite/async_store.py": "stores/sqlite/store.py",
+}
+
+RULES = [
+    (r"async with ", "with "),
+    (r"async def ", "def "),
+    (r"await ", ""),
+    (r"\bAwaitable\[([^\[\]]+(?:\[[^\[\]]+\])?)\]", r"\1"),
+    (r"\bAwaitable, ", ""),
+    (r"\b__aenter__\b", "__enter__"),
+    (r"\b__aexit__\b", "__exit__"),
+    (r"\baclose\b", "close"),
+    (r"\bAsync(\w+)", r"\1"),
+    (r"\b_async\.", "_sync."),
+    (r"\basync_protocol\b", "protocol"),
+    (r"\b_async_threads\b", "_threads"),
+    (r"\basync_store_from_url\b", "store_from_url"),
+    (
+        r" for asyncio\. The one for threads is generated from it\.",
+        " for threads, generated from the one for asyncio.",
+    ),
+    (r", for asyncio\.", ", for threads."),
+]
+
+HEADER = "# Generated from {source} by tools/generate_sync.py: edit that file and run `make generate`.\n"
+
+
+def converted(text: str, used: set[str]) -> str:
+    """Return the text with every rule applied."""
+    for pattern, replacement in RULES:
+        text, count = re.subn(pattern, replacement, text)
+        if count:
+            used.add(pattern)
+    return text
+
+
+def formatted(text: str, target: Path) -> str:
+    """Return the text as the formatter leaves it."""
+    command = [sys.executable, "-m", "ruff"]
+    path = str(target)
+    fixed = subprocess.run(
+        [*command, "check", "--select", "I", "--fix", "--quiet", "--stdin-filename", path, "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return subprocess.run(
+        [*command, "format", "--stdin-filename", path, "-"],
+        input=fixed,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def main() -> int:
+    """Write or check all files; returns the exit code."""
+    check = "--check" in sys.argv[1:]
+    used: set[str] = set()
+    stale = []
+    for source, target in FILES.items():
+        text = HEADER.format(source=source) + converted((SOURCE / source).read_text(), used)
+        text = formatted(text, SOURCE / target)
+        path = SOURCE / target
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(target)
+        if not check:
+            path.write_text(text)
+    unused = [pattern for pattern, _ in RULES if pattern not in used]
+    for pattern in unused:
+        print(f"the rule {pattern!r} never fires: remove it")
+    for target in stale:
+        print(f"{target} {'is not current: run `make generate`' if check else 'written'}")
+    return 1 if unused or (check and stale) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
