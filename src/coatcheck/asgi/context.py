@@ -1,0 +1,303 @@
+"""One request's session: who is signed in, and what the response must say about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from coatcheck.core.addresses import client_address, network_of
+from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.cookies import delete_cookie, find_cookies, set_cookie
+from coatcheck.errors import CoatcheckError, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from coatcheck._async.sessions import AsyncSessions
+    from coatcheck.asgi.settings import WebSettings
+    from coatcheck.asgi.types import Headers, Scope
+    from coatcheck.core.session import Session
+    from coatcheck.core.tokens import Token
+
+SCOPE_KEY = "coatcheck"
+
+
+class SignInRequired(CoatcheckError):
+    """The request needs a session and has none; the middleware answers 401 or redirects to the sign-in page."""
+
+    def __init__(self, reason: NotSignedIn) -> None:
+        """Keep why nobody is signed in."""
+        super().__init__(f"sign-in required: {reason.value}")
+        self.reason = reason
+
+
+class RecentAuthRequired(CoatcheckError):
+    """The request needs a user who has proved who they are more recently (ASVS 7.5.1, SECURITY.md A1)."""
+
+    def __init__(self, max_age: timedelta) -> None:
+        """Keep how old the authentication may be."""
+        super().__init__(f"authentication within {max_age} required")
+        self.max_age = max_age
+
+
+class RequestContext:
+    """The session side of one request.
+
+    Nothing is read before somebody asks, and asking in any form is noted, because the response then depends on
+    the cookie (SECURITY.md H1).
+    """
+
+    __slots__ = (
+        "_answer",
+        "_issued",
+        "_presented",
+        "_scope",
+        "clear_site_data",
+        "consulted",
+        "sessions",
+        "settings",
+        "source",
+    )
+
+    def __init__(self, scope: Scope, sessions: AsyncSessions, settings: WebSettings) -> None:
+        """Attach to a request."""
+        self._scope = scope
+        self.sessions = sessions
+        self.settings = settings
+        self._answer: Session | NotSignedIn | None = None
+        self._presented: bytes | None = None
+        self._issued: bytes | None = None
+        self.clear_site_data = False
+        self.consulted = False
+        self.source: Literal["memory", "store"] | None = None
+        """Which tier answered; None before, or when nothing had to be read."""
+
+    # --- asking
+
+    async def session(self) -> Session | NotSignedIn:
+        """Return who is signed in, or why nobody is; asked once for each request.
+
+        Raises:
+            Unavailable: The store did not answer; the middleware makes it a 503.
+        """
+        self.consulted = True
+        answer = self._answer
+        if answer is None:
+            presented = self.presented()
+            answer = self.sessions.lookup(presented) if presented else NotSignedIn.NO_TOKEN
+            if answer is None:
+                answer = await self._ask(presented)
+            elif presented:
+                self.source = "memory"
+            self._answer = answer
+        return answer
+
+    async def _ask(self, presented: bytes) -> Session | NotSignedIn:
+        self.source = "store"
+        answer = await self.sessions.get(presented)
+        if answer:
+            self._renew_cookie(presented, answer)
+            if self.sessions.wants_events:
+                await self._notice_client(answer)
+        return answer
+
+    async def require(self) -> Session:
+        """Return the session, or end the request.
+
+        Raises:
+            SignInRequired: Nobody is signed in; the middleware answers 401, or redirects a browser page.
+            Unavailable: The store did not answer.
+        """
+        answer = await self.session()
+        if not answer or answer.user_id is None:
+            raise SignInRequired(answer if isinstance(answer, NotSignedIn) else NotSignedIn.NO_TOKEN)
+        return answer
+
+    async def require_recent_auth(self, max_age: timedelta) -> Session:
+        """Return the session of a user who proved who they are at most `max_age` ago, or end the request.
+
+        Raises:
+            SignInRequired: Nobody is signed in.
+            RecentAuthRequired: The authentication is older; activity does not make it younger.
+        """
+        session = await self.require()
+        if not session.authenticated_within(max_age, self.sessions.now()):
+            raise RecentAuthRequired(max_age)
+        return session
+
+    # --- changing
+
+    async def sign_in(
+        self,
+        user_id: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        remember: bool = False,
+        connection: Any = None,
+    ) -> Session:
+        """Begin a session for a user who has just proved who they are, and give the browser its cookie.
+
+        Whatever token the request carried is dead afterwards (SECURITY.md L1, T6).
+
+        Raises:
+            LimitReached: The user has too many sessions, and the policy evicts none.
+        """
+        created = await self.sessions.create(
+            user_id,
+            ip=self.client_ip(),
+            user_agent=self.user_agent(),
+            data=data,
+            remember=remember,
+            replaces=self.presented() or None,
+            connection=connection,
+        )
+        self._issue(created.token, created.session)
+        return created.session
+
+    async def sign_out(self, *, connection: Any = None) -> None:
+        """End the session at the store and take back the cookie; the cookie stays when the store is down."""
+        presented = self.presented()
+        if not presented:
+            return
+        await self.sessions.revoke(presented, connection=connection)
+        self.consulted = True
+        self._answer = NotSignedIn.NO_TOKEN
+        self.clear_site_data = self.settings.clear_site_data
+        if not self._is_bearer():
+            self._issued = delete_cookie(self.settings.cookie)
+
+    async def rotate(self, *, reauthenticated: bool = False, connection: Any = None) -> Session:
+        """Give the session a new token, after a privilege change or another proof of who the user is.
+
+        Raises:
+            SignInRequired: There is no session any more.
+        """
+        rotated = await self.sessions.rotate(self.presented(), reauthenticated=reauthenticated, connection=connection)
+        if isinstance(rotated, NotSignedIn):
+            raise SignInRequired(rotated)
+        self._issue(rotated.token, rotated.session)
+        return rotated.session
+
+    async def revoke_others(self) -> int:
+        """End the user's other sessions and rotate this one's token (ASVS 7.4.3, SECURITY.md L12)."""
+        session = await self.rotate()
+        return await self.sessions.revoke_others(session)
+
+    async def start_anonymous(self, data: Mapping[str, Any]) -> Session:
+        """Begin a session for a visitor with something to store; without that there is no row and no cookie."""
+        created = await self.sessions.create(
+            None,
+            ip=self.client_ip(),
+            user_agent=self.user_agent(),
+            data=data,
+            replaces=self.presented() or None,
+        )
+        self._issue(created.token, created.session)
+        return created.session
+
+    def _issue(self, token: Token, session: Session) -> None:
+        self.consulted = True
+        self._answer = session
+        self._presented = token.reveal().encode()
+        self._issued = set_cookie(self.settings.cookie, token.reveal(), self._max_age(session))
+
+    def _max_age(self, session: Session) -> int | None:
+        """Return how long the browser may keep the cookie: never longer than the session can live."""
+        if not (session.remember or self.settings.cookie.persistent):
+            return None
+        end = session.expires_at
+        return 2**31 if end is None else int((end - self.sessions.now()).total_seconds())
+
+    def _renew_cookie(self, presented: bytes, session: Session) -> None:
+        """Issue the cookie anew when an older key signed it, or when it could end before its session does.
+
+        Done where the session was read from the store, so it costs a memory hit nothing.
+        """
+        if self._is_bearer():
+            return
+        endless = session.expires_at is None and (session.remember or self.settings.cookie.persistent)
+        if endless or self.sessions.needs_new_signature(presented):
+            token = self.sessions.signed_again(presented)
+            self._issued = set_cookie(self.settings.cookie, token.reveal(), self._max_age(session))
+
+    async def _notice_client(self, session: Session) -> None:
+        ip, agent = self.client_ip(), self.user_agent()
+        moved = ip is not None and (session.ip is None or network_of(ip) != network_of(session.ip))
+        if moved or (agent or None) != session.user_agent:
+            await self.sessions.note_client(session, ip=ip, user_agent=agent)
+
+    # --- the request
+
+    def presented(self) -> bytes:
+        """Return the token that the request carries, or nothing.
+
+        Two different well-formed cookies of the same name prove that one was planted; neither counts (C7).
+        """
+        if self._presented is None:
+            self._presented = self._find()
+        return self._presented
+
+    def _find(self) -> bytes:
+        name = self.settings.cookie.name.encode()
+        values: list[bytes] = []
+        for key, value in self._scope["headers"]:
+            if key == b"cookie":
+                values += find_cookies(value, name)
+            elif key == b"authorization" and self.settings.bearer and value[:7].lower() == b"bearer ":
+                return bytes(value[7:].strip())
+        if len(values) <= 1:
+            return values[0] if values else b""
+        usable = {value for value in values if self.sessions.well_formed(value)}
+        return usable.pop() if len(usable) == 1 else b"ambiguous"
+
+    def _is_bearer(self) -> bool:
+        return self.settings.bearer and any(
+            key == b"authorization" and value[:7].lower() == b"bearer " for key, value in self._scope["headers"]
+        )
+
+    def header_lines(self, name: bytes) -> tuple[bytes, ...]:
+        """Return the values of a header, one for each line."""
+        return tuple(value for key, value in self._scope["headers"] if key == name)
+
+    def has_session_cookie(self) -> bool:
+        """Tell whether the request carries a cookie of the session's name, and no bearer token instead."""
+        name = self.settings.cookie.name.encode()
+        return not self._is_bearer() and any(find_cookies(value, name) for value in self.header_lines(b"cookie"))
+
+    def client_ip(self) -> str | None:
+        """Return the client's address, believing only proxies that are trusted."""
+        client = self._scope.get("client")
+        forwarded = self.header_lines(b"x-forwarded-for") if self.settings.trusted_hops else ()
+        return client_address(client[0] if client else None, forwarded, self.settings.trusted_hops)
+
+    def user_agent(self) -> str | None:
+        """Return the browser's description of itself."""
+        lines = self.header_lines(b"user-agent")
+        return lines[0].decode("latin-1") if lines else None
+
+    # --- the response
+
+    def finish(self, headers: Headers) -> None:
+        """Add what the response must say: that it depends on the cookie, and the cookie itself."""
+        if self.consulted:
+            headers.append((b"vary", b"Cookie, Authorization" if self.settings.bearer else b"Cookie"))
+        if self._issued is not None:
+            # A stored Set-Cookie would sign other people in (SECURITY.md H2).
+            headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
+            headers += [(b"cache-control", b"no-store"), (b"set-cookie", self._issued)]
+        if self.clear_site_data:
+            headers.append((b"clear-site-data", b'"cookies", "storage"'))
+
+
+def context_of(scope: Scope) -> RequestContext:
+    """Return the context that the middleware has attached.
+
+    Raises:
+        ConfigurationError: There is none: the middleware is missing.
+    """
+    try:
+        context: RequestContext = scope[SCOPE_KEY]
+    except KeyError:
+        msg = "no SessionMiddleware has seen this request; add it: app.add_middleware(SessionMiddleware, sessions=…)"
+        raise ConfigurationError(msg) from None
+    return context

@@ -1,0 +1,49 @@
+"""How sessions travel over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from coatcheck.core.cookies import CookieSettings
+from coatcheck.core.cross_origin import CrossOriginPolicy
+from coatcheck.errors import ConfigurationError
+
+_MOST_HOPS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """How sessions travel over HTTP.
+
+    Attributes:
+        cookie: The session cookie's name and attributes.
+        cross_origin: Which cross-origin requests are let through; by default none that can change anything.
+        bearer: Whether `Authorization: Bearer` is read too, for API clients (SECURITY.md T8).
+        sign_in_path: Where a browser page that needs a session redirects to.
+        trusted_hops: How many proxies of your own stand in front, each adding to `X-Forwarded-For`; 0 takes the
+            address of the connection (SECURITY.md S14).
+        clear_site_data: Whether signing out also tells the browser to drop this site's cookies and storage.
+        stream_check_every: How often open WebSockets and streams are validated again.
+    """
+
+    cookie: CookieSettings = field(default_factory=CookieSettings)
+    cross_origin: CrossOriginPolicy = field(default_factory=CrossOriginPolicy)
+    bearer: bool = False
+    sign_in_path: str = "/login"
+    trusted_hops: int = 0
+    clear_site_data: bool = False
+    stream_check_every: timedelta = timedelta(milliseconds=250)
+
+    def __post_init__(self) -> None:
+        if not self.sign_in_path.startswith("/") or self.sign_in_path.startswith("//"):
+            _refuse("sign_in_path", self.sign_in_path, "use a path of this site, such as '/login'")
+        if not 0 <= self.trusted_hops <= _MOST_HOPS:
+            _refuse("trusted_hops", self.trusted_hops, f"use the number of your own proxies, 0 to {_MOST_HOPS}")
+        if not timedelta(0) < self.stream_check_every <= timedelta(seconds=1):
+            _refuse("stream_check_every", self.stream_check_every, "use more than zero and at most one second")
+
+
+def _refuse(setting: str, value: object, fix: str) -> None:
+    msg = f"{setting}={value!s} is not possible: {fix}"
+    raise ConfigurationError(msg)

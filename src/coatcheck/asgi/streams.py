@@ -1,0 +1,85 @@
+"""Open WebSockets and streaming responses end with their session, on whatever process they live."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from coatcheck.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coatcheck._async.sessions import AsyncSessions
+    from coatcheck.core.session import Session
+
+_log = logging.getLogger("coatcheck")
+
+
+class Stream:
+    """One open connection, the session it was opened with, and how to end it."""
+
+    __slots__ = ("_end", "ended", "session")
+
+    def __init__(self, session: Session, end: Callable[[], object]) -> None:
+        """Keep the session and the function that ends the connection."""
+        self.session = session
+        self._end = end
+        self.ended = False
+
+    def end(self) -> None:
+        """End the connection, once."""
+        if not self.ended:
+            self.ended = True
+            self._end()
+
+
+class OpenStreams:
+    """All open connections of one process, and the task that validates them while there are any."""
+
+    def __init__(self, sessions: AsyncSessions, check_every: float) -> None:
+        """Set the pace: a revoked session's connections end within `check_every` seconds and one validation."""
+        self._sessions = sessions
+        self._check_every = check_every
+        self._streams: set[Stream] = set()
+        self._watcher: asyncio.Task[None] | None = None
+
+    def add(self, stream: Stream) -> None:
+        """Watch a connection."""
+        self._streams.add(stream)
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch())
+
+    def remove(self, stream: Stream) -> None:
+        """Forget a connection that has closed."""
+        self._streams.discard(stream)
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    async def _watch(self) -> None:
+        while self._streams:
+            await asyncio.sleep(self._check_every)
+            for stream in list(self._streams):
+                await self._check(stream)
+
+    async def _check(self, stream: Stream) -> None:
+        try:
+            answer = await self._sessions.recheck(stream.session)
+        except Unavailable as error:
+            # An outage is no sign-out: the connection stays until somebody can tell.
+            _log.warning("coatcheck.stream_unchecked", extra={"reason": str(error)})
+            return
+        if answer:
+            stream.session = answer
+        else:
+            stream.end()
+
+    async def close(self) -> None:
+        """Stop watching."""
+        self._streams.clear()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+            self._watcher = None
