@@ -1,0 +1,72 @@
+"""Every Python sample of the README and the documentation runs, and prints what it says it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks_of(page: Path) -> list[tuple[str, str]]:
+    return [(match[1], match[2]) for match in BLOCK.finditer(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_samples_print_what_they_say(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page's samples run in their order, in one namespace and an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    blocks = blocks_of(page)
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    for index, (language, code) in enumerate(blocks):
+        if language != "python":
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, str(page), "exec"), namespace)  # noqa: S102 - this is what is tested
+        follows = blocks[index + 1] if index + 1 < len(blocks) else ("", "")
+        assert printed.getvalue() == (follows[1] if follows[0] == "text" else "")
+    for value in list(namespace.values()):
+        if type(value).__name__ == "Sessions":
+            value.close()
+
+
+def test_first_sample_signs_in_and_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's first sample is a complete application."""
+    from fastapi.testclient import TestClient
+
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {}
+    first = next(code for language, code in blocks_of(ROOT / "README.md") if language == "python")
+    exec(compile(first, "README.md", "exec"), namespace)  # noqa: S102 - this is what is tested
+    own = {"Sec-Fetch-Site": "same-origin"}
+    with TestClient(namespace["app"], base_url="https://testserver", headers=own) as client:
+        assert client.get("/me").status_code == 401
+        page = client.get("/me", headers={"Accept": "text/html"}, follow_redirects=False)
+        assert (page.status_code, page.headers["location"]) == (302, "/login?next=%2Fme")
+        assert client.post("/sign-in?name=ada").status_code == 200
+        cookie = client.cookies["__Host-session"]
+        assert client.get("/me").json()["user"] == "ada"
+        assert client.post("/sign-out").status_code == 200
+        assert client.get("/me", headers={"Cookie": f"__Host-session={cookie}"}).status_code == 401
+
+
+def test_readme_keeps_its_length() -> None:
+    """The README is read in ten minutes: 110 to 160 lines, and the first sample before line 60."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert 110 <= len(lines) <= 160
+    assert lines.index("```python") < 60
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """No page of the repository links to a file that is not there."""
+    for page in [*PAGES, *ROOT.glob("*.md"), *(ROOT / "docs" / "decisions").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -1,0 +1,34 @@
+"""What type checkers must understand of the public names; never run."""
+
+from datetime import datetime, timedelta
+from typing import assert_type
+
+from coatcheck import AsyncSessions, Created, NotSignedIn, Policy, Rotated, Session, Sessions, Token
+
+sessions = Sessions("sqlite:///app.db", policy=Policy(max_sessions=lambda user_id: 3 if user_id else None))
+
+answer = sessions.get("token")
+assert_type(answer, Session | NotSignedIn)
+if answer:
+    assert_type(answer, Session)
+    assert_type(answer.user_id, str | None)
+    assert_type(answer.expires_at, datetime | None)
+else:
+    assert_type(answer, NotSignedIn)
+
+created = sessions.create("ada", idle_timeout=timedelta(hours=1))
+assert_type(created, Created)
+assert_type(created.token, Token)
+assert_type(created.token.reveal(), str)
+assert_type(sessions.rotate(created.token), Rotated | NotSignedIn)
+assert_type(sessions.revoke(created.token), bool)
+assert_type(sessions.revoke_user("ada"), int)
+
+
+async def verbs(sessions: AsyncSessions) -> None:
+    """The same verbs, awaited."""
+    answer = await sessions.get("token")
+    assert_type(answer, Session | NotSignedIn)
+    assert_type(await sessions.create(None, data={"cart": [1]}), Created)
+    assert_type(sessions.lookup(b"token"), Session | None)
+    assert_type(await sessions.save(created.session, {"cart": []}, remove=["draft"]), Session | NotSignedIn)
