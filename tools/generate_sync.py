@@ -18,6 +18,8 @@ FILES = {
     "_async/sessions.py": "_sync/sessions.py",
     "stores/async_protocol.py": "stores/protocol.py",
     "stores/sqlite/async_store.py": "stores/sqlite/store.py",
+    "testing/async_faulty.py": "testing/faulty.py",
+    "testing/async_memory.py": "testing/memory.py",
 }
 
 RULES = [
@@ -33,6 +35,7 @@ RULES = [
     (r"\b_async\.", "_sync."),
     (r"\basync_protocol\b", "protocol"),
     (r"\b_async_threads\b", "_threads"),
+    (r"\b_async_pair\b", "_pair"),
     (r"\basync_store_from_url\b", "store_from_url"),
     (
         r" for asyncio\. The one for threads is generated from it\.",

@@ -10,37 +10,43 @@ from coatcheck.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from coatcheck.stores.base import Reading
+
 
 class AsyncFlights:
     """Single-flight: however many callers want the same value, one of them reads it."""
 
     def __init__(self) -> None:
         """Start with nothing under way."""
-        self._flights: dict[bytes, asyncio.Future[Unavailable | None]] = {}
+        self._flights: dict[bytes, asyncio.Future[Reading | Unavailable | None]] = {}
 
-    def claim(self, key: bytes) -> asyncio.Future[Unavailable | None] | None:
+    def claim(self, key: bytes) -> asyncio.Future[Reading | Unavailable | None] | None:
         """Become the one who reads, who must call `end`: None. Or get the flight of who does already."""
         flight = self._flights.get(key)
         if flight is None:
             self._flights[key] = asyncio.get_running_loop().create_future()
         return flight
 
-    def end(self, key: bytes, error: Unavailable | None = None) -> None:
-        """Let the followers go on, or fail as the leader did."""
+    def end(self, key: bytes, result: Reading | Unavailable | None) -> None:
+        """Let the followers have what the leader has read, fail as it did, or go on without it: None."""
         flight = self._flights.pop(key)
         if not flight.done():
-            flight.set_result(error)
+            flight.set_result(result)
 
-    async def wait(self, flight: asyncio.Future[Unavailable | None]) -> None:
+    async def wait(self, flight: asyncio.Future[Reading | Unavailable | None]) -> Reading | None:
         """Wait for somebody else's read. What it brought may be older than the caller's wish.
+
+        Returns:
+            What was read; None when the reader was cancelled.
 
         Raises:
             Unavailable: The read failed.
         """
         await asyncio.wait([flight])  # not the future itself: a follower's cancellation must not be everyone's
-        error = flight.result()
-        if error is not None:
-            raise Unavailable(str(error), retry_after=error.retry_after) from error
+        result = flight.result()
+        if isinstance(result, Unavailable):
+            raise Unavailable(str(result), retry_after=result.retry_after) from result
+        return result
 
 
 class AsyncLock:
@@ -64,12 +70,18 @@ class AsyncTimer:
         """Keep the job."""
         self._job = job
         self._handle: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self, seconds: float) -> None:
         """Run the job in so many seconds, unless that is arranged already."""
-        if self._handle is None:
-            self._handle = asyncio.get_running_loop().call_later(seconds, self._fire)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # asked from a thread; the next one to ask in the loop arranges it
+        if self._handle is None or self._loop is not loop:
+            self._loop = loop
+            self._handle = loop.call_later(seconds, self._fire)
 
     def _fire(self) -> None:
         self._task = asyncio.ensure_future(self._run())

@@ -65,6 +65,7 @@ class AsyncCachedReads:
         self._knowledge = self._ignorance("")
         self._flights = AsyncFlights()
         self._polling = AsyncLock()
+        self._poll_failure: tuple[str, int] | None = None
 
     def _ignorance(self, epoch: str) -> Knowledge:
         return Knowledge(epoch, lease=self._settings.lease_ns, cache=LocalCache(self._settings.max_entries))
@@ -85,7 +86,7 @@ class AsyncCachedReads:
         if copy is None:
             return None
         uptime = self._monotonic()
-        if uptime >= knowledge.proven_until or not self._unchanged():
+        if uptime >= knowledge.proven_until or not self._unchanged(knowledge.cursor):
             return None
         as_of, serve_until, touch_at = _stamp(copy)
         now = uptime + knowledge.offset
@@ -110,19 +111,29 @@ class AsyncCachedReads:
         await self.prove()
         if (session := self.lookup(presented)) is not None:
             return session
-        flight = self._flights.claim(key)
-        if flight is not None:
-            await self._flights.wait(flight)
-            # That read may have begun before this request: only the rule can say whether it is good enough.
-            return self.lookup(presented) or await self._read(key, read)
-        error: Unavailable | None = None
+        waited = False
+        while (flight := self._flights.claim(key)) is not None:
+            reading = await self._flights.wait(flight)
+            if waited and reading is not None:
+                return reading
+            # The first read may have begun before this request: only the rule can say whether it is good enough.
+            # A second one cannot, and so is, whatever it says; thus a session that is gone is read twice at most.
+            if (session := self.lookup(presented)) is not None:
+                return session
+            waited = True
+        return await self._lead(key, read)
+
+    async def _lead(self, key: bytes, read: Callable[[], Awaitable[Reading]]) -> Reading:
+        """Read for all who wait, and let them go on whatever happens."""
+        result: Reading | Unavailable | None = None
         try:
-            return await self._read(key, read)
-        except Unavailable as raised:
-            error = raised
+            result = await self._read(key, read)
+        except Unavailable as error:
+            result = error
             raise
         finally:
-            self._flights.end(key, error)
+            self._flights.end(key, result)
+        return result
 
     async def _read(self, key: bytes, read: Callable[[], Awaitable[Reading]]) -> Reading:
         # Taken before the read: if a new epoch begins meanwhile, the copy lands where nobody looks.
@@ -139,22 +150,38 @@ class AsyncCachedReads:
         return STAMP.pack(reading.as_of, serve_until, last_seen + self._touch_every) + record.pack()
 
     async def prove(self) -> None:
-        """Make sure that all the log held at the beginning of this call, or a lease ago, is known.
+        """Learn all that the log held at the beginning of this call, or a lease ago, if the store is quick enough.
 
         Raises:
             Unavailable: The store could not answer.
         """
         if self._proven():
             return
+        failure, proof = self._poll_failure, self._knowledge.proven_until
         async with self._polling:
-            if not self._proven():
-                await self._poll()
+            if self._proven():
+                return
+            if self._poll_failure is not failure and self._poll_failure is not None:
+                # It failed while this call waited; each trying for itself would make a queue of timeouts.
+                message, retry_after = self._poll_failure
+                raise Unavailable(message, retry_after=retry_after)
+            if self._knowledge.proven_until != proof and self._unchanged(self._knowledge.cursor):
+                # A poll has succeeded meanwhile and took longer than a lease; another would as well.
+                return
+            await self._poll()
 
     def _proven(self) -> bool:
-        return self._monotonic() < self._knowledge.proven_until and self._unchanged()
+        knowledge = self._knowledge
+        return self._monotonic() < knowledge.proven_until and self._unchanged(knowledge.cursor)
 
     async def _poll(self) -> None:
-        knowledge = self._knowledge
+        try:
+            self._knowledge = await self._polled(self._knowledge)
+        except Unavailable as error:
+            self._poll_failure = (str(error), error.retry_after)  # not the error, whose frames would live on
+            raise
+
+    async def _polled(self, knowledge: Knowledge) -> Knowledge:
         sent = self._monotonic()
         page = await self._store.poll(knowledge.cursor)
         if not page.resumed or page.epoch != knowledge.epoch:
@@ -164,7 +191,7 @@ class AsyncCachedReads:
                 page = await self._store.poll(None)
             knowledge = self._ignorance(page.epoch)
         knowledge.apply(page, sent)
-        self._knowledge = knowledge
+        return knowledge
 
     def admits(self, session: Session) -> bool:
         """Tell whether a session that was read earlier is still good by what is known of the log and the time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -12,13 +11,15 @@ from coatcheck._async.touches import AsyncTouches
 from coatcheck.clock import SystemClock
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
+from coatcheck.core.credentials import Credentials, presented_bytes
+from coatcheck.core.drafts import data_json, new_record, printable
 from coatcheck.core.events import Event, EventKind
 from coatcheck.core.policy import Policy, expiries
 from coatcheck.core.session import STAMP, Record, Session, User, user_json
 from coatcheck.core.settings import CacheSettings
 from coatcheck.core.signing import KeyRing
 from coatcheck.core.times import duration_micros, from_micros
-from coatcheck.core.tokens import Token, TokenHash, new_session_id, new_token
+from coatcheck.core.tokens import Token, TokenHash, new_token
 from coatcheck.errors import ConfigurationError, DataError, LimitReached
 from coatcheck.fork import after_fork
 from coatcheck.stores.base import Full, NewSession, Rotation, Selection, SessionChange
@@ -30,15 +31,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from coatcheck.clock import Clock
+    from coatcheck.core.answers import Source
     from coatcheck.stores.async_protocol import AsyncStore
     from coatcheck.stores.base import Ended, Reading
     from coatcheck.stores.users import UsersTable
 
 _log = logging.getLogger("coatcheck")
 
-_LONGEST_PRESENTED = 512
-_LONGEST_USER_ID = 255
-_LONGEST_USER_AGENT = 512
 _LARGEST_PAGE = 1000
 
 
@@ -90,8 +89,8 @@ class AsyncSessions:
         self.cache_settings = cache or CacheSettings()
         self._clock = clock or SystemClock()
         self.store = self._store_of(store, users)
-        self._hash = token_hash or TokenHash(purpose=purpose)
-        self._keys = None if keys is None else KeyRing(keys, deployment=f"{deployment}:{purpose}")
+        ring = None if keys is None else KeyRing(keys, deployment=f"{deployment}:{purpose}")
+        self._credentials = Credentials(token_hash or TokenHash(purpose=purpose), ring)
         self._load_users = load_users
         self._on_event = on_event
         self._check_capabilities()
@@ -155,7 +154,7 @@ class AsyncSessions:
 
     def lookup(self, token: str | bytes | Token) -> Session | None:
         """Answer from memory, at once; None says nothing: ask `get`."""
-        return self._reads.lookup(_presented(token))
+        return self._reads.lookup(presented_bytes(token))
 
     async def get(self, token: str | bytes | Token | None, *, connection: Any = None) -> Session | NotSignedIn:
         """Validate a token.
@@ -166,33 +165,31 @@ class AsyncSessions:
         Raises:
             Unavailable: Nobody can tell: the store did not answer.
         """
-        presented = _presented(token)
-        if connection is None and (session := self._reads.lookup(presented)) is not None:
-            return session
-        secret = self._secret(presented)
-        if isinstance(secret, NotSignedIn):
-            return secret
-        token_hash = self._hash(secret)
-        if connection is not None:
-            return self._judged(await self._with_user(await self.store.read(token_hash, connection=connection)), None)
-        answer = await self._reads.get(presented, lambda: self._read(token_hash))
-        return answer if isinstance(answer, Session) else self._judged(answer, presented)
+        presented = presented_bytes(token)
+        if connection is None:
+            return self._reads.lookup(presented) or (await self.ask(presented))[0]
+        token_hash = self._credentials.hash_of(presented)
+        if isinstance(token_hash, NotSignedIn):
+            return token_hash
+        return self._judged(await self._with_user(await self.store.read(token_hash, connection=connection)), None)
+
+    async def ask(self, token: bytes) -> tuple[Session | NotSignedIn, Source | None]:
+        """Validate a token that `lookup` had no answer for, and say which tier answered in the end.
+
+        It is the memory, when a look at the log was all that was missing, and neither for a token that cannot
+        be ours.
+
+        Raises:
+            Unavailable: Nobody can tell: the store did not answer.
+        """
+        token_hash = self._credentials.hash_of(token)
+        if isinstance(token_hash, NotSignedIn):
+            return token_hash, None
+        answer = await self._reads.get(token, lambda: self._read(token_hash))
+        return (answer, "memory") if isinstance(answer, Session) else (self._judged(answer, token), "store")
 
     async def _read(self, token_hash: bytes) -> Reading:
         return await self._with_user(await self.store.read(token_hash))
-
-    def _secret(self, presented: bytes) -> bytes | NotSignedIn:
-        """Return the token itself, once its form and its signature have been found good (SECURITY.md T7)."""
-        if not presented:
-            return NotSignedIn.NO_TOKEN
-        if len(presented) > _LONGEST_PRESENTED:
-            return NotSignedIn.MALFORMED
-        if self._keys is not None:
-            verified = self._keys.verify(presented.decode("ascii", "replace"))
-            if verified is None:
-                return NotSignedIn.MALFORMED
-            presented = verified.token.encode()
-        return presented if self._hash.well_formed(presented) else NotSignedIn.MALFORMED
 
     def _judged(self, reading: Reading, presented: bytes | None) -> Session | NotSignedIn:
         record = reading.record
@@ -222,26 +219,11 @@ class AsyncSessions:
 
     def well_formed(self, token: str | bytes | Token) -> bool:
         """Tell whether this could be a token of ours: its form, and with keys its signature."""
-        return isinstance(self._secret(_presented(token)), bytes)
+        return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
 
-    def needs_new_signature(self, token: str | bytes | Token) -> bool:
-        """Tell whether a valid token was signed with a key that is not the first any more (SECURITY.md S3)."""
-        if self._keys is None:
-            return False
-        verified = self._keys.verify(_presented(token).decode("ascii", "replace"))
-        return verified is not None and not verified.current
-
-    def signed_again(self, token: str | bytes | Token) -> Token:
-        """Return a well-formed token with a signature by the first key.
-
-        Raises:
-            DataError: It is not well-formed.
-        """
-        secret = self._secret(_presented(token))
-        if isinstance(secret, NotSignedIn):
-            msg = "only a well-formed token can be signed again"
-            raise DataError(msg)
-        return self._issued(Token(secret.decode()))
+    def renewed(self, token: str | bytes | Token) -> Token | None:
+        """Return a token with a new signature, if an older key than the first has signed it (SECURITY.md S3)."""
+        return self._credentials.renewed(presented_bytes(token))
 
     def now(self) -> datetime:
         """Return the time by which sessions are created and judged, in UTC."""
@@ -287,25 +269,24 @@ class AsyncSessions:
             Unavailable: The store did not answer.
         """
         limit = self.policy.limit_for(user_id)
-        record = self._new_record(
+        record = new_record(
             user_id,
+            self._now(),
             remember=remember,
             idle=idle_timeout or self.policy.idle_for(remember=remember),
             lifetime=lifetime or self.policy.lifetime_for(remember=remember),
-        )
-        record = record._replace(
-            ip=None if ip is None else canonical_address(ip),
-            user_agent=_printable(user_agent),
-            data=self._json(data or {}),
+            ip=ip,
+            user_agent=user_agent,
+            data=data_json(data or {}, self.policy.max_data_bytes),
         )
         token = new_token()
-        old = None if replaces is None else self._secret(_presented(replaces))
+        old = self._credentials.hash_of(presented_bytes(replaces))
         new = NewSession(
-            self._hash(token.reveal().encode()),
+            self._credentials.hash_of_new(token),
             record,
             limit,
             self.policy.when_full,
-            self._hash(old) if isinstance(old, bytes) else None,
+            old if isinstance(old, bytes) else None,
             self.policy.carry_over,
         )
         try:
@@ -319,30 +300,7 @@ class AsyncSessions:
         for evicted in result.evicted:
             self._emit("evicted", evicted.id, evicted.user_id)
         session = self._session(await self._described(result.record))
-        return Created(session, self._issued(token), tuple(map(self._session, result.evicted)))
-
-    def _new_record(
-        self, user_id: str | None, *, remember: bool, idle: timedelta, lifetime: timedelta | None
-    ) -> Record:
-        if user_id is not None and not 0 < len(user_id) <= _LONGEST_USER_ID:
-            msg = f"user_id of {len(user_id)} characters is not possible: use 1 to {_LONGEST_USER_ID}"
-            raise DataError(msg)
-        now = self._now()
-        ends = expiries(now, idle, lifetime)
-        return Record(
-            id=new_session_id(),
-            user_id=user_id,
-            created_at=now,
-            authenticated_at=None if user_id is None else now,
-            last_seen_at=now,
-            idle_expires_at=ends.idle_expires_at,
-            expires_at=ends.expires_at,
-            idle_timeout=duration_micros(idle),
-            remember=remember,
-            ip=None,
-            user_agent=None,
-            data="{}",
-        )
+        return Created(session, self._credentials.issued(token), tuple(map(self._session, result.evicted)))
 
     async def rotate(
         self, token: str | bytes | Token, *, reauthenticated: bool = False, connection: Any = None
@@ -355,18 +313,18 @@ class AsyncSessions:
                 Rotation alone moves neither (SECURITY.md L5).
             connection: The caller's own connection.
         """
-        secret = self._secret(_presented(token))
-        if isinstance(secret, NotSignedIn):
-            return secret
+        old = self._credentials.hash_of(presented_bytes(token))
+        if isinstance(old, NotSignedIn):
+            return old
         fresh = new_token()
-        rotation = Rotation(self._hash(secret), self._hash(fresh.reveal().encode()))
+        rotation = Rotation(old, self._credentials.hash_of_new(fresh))
         if reauthenticated:
             rotation = await self._restarted(rotation, connection)
         record = await self.store.rotate(rotation, connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN
         self._emit("rotated", record.id, record.user_id, "reauthenticated" if reauthenticated else "")
-        return Rotated(self._session(await self._described(record)), self._issued(fresh))
+        return Rotated(self._session(await self._described(record)), self._credentials.issued(fresh))
 
     async def _restarted(self, rotation: Rotation, connection: Any) -> Rotation:
         reading = await self.store.read(rotation.old_hash, connection=connection)
@@ -393,7 +351,7 @@ class AsyncSessions:
         Raises:
             DataError: The data would not be JSON, or larger than `policy.max_data_bytes`.
         """
-        self._json(changes)
+        data_json(changes, self.policy.max_data_bytes)
         change = SessionChange(session.id, changes, tuple(remove), self.policy.max_data_bytes)
         record = await self.store.save(change, connection=connection)
         if record is None:
@@ -407,7 +365,7 @@ class AsyncSessions:
             True for the one caller who noted the change; it has raised the event "client_changed".
         """
         address = None if ip is None else canonical_address(ip)
-        noted = await self.store.relocate(session.id, address, _printable(user_agent))
+        noted = await self.store.relocate(session.id, address, printable(user_agent))
         if noted:
             self._emit("client_changed", session.id, session.user_id, address or "")
         return noted
@@ -420,10 +378,10 @@ class AsyncSessions:
 
     async def revoke(self, token: str | bytes | Token, *, connection: Any = None) -> bool:
         """End the session of a token; returns whether there was one."""
-        secret = self._secret(_presented(token))
-        if isinstance(secret, NotSignedIn):
+        token_hash = self._credentials.hash_of(presented_bytes(token))
+        if isinstance(token_hash, NotSignedIn):
             return False
-        return bool(await self._end(Selection(token_hash=self._hash(secret)), connection))
+        return bool(await self._end(Selection(token_hash=token_hash), connection))
 
     async def revoke_by_id(self, session_id: str, *, user_id: str | None, connection: Any = None) -> bool:
         """End a session by its public id, if it belongs to the user (SECURITY.md L14).
@@ -523,22 +481,6 @@ class AsyncSessions:
     def _session(self, record: Record) -> Session:
         return Session(STAMP.pack(0, 0, 0) + record.pack())
 
-    def _issued(self, token: Token) -> Token:
-        return token if self._keys is None else Token(self._keys.sign(token.reveal()))
-
-    def _json(self, data: Mapping[str, Any]) -> str:
-        try:
-            text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            msg = f"session data is not JSON: {error}"
-            raise DataError(msg) from None
-        if len(text.encode()) > self.policy.max_data_bytes:
-            msg = (
-                f"session data of {len(text.encode())} bytes is larger than max_data_bytes={self.policy.max_data_bytes}"
-            )
-            raise DataError(msg)
-        return text
-
     def _now(self) -> int:
         return self._clock.now() // 1000
 
@@ -555,21 +497,6 @@ class AsyncSessions:
 
 def _started(record: Record) -> int:
     return record.created_at if record.authenticated_at is None else record.authenticated_at
-
-
-def _presented(token: str | bytes | Token | None) -> bytes:
-    if isinstance(token, bytes):
-        return token
-    if isinstance(token, Token):
-        return token.reveal().encode()
-    return b"" if token is None else token.encode("utf-8", "surrogatepass")
-
-
-def _printable(user_agent: str | None) -> str | None:
-    """Return a description without control characters, cut to 512 characters (SECURITY.md S12)."""
-    if user_agent is None:
-        return None
-    return "".join(character for character in user_agent[:_LONGEST_USER_AGENT] if character.isprintable())
 
 
 def _page_size(limit: int) -> int:

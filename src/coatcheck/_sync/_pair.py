@@ -10,13 +10,15 @@ from coatcheck.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coatcheck.stores.base import Reading
+
 
 class _Flight:
-    __slots__ = ("done", "error")
+    __slots__ = ("done", "result")
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.error: Unavailable | None = None
+        self.result: Reading | Unavailable | None = None
 
 
 class Flights:
@@ -32,21 +34,26 @@ class Flights:
         flight = self._flights.setdefault(key, mine)
         return None if flight is mine else flight
 
-    def end(self, key: bytes, error: Unavailable | None = None) -> None:
-        """Let the followers go on, or fail as the leader did."""
+    def end(self, key: bytes, result: Reading | Unavailable | None) -> None:
+        """Let the followers have what the leader has read, fail as it did, or go on without it: None."""
         flight = self._flights.pop(key)
-        flight.error = error
+        flight.result = result
         flight.done.set()
 
-    def wait(self, flight: _Flight) -> None:
+    def wait(self, flight: _Flight) -> Reading | None:
         """Wait for somebody else's read. What it brought may be older than the caller's wish.
+
+        Returns:
+            What was read; None when the reader was interrupted.
 
         Raises:
             Unavailable: The read failed.
         """
         flight.done.wait()
-        if flight.error is not None:
-            raise Unavailable(str(flight.error), retry_after=flight.error.retry_after) from flight.error
+        result = flight.result
+        if isinstance(result, Unavailable):
+            raise Unavailable(str(result), retry_after=result.retry_after) from result
+        return result
 
 
 class Lock:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.addresses import client_address, network_of
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import delete_cookie, find_cookies, set_cookie
+from coatcheck.core.tokens import Token
 from coatcheck.errors import CoatcheckError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck.asgi.settings import WebSettings
     from coatcheck.asgi.types import Headers, Scope
+    from coatcheck.core.answers import Source
     from coatcheck.core.session import Session
-    from coatcheck.core.tokens import Token
 
 SCOPE_KEY = "coatcheck"
 
@@ -69,7 +70,7 @@ class RequestContext:
         self._issued: bytes | None = None
         self.clear_site_data = False
         self.consulted = False
-        self.source: Literal["memory", "store"] | None = None
+        self.source: Source | None = None
         """Which tier answered; None before, or when nothing had to be read."""
 
     # --- asking
@@ -93,8 +94,7 @@ class RequestContext:
         return answer
 
     async def _ask(self, presented: bytes) -> Session | NotSignedIn:
-        self.source = "store"
-        answer = await self.sessions.get(presented)
+        answer, self.source = await self.sessions.ask(presented)
         if answer:
             self._renew_cookie(presented, answer)
             if self.sessions.wants_events:
@@ -179,8 +179,11 @@ class RequestContext:
         return rotated.session
 
     async def revoke_others(self) -> int:
-        """End the user's other sessions and rotate this one's token (ASVS 7.4.3, SECURITY.md L12)."""
-        session = await self.rotate()
+        """End the user's other sessions and rotate this one's token (ASVS 7.4.3, SECURITY.md L12).
+
+        An API client keeps its bearer token: a new one could only reach it in a cookie.
+        """
+        session = await (self.require() if self._is_bearer() else self.rotate())
         return await self.sessions.revoke_others(session)
 
     async def start_anonymous(self, data: Mapping[str, Any]) -> Session:
@@ -203,7 +206,7 @@ class RequestContext:
 
     def _max_age(self, session: Session) -> int | None:
         """Return how long the browser may keep the cookie: never longer than the session can live."""
-        if not (session.remember or self.settings.cookie.persistent):
+        if not self._persists(session):
             return None
         end = session.expires_at
         return 2**31 if end is None else int((end - self.sessions.now()).total_seconds())
@@ -215,10 +218,14 @@ class RequestContext:
         """
         if self._is_bearer():
             return
-        endless = session.expires_at is None and (session.remember or self.settings.cookie.persistent)
-        if endless or self.sessions.needs_new_signature(presented):
-            token = self.sessions.signed_again(presented)
+        token = self.sessions.renewed(presented)
+        if token is None and session.expires_at is None and self._persists(session):
+            token = Token(presented.decode("ascii"))
+        if token is not None:
             self._issued = set_cookie(self.settings.cookie, token.reveal(), self._max_age(session))
+
+    def _persists(self, session: Session) -> bool:
+        return session.remember or self.settings.cookie.persistent
 
     async def _notice_client(self, session: Session) -> None:
         ip, agent = self.client_ip(), self.user_agent()

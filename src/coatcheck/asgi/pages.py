@@ -29,15 +29,22 @@ def problem(status: int, title: str, **members: Any) -> Answer:
 
 
 def answer_to(error: Exception, scope: Scope, context: RequestContext) -> Answer:
-    """Return the answer to a request that ended with one of `ANSWERED`."""
+    """Return the answer to a request that ended with one of `ANSWERED`; a browser page goes to the sign-in page."""
+    if isinstance(error, (SignInRequired, RecentAuthRequired)) and _is_page(scope):
+        return 302, [(b"location", _sign_in_url(scope, context)), (b"content-length", b"0")], b""
+    return problem_of(error, context)
+
+
+def problem_of(error: Exception, context: RequestContext) -> Answer:
+    """Return the problem details for one of `ANSWERED`, whoever asks."""
     if isinstance(error, Unavailable):
         status, headers, body = problem(503, "Sessions are unavailable", detail="Try again shortly.")
         return status, [*headers, (b"retry-after", str(error.retry_after).encode())], body
     if isinstance(error, LimitReached):
-        sessions = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
+        sessions = [
+            {"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions
+        ]
         return problem(409, "Too many sessions", limit=error.limit, sessions=sessions)
-    if _is_page(scope):
-        return 302, [(b"location", _sign_in_url(scope, context)), (b"content-length", b"0")], b""
     status, headers, body = _sign_in_problem(error)
     if context.settings.bearer:
         headers = [*headers, (b"www-authenticate", b"Bearer")]

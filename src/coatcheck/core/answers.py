@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
     from coatcheck.core.tokens import Token
 
+Source = Literal["memory", "store"]
+"""Which tier had the answer."""
+
 
 class NotSignedIn(enum.Enum):
     """Why nobody is signed in. Always false, as a session is always true."""

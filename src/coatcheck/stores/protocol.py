@@ -54,8 +54,11 @@ class Store(Protocol):
         """Say what about the tables, triggers and settings of the database is unsafe, with the fix."""
         ...
 
-    def unchanged(self) -> bool:
-        """Tell at once, without waiting, that this thread's last poll is still complete."""
+    def unchanged(self, cursor: Any) -> bool:
+        """Tell at once, without waiting, that the log has not grown beyond this cursor, as far as this thread can see.
+
+        False costs a poll, so it is always allowed; True where nothing can tell, and only the lease decides.
+        """
         ...
 
     def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:

@@ -116,8 +116,8 @@ class AsyncSQLiteStore:
     async def poll(self, cursor: tuple[int, int, str] | None) -> LogPage:
         """Read the log from a cursor on; one statement.
 
-        The cursor is the next position, the mark of the entry before it, and the epoch. That entry is read again: if it is
-        not the same one, the file was restored from a backup, and nothing known before counts.
+        The cursor is the next position, the mark of the entry before it, and the epoch. That entry is read
+        again: if it is not the same one, the file was restored from a backup, and nothing known before counts.
         """
         with translated(self.path):
             reader = self._database.reader()

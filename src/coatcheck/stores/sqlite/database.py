@@ -106,7 +106,9 @@ class Database:
             status = _stat(self.path)
         except (AttributeError, OSError):
             return False
-        return reader.polled == reader.version() and status.st_ino == reader.inode and status.st_dev == reader.device
+        if status.st_ino != reader.inode or status.st_dev != reader.device:
+            return False
+        return reader.cursor == cursor and reader.polled == reader.version()
 
     def reader(self) -> Reader:
         """Return this thread's reader of the file that the name leads to now."""

@@ -69,6 +69,7 @@ class Operations:
 
         Raises:
             Full: The limit is reached and nothing may be evicted; the transaction must be undone.
+            DataError: There is no such user; likewise.
         """
         replaced, record = yield from self._replace(new)
         limit = new.limit if new.when_full != "evict_oldest" else None
@@ -80,7 +81,18 @@ class Operations:
         if new.limit is not None and new.when_full == "evict_oldest":
             keep = {"user_id": record.user_id, "keep": record.id, "others": new.limit - 1, "now": now}
             evicted = yield Statement(self._sql["evict"], keep)
-        return CreateResult(record, tuple(map(Record._make, evicted)), replaced)
+        described = yield from self._with_user(record)
+        if described is None:
+            msg = f"there is no user with the id {record.user_id!r}"
+            raise DataError(msg)
+        return CreateResult(described, tuple(map(Record._make, evicted)), replaced)
+
+    def _with_user(self, record: Record) -> Operation[Record | None]:
+        """Return a record that was just written with its user; None when the users table has no such user."""
+        if not self._users:
+            return record
+        rows = yield Statement(self._sql["find"], {"session_id": record.id})
+        return self._record(tuple(rows[0][2:]))
 
     def _replace(self, new: NewSession) -> Operation[tuple[Record | None, Record]]:
         if new.replaces is None:
@@ -114,7 +126,7 @@ class Operations:
             msg = f"the session's data would be {len(data.encode())} bytes; max_data_bytes is {change.max_bytes}"
             raise DataError(msg)
         rows = yield Statement(self._sql["save_data"], {"session_id": change.session_id, "data": data})
-        return Record._make(rows[0])
+        return (yield from self._with_user(Record._make(rows[0])))
 
     def relocate(self, session_id: str, ip: str | None, user_agent: str | None, now: int) -> Operation[bool]:
         """Note a new address and browser, once."""
@@ -125,7 +137,7 @@ class Operations:
     def rotate(self, rotation: Rotation, now: int) -> Operation[Record | None]:
         """Replace the token hash, if it is still the one expected."""
         rows = yield Statement(self._sql["rotate"], {**rotation._asdict(), "now": now})
-        return Record._make(rows[0]) if rows else None
+        return (yield from self._with_user(Record._make(rows[0]))) if rows else None
 
     def revoke(self, selection: Selection) -> Operation[list[Ended]]:
         """End the selected sessions."""

@@ -104,9 +104,9 @@ class SQLiteStore:
         """Say what is missing or unsafe in the database, each with the fix."""
         return migrations.problems(self.path, self.users)
 
-    def unchanged(self) -> bool:
-        """Tell whether nothing at all was committed since this thread's last poll."""
-        return self._database.unchanged()
+    def unchanged(self, cursor: tuple[int, int, str] | None) -> bool:
+        """Tell whether nothing at all was committed since this thread's last poll, and it led to this cursor."""
+        return self._database.unchanged(cursor)
 
     def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
         """Read the session with this token hash, and where the log stands, in one statement."""
@@ -114,11 +114,11 @@ class SQLiteStore:
         reading = self._threads.read(operation, connection)
         return self._identified(reading) if connection is None else reading
 
-    def poll(self, cursor: tuple[int, int] | None) -> LogPage:
+    def poll(self, cursor: tuple[int, int, str] | None) -> LogPage:
         """Read the log from a cursor on; one statement.
 
-        The cursor is the next position and the mark of the entry before it. That entry is read again: if it is
-        not the same one, the file was restored from a backup, and nothing known before counts.
+        The cursor is the next position, the mark of the entry before it, and the epoch. That entry is read
+        again: if it is not the same one, the file was restored from a backup, and nothing known before counts.
         """
         with translated(self.path):
             reader = self._database.reader()
@@ -127,10 +127,12 @@ class SQLiteStore:
             first = 0 if cursor is None else cursor[0] - 1
             rows = reader.rows(self._statements["poll"], {"position": first, "limit": FLOOD + 2})
             page = self._page(rows, cursor)
-            reader.polled = version
-            return page._replace(epoch=f"{page.epoch}:{reader.device}:{reader.inode}")
+            epoch = f"{page.epoch}:{reader.device}:{reader.inode}"
+            reached = (*page.cursor, epoch) if page.resumed else None
+            reader.polled, reader.cursor = version, reached
+            return page._replace(epoch=epoch, cursor=reached)
 
-    def _page(self, rows: Sequence[Row], cursor: tuple[int, int] | None) -> LogPage:
+    def _page(self, rows: Sequence[Row], cursor: tuple[int, int, str] | None) -> LogPage:
         epoch, floor, position, _, mark = rows[0]
         resumed = cursor is None or cursor[0] <= floor or (position, mark) == (cursor[0] - 1, cursor[1])
         if not resumed:

@@ -1,0 +1,83 @@
+"""New records, and the JSON of their data: what a session is before a store has it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from coatcheck.core.addresses import canonical_address
+from coatcheck.core.policy import expiries
+from coatcheck.core.session import Record
+from coatcheck.core.times import duration_micros
+from coatcheck.core.tokens import new_session_id
+from coatcheck.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+_LONGEST_USER_ID = 255
+_LONGEST_USER_AGENT = 512
+
+
+def new_record(
+    user_id: str | None,
+    now: int,
+    *,
+    remember: bool,
+    idle: timedelta,
+    lifetime: timedelta | None,
+    ip: str | None,
+    user_agent: str | None,
+    data: str,
+) -> Record:
+    """Return the record of a session that begins now (microseconds since the epoch).
+
+    Raises:
+        DataError: The user id is empty or too long.
+    """
+    if user_id is not None and not 0 < len(user_id) <= _LONGEST_USER_ID:
+        msg = f"user_id of {len(user_id)} characters is not possible: use 1 to {_LONGEST_USER_ID}"
+        raise DataError(msg)
+    ends = expiries(now, idle, lifetime)
+    return Record(
+        id=new_session_id(),
+        user_id=user_id,
+        created_at=now,
+        authenticated_at=None if user_id is None else now,
+        last_seen_at=now,
+        idle_expires_at=ends.idle_expires_at,
+        expires_at=ends.expires_at,
+        idle_timeout=duration_micros(idle),
+        remember=remember,
+        ip=None if ip is None else canonical_address(ip),
+        user_agent=printable(user_agent),
+        data=data,
+    )
+
+
+def printable(user_agent: str | None) -> str | None:
+    """Return a browser's description without control characters, cut to 512 characters (SECURITY.md S12)."""
+    if user_agent is None:
+        return None
+    return "".join(character for character in user_agent[:_LONGEST_USER_AGENT] if character.isprintable())
+
+
+def data_json(data: Mapping[str, Any], max_bytes: int) -> str:
+    """Return session data as JSON.
+
+    Raises:
+        DataError: It is not JSON, or larger than `max_bytes` (SECURITY.md S12).
+    """
+    try:
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"session data is not JSON: {error}"
+        raise DataError(msg) from None
+    if any(not isinstance(key, str) for key in data):
+        msg = "session data has a key that is not text; JSON would change it"
+        raise DataError(msg)
+    if (size := len(text.encode())) > max_bytes:
+        msg = f"session data of {size} bytes is larger than max_data_bytes={max_bytes}"
+        raise DataError(msg)
+    return text

@@ -1,0 +1,32 @@
+"""Every security rule that the documentation lists has a test that carries its ID."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RULES = re.findall(
+    r"^\| ([A-Z]\d+) \|", (ROOT / "docs" / "security-rules.md").read_text(encoding="utf-8"), re.MULTILINE
+)
+TESTS = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule_has_a_test(rule: str) -> None:
+    """A test function names the rule."""
+    assert re.search(rf"def test_(?:[A-Z]\d+_)*{rule}_", TESTS), f"no test is named after {rule}"
+
+
+def test_cited_rules_are_listed() -> None:
+    """What a docstring cites as a rule can be looked up."""
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    cited = {
+        rule
+        for group in re.findall(r"\brules? ([A-Z]\d+(?:(?:, | and )[A-Z]\d+)*)", sources)
+        for rule in re.findall(r"[A-Z]\d+", group)
+    }
+    assert cited
+    assert cited <= set(RULES)
