@@ -20,6 +20,14 @@ FILES = {
     "stores/sqlite/async_store.py": "stores/sqlite/store.py",
     "testing/async_faulty.py": "testing/faulty.py",
     "testing/async_memory.py": "testing/memory.py",
+    "testing/async_conformance.py": "testing/conformance.py",
+    "testing/_async_suite/__init__.py": "testing/_suite/__init__.py",
+    "testing/_async_suite/common.py": "testing/_suite/common.py",
+    "testing/_async_suite/rows.py": "testing/_suite/rows.py",
+    "testing/_async_suite/changes.py": "testing/_suite/changes.py",
+    "testing/_async_suite/endings.py": "testing/_suite/endings.py",
+    "testing/_async_suite/limits.py": "testing/_suite/limits.py",
+    "testing/_async_suite/log.py": "testing/_suite/log.py",
 }
 
 RULES = [
@@ -36,6 +44,8 @@ RULES = [
     (r"\basync_protocol\b", "protocol"),
     (r"\b_async_threads\b", "_threads"),
     (r"\b_async_pair\b", "_pair"),
+    (r"\b_async_suite\b", "_suite"),
+    (r"\basync_together\b", "together"),
     (r"\basync_store_from_url\b", "store_from_url"),
     (
         r" for asyncio\. The one for threads is generated from it\.",

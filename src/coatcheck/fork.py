@@ -15,12 +15,40 @@ class Forks(Protocol):
         ...
 
 
+class HoldsFiles(Protocol):
+    """Something with files that a child must not even inherit."""
+
+    def forking(self) -> None:
+        """Close them, and open none until the fork is over."""
+        ...
+
+    def resumed(self) -> None:
+        """Go on in the parent."""
+        ...
+
+
 _registered: weakref.WeakSet[Forks] = weakref.WeakSet()
+_holders: weakref.WeakSet[HoldsFiles] = weakref.WeakSet()
 
 
 def after_fork(thing: Forks) -> None:
     """Call `thing.forked()` in every child, for as long as the thing is in use."""
     _registered.add(thing)
+
+
+def around_fork(thing: HoldsFiles) -> None:
+    """Call `thing.forking()` before every fork and `thing.resumed()` after it in the parent."""
+    _holders.add(thing)
+
+
+def _forking() -> None:
+    for thing in list(_holders):
+        thing.forking()
+
+
+def _resumed() -> None:
+    for thing in list(_holders):
+        thing.resumed()
 
 
 def _forked() -> None:
@@ -29,4 +57,4 @@ def _forked() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=_forking, after_in_parent=_resumed, after_in_child=_forked)

@@ -78,6 +78,7 @@ class Timer:
         self._job = job
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
+        self._running: threading.Timer | None = None
 
     def start(self, seconds: float) -> None:
         """Run the job in so many seconds, unless that is arranged already."""
@@ -90,7 +91,7 @@ class Timer:
                 self._timer.start()
 
     def _run(self) -> None:
-        self._timer = None
+        self._running, self._timer = self._timer, None
         self._job()
 
     def stop(self) -> None:
@@ -98,4 +99,6 @@ class Timer:
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-            timer.join()
+        for thread in (timer, self._running):
+            if thread is not None and thread is not threading.current_thread():
+                thread.join()

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from coatcheck._sync._pair import Flights, Lock
 from coatcheck.core.coherence import Knowledge
-from coatcheck.core.local_cache import LocalCache
+from coatcheck.core.local_cache import KEY_SIZE, LocalCache, key_hash, key_of
 from coatcheck.core.session import NEVER, STAMP, Record, Session, copy_in
 from coatcheck.errors import Unavailable
 
@@ -21,14 +20,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.protocol import Store
 
 _stamp = STAMP.unpack_from
-
-
-def key_of(presented: bytes) -> bytes:
-    """Return the cache key of a whole presented value, token and signature: 128 bits of its SHA-256.
-
-    One altered character gives another key, so a hit needs no further check.
-    """
-    return sha256(presented).digest()[:16]
+_new = object.__new__
 
 
 class CachedReads:
@@ -82,22 +74,26 @@ class CachedReads:
         This is the path of every request; each line of it is one condition of the coherence rule.
         """
         knowledge = self._knowledge
-        key = sha256(presented).digest()[:16]
-        copy = knowledge.cache.young.get(key) or knowledge.cache.get(key)
-        if copy is None:
-            return None
+        key = key_hash(presented).digest()[:KEY_SIZE]
+        try:
+            copy = knowledge.cache.young[key]
+        except KeyError:
+            older = knowledge.cache.get(key)
+            if older is None:
+                return None
+            copy = older
         uptime = self._monotonic()
         if uptime >= knowledge.proven_until or not self._unchanged(knowledge.cursor):
             return None
         as_of, serve_until, touch_at = _stamp(copy)
         now = uptime + knowledge.offset
-        if now >= serve_until or as_of < knowledge.floor:
-            return None
-        if as_of <= knowledge.newest and knowledge.outdated(copy, as_of):
+        if now >= serve_until or (as_of < knowledge.clear_from and not knowledge.admits(copy)):
             return None
         if now >= touch_at:
             self._on_use(key, copy, now)
-        return Session(copy)
+        session = _new(Session)
+        session._copy = copy  # noqa: SLF001 - Session(copy) without the call of __init__, which is a tenth of it all
+        return session
 
     def get(self, presented: bytes, read: Callable[[], Reading]) -> Session | Reading:
         """Answer from memory if the log proves the copy good, or from the store, with one read for all who ask.
@@ -128,13 +124,13 @@ class CachedReads:
         """Read for all who wait, and let them go on whatever happens."""
         result: Reading | Unavailable | None = None
         try:
-            result = self._read(key, read)
+            reading = result = self._read(key, read)
         except Unavailable as error:
             result = error
             raise
         finally:
             self._flights.end(key, result)
-        return result
+        return reading
 
     def _read(self, key: bytes, read: Callable[[], Reading]) -> Reading:
         # Taken before the read: if a new epoch begins meanwhile, the copy lands where nobody looks.
@@ -201,7 +197,9 @@ class CachedReads:
         uptime = self._monotonic()
         _, serve_until, _ = _stamp(copy)
         alive = uptime < knowledge.proven_until and uptime + knowledge.offset < serve_until
-        return alive and knowledge.admits(copy)
+        # A session may outlive the epoch it was read in, and positions of two epochs cannot be compared.
+        known = knowledge.began is not None and serve_until - self._settings.ttl_ns >= knowledge.began
+        return alive and known and knowledge.admits(copy)
 
     def now(self) -> int:
         """The authority's time, in nanoseconds since the epoch, as the last poll brought it."""

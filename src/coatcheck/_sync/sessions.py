@@ -7,7 +7,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from coatcheck._sync.cached_reads import CachedReads, key_of
+from coatcheck._sync.cached_reads import CachedReads
 from coatcheck._sync.touches import Touches
 from coatcheck.clock import SystemClock
 from coatcheck.core.addresses import canonical_address
@@ -15,6 +15,7 @@ from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.drafts import data_json, new_record, printable
 from coatcheck.core.events import Event, EventKind
+from coatcheck.core.local_cache import key_of
 from coatcheck.core.policy import Policy, expiries
 from coatcheck.core.session import STAMP, Record, Session, User, user_json
 from coatcheck.core.settings import CacheSettings
@@ -153,7 +154,7 @@ class Sessions:
 
     def lookup(self, token: str | bytes | Token) -> Session | None:
         """Answer from memory, at once; None says nothing: ask `get`."""
-        return self._reads.lookup(presented_bytes(token))
+        return self._reads.lookup(token if type(token) is bytes else presented_bytes(token))
 
     def get(self, token: str | bytes | Token | None, *, connection: Any = None) -> Session | NotSignedIn:
         """Validate a token.
@@ -164,9 +165,10 @@ class Sessions:
         Raises:
             Unavailable: Nobody can tell: the store did not answer.
         """
-        presented = presented_bytes(token)
+        presented = token if type(token) is bytes else presented_bytes(token)
         if connection is None:
-            return self._reads.lookup(presented) or (self.ask(presented))[0]
+            session = self._reads.lookup(presented)
+            return session if session is not None else (self.ask(presented))[0]
         token_hash = self._credentials.hash_of(presented)
         if isinstance(token_hash, NotSignedIn):
             return token_hash
@@ -227,6 +229,16 @@ class Sessions:
     def now(self) -> datetime:
         """Return the time by which sessions are created and judged, in UTC."""
         return from_micros(self._now())
+
+    @property
+    def token_hash(self) -> TokenHash:
+        """How tokens are hashed."""
+        return self._credentials.token_hash
+
+    @property
+    def signing_keys(self) -> int:
+        """How many keys sign and verify tokens; 0 when tokens are not signed."""
+        return self._credentials.signing_keys
 
     @property
     def wants_events(self) -> bool:
@@ -444,7 +456,13 @@ class Sessions:
 
         Returns:
             How many sessions were deleted.
+
+        Raises:
+            DataError: The batch is not at least one row.
         """
+        if batch < 1:
+            msg = f"batch={batch} is not possible: use 1 or more, such as 1000"
+            raise DataError(msg)
         total = 0
         while True:
             ended = self.store.sweep(batch)

@@ -75,7 +75,9 @@ class Knowledge:
 
     __slots__ = (
         "_entries",
+        "began",
         "cache",
+        "clear_from",
         "cursor",
         "epoch",
         "everyone",
@@ -98,9 +100,12 @@ class Knowledge:
         self.lease = lease
         self.cache = cache
         self.cursor: Any = None
+        self.began: int | None = None
         self.floor = 0
         self.newest = -1
         self.everyone = -1
+        self.clear_from = 0
+        """Rules 2 and 3 have nothing against copies read at this position or later."""
         self.proven_until = 0
         self.offset = 0
         self._entries: dict[str, int] = {}
@@ -113,10 +118,13 @@ class Knowledge:
             sent: When the poll was sent, by the monotonic clock. The lease counts from here, never from the
                 moment of receipt, because the log may have grown while the answer travelled.
         """
+        if self.began is None:
+            self.began = page.now
         for position, subject in page.entries:
             self._remember(position, subject)
         if page.floor > self.floor:
             self._raise_floor(page.floor)
+        self.clear_from = max(self.floor, self.newest + 1)
         self.cursor = page.cursor
         if sent + self.lease > self.proven_until:
             self.proven_until = sent + self.lease

@@ -125,9 +125,12 @@ def find_cookies(header: bytes, name: bytes) -> list[bytes]:
         header: The header's value, of any length and content.
         name: A name that `CookieSettings` accepts.
     """
+    prefix = name + b"="
+    parts = header.split(prefix)
+    if len(parts) == 2 and name and (not parts[0] or parts[0].endswith(b"; ")):  # noqa: PLR2004 - before and after
+        return [parts[1].partition(b";")[0].rstrip(_OWS)]  # one cookie of ours, written as browsers write it
     # Linear, and no work for other cookies: the search jumps from one candidate pair to the end of it, and
     # looks back no further than to the semicolon before it.
-    prefix = name + b"="
     at = header.find(prefix)
     if at < 0 or not name:  # an empty name would read "=__Host-session=bad" (CVE-2023-23934)
         return []

@@ -34,6 +34,16 @@ class Credentials:
         self._hash = token_hash
         self._keys = keys
 
+    @property
+    def token_hash(self) -> TokenHash:
+        """How tokens are hashed."""
+        return self._hash
+
+    @property
+    def signing_keys(self) -> int:
+        """How many keys there are; 0 when tokens are not signed."""
+        return 0 if self._keys is None else len(self._keys)
+
     def hash_of(self, presented: bytes) -> bytes | NotSignedIn:
         """Return the hash under which stores know the token, once its form and signature are good (T5, T7)."""
         secret = self._secret(presented)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.addresses import canonical_address
-from coatcheck.core.policy import expiries
+from coatcheck.core.policy import LONGEST, expiries
 from coatcheck.core.session import Record
 from coatcheck.core.times import duration_micros
 from coatcheck.core.tokens import new_session_id
@@ -14,8 +15,8 @@ from coatcheck.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
 
+_SHORTEST = timedelta(seconds=1)
 _LONGEST_USER_ID = 255
 _LONGEST_USER_AGENT = 512
 
@@ -34,11 +35,15 @@ def new_record(
     """Return the record of a session that begins now (microseconds since the epoch).
 
     Raises:
-        DataError: The user id is empty or too long.
+        DataError: The user id is empty or too long, or a duration is out of bounds.
     """
-    if user_id is not None and not 0 < len(user_id) <= _LONGEST_USER_ID:
-        msg = f"user_id of {len(user_id)} characters is not possible: use 1 to {_LONGEST_USER_ID}"
+    if user_id is not None and not 0 < (size := len(user_id.encode("utf-8", "surrogatepass"))) <= _LONGEST_USER_ID:
+        msg = f"user_id of {size} bytes is not possible: use 1 to {_LONGEST_USER_ID}"
         raise DataError(msg)
+    for name, value in (("idle_timeout", idle), ("lifetime", lifetime)):
+        if value is not None and not _SHORTEST <= value <= LONGEST:
+            msg = f"{name}={value!s} is not possible: use one second to ten years"
+            raise DataError(msg)
     ends = expiries(now, idle, lifetime)
     return Record(
         id=new_session_id(),

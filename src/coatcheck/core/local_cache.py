@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY_SIZE = 15
+"""Bytes of a key: 120 bits. Python would take 16 more of memory for one more."""
+
+
+def _fastest() -> Callable[[bytes], Any]:
+    """Return BLAKE2s, which is a quarter faster than SHA-256, or SHA-256 where a FIPS policy forbids it."""
+    try:
+        hashlib.blake2s(b"")
+    except (AttributeError, ValueError):
+        return hashlib.sha256
+    return hashlib.blake2s
+
+
+key_hash = _fastest()
+
+
+def key_of(presented: bytes) -> bytes:
+    """Return the cache key of a whole presented value, token and signature: the beginning of its hash.
+
+    One altered character gives another key, so a hit needs no further check.
+    """
+    digest: bytes = key_hash(presented).digest()
+    return digest[:KEY_SIZE]
+
 
 class LocalCache:
-    """A bounded map from the hash of a presented value to a copy, in two generations.
+    """A bounded map from the key of a presented value to a copy, in two generations.
 
     New and recently used copies are in the young generation. When it holds half of the bound, it becomes the
     old one and the previous old one is dropped. That keeps what is used, costs a hit nothing, and needs no
@@ -39,9 +69,9 @@ class LocalCache:
 
     def replace(self, key: bytes, old: bytes, new: bytes) -> None:
         """Put `new` in the place of exactly `old`; what has changed meanwhile stays as it is."""
-        if self.young.get(key) is old:
+        if self.young.get(key) == old:
             self.young[key] = new
-        elif self._old.get(key) is old:
+        elif self._old.get(key) == old:
             self._old[key] = new
 
     def discard(self, key: bytes) -> None:

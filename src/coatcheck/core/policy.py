@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SessionLimit = int | None
 WhenFull = Literal["evict_oldest", "refuse", "ask"]
 
-_LONGEST = timedelta(days=3650)
+LONGEST = timedelta(days=3650)
 _MIN_DATA = 2
 _MAX_DATA = 1_000_000
 
@@ -73,7 +73,7 @@ class Policy:
     def _check_durations(self) -> None:
         for name in ("idle_timeout", "lifetime", "remember_idle_timeout", "remember_lifetime"):
             value = getattr(self, name)
-            if value is not None and not timedelta(seconds=1) <= value <= _LONGEST:
+            if value is not None and not timedelta(seconds=1) <= value <= LONGEST:
                 _refuse(name, value, "use one second to ten years, such as timedelta(hours=8)")
         if not timedelta(0) <= self.touch_every <= min(self.idle_timeout, self.remember_idle_timeout) / 2:
             _refuse("touch_every", self.touch_every, "use at most half of the idle timeout")

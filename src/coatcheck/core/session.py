@@ -31,8 +31,11 @@ NEVER = 2**62
 STAMP = Struct("<qqq")
 # version, flags, created, authenticated, last seen, idle expiry, absolute expiry (microseconds since the epoch),
 # idle timeout (seconds), lengths of: id, user id, ip, user agent, data, user
-_HEAD = Struct("<BBqqqqqIBBBHIH")
+_HEAD = Struct("<BBqqqqqIBHBHII")
 _TIMES = Struct("<BBqqqqqI")
+_IDS = Struct("<BH")  # the lengths of id and user id
+_FLAGS_AT = STAMP.size + 1
+_IDS_AT = STAMP.size + _TIMES.size
 _BODY = STAMP.size + _HEAD.size
 
 _REMEMBER = 1
@@ -116,18 +119,24 @@ class Session:
         """View a stored copy; applications get sessions from `Sessions`, they do not make them."""
         self._copy = copy
 
-    def __bool__(self) -> Literal[True]:
-        return True
+    if TYPE_CHECKING:  # at run time it is true as any object is, which costs no call
+
+        def __bool__(self) -> Literal[True]: ...
 
     @property
     def id(self) -> str:
         """The public id: safe to list and to log, and no credential (SECURITY.md T10)."""
-        return self._text(0)
+        return self._copy[_BODY : _BODY + self._copy[_IDS_AT]].decode()
 
     @property
     def user_id(self) -> str | None:
         """The id of the user who signed in; None while the visitor is anonymous."""
-        return self._text(1) if self._copy[STAMP.size + 1] & _SIGNED_IN else None
+        copy = self._copy
+        if not copy[_FLAGS_AT] & _SIGNED_IN:
+            return None
+        id_length, length = _IDS.unpack_from(copy, _IDS_AT)
+        start = _BODY + id_length
+        return copy[start : start + length].decode()
 
     @property
     def created_at(self) -> datetime:
@@ -165,7 +174,7 @@ class Session:
     @property
     def remember(self) -> bool:
         """Whether the user asked to be remembered on this device."""
-        return bool(self._copy[STAMP.size + 1] & _REMEMBER)
+        return bool(self._copy[_FLAGS_AT] & _REMEMBER)
 
     @property
     def ip(self) -> str | None:

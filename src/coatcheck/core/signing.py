@@ -114,8 +114,11 @@ class KeyRing:
         digest = hmac.digest(key, self._context + token.encode("ascii"), "sha256")
         return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def __repr__(self) -> str:
-        count = len(self._keys)
+        count = len(self)
         return f"<KeyRing of {count} {'key' if count == 1 else 'keys'}>"
 
 

@@ -59,8 +59,13 @@ def new_token() -> Token:
 
 
 def new_session_id() -> str:
-    """Make the public id of a session: 128 random bits, and no credential (SECURITY.md T10)."""
-    return urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
+    """Make the public id of a session: 128 random bits, and no credential (SECURITY.md T10).
+
+    None begins with a hyphen: on a command line it would be taken for an option.
+    """
+    while (session_id := urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()).startswith("-"):
+        pass
+    return session_id
 
 
 class TokenHash:
@@ -93,10 +98,20 @@ class TokenHash:
             msg = "purpose='' is empty; name what the tokens are for, such as 'session'"
             raise ConfigurationError(msg)
         self._digest = _digest_function(algorithm)
-        self._algorithm = algorithm
+        self._algorithm: Algorithm = algorithm
         self._adopted = adopted is not None
         self._raw = adopted == "bytes"
         self._prefix = b"" if self._adopted else _purpose_prefix(purpose)
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The hash function."""
+        return self._algorithm
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the hashes are those of another system, which know no purpose."""
+        return self._adopted
 
     @property
     def prefix(self) -> bytes:
@@ -106,16 +121,25 @@ class TokenHash:
     def well_formed(self, token: bytes) -> bool:
         """Tell whether this can be a token at all, before any store is asked (SECURITY.md T7)."""
         pattern = _ADOPTED if self._adopted else _ISSUED
-        return pattern.fullmatch(token) is not None
+        return pattern.fullmatch(token) is not None and (not self._raw or _canonical(token))
 
     def __call__(self, token: bytes) -> bytes:
         """Return the 32-byte hash of a well-formed token."""
         if self._raw:
-            return self._digest(urlsafe_b64decode(token + b"=" * (-len(token) % 4)))
+            return self._digest(_decoded(token))
         return self._digest(self._prefix + token)
 
     def __repr__(self) -> str:
         return f"TokenHash({self._algorithm!r})"
+
+
+def _decoded(token: bytes) -> bytes:
+    return urlsafe_b64decode(token + b"=" * (-len(token) % 4))
+
+
+def _canonical(token: bytes) -> bool:
+    """Tell whether this is base64url at all, and the only spelling of its bytes."""
+    return len(token) % 4 != 1 and urlsafe_b64encode(_decoded(token)).rstrip(b"=") == token
 
 
 def _purpose_prefix(purpose: str) -> bytes:

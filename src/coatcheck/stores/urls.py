@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from coatcheck.errors import ConfigurationError
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
@@ -32,11 +32,13 @@ def store_from_url(url: str, users: UsersTable | None = None, clock: Clock | Non
 
 
 def _sqlite_path(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or not parts.path.strip("/"):
+    scheme, separator, path = url.partition("://")
+    if scheme != "sqlite" or not path.startswith("/") or not path.strip("/"):
         # The URL may hold a password: only the scheme is shown.
-        msg = (
-            f"store URL with scheme {parts.scheme!r} is not possible: use 'sqlite:///app.db' or 'sqlite:////srv/app.db'"
-        )
+        shown = scheme if separator else url.partition(":")[0]
+        msg = f"store URL with scheme {shown!r} is not possible: use 'sqlite:///app.db' or 'sqlite:////srv/app.db'"
         raise ConfigurationError(msg)
-    return unquote(parts.path[1:])
+    if "?" in path or "#" in path:
+        msg = "store URL with '?' or '#' is not possible: nothing may follow the path; write these as %3F and %23"
+        raise ConfigurationError(msg)
+    return unquote(path[1:])

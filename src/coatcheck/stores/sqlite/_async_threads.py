@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from coatcheck.stores.sqlite import connections
-from coatcheck.stores.sqlite.database import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,21 +30,24 @@ class AsyncThreads:
         """Run an operation in a transaction of its own, or in the caller's."""
         if connection is None:
             return await self.call(lambda: self._database.write(operation))
-        driver = await _driver_connection(connection)
-        if driver is None:
-            return connections.run_inside(operation, connection, self._database.path)
-        with translated(self._database.path):
-            return await _run_inside(operation, driver)
+        return await self._inside(connections.run_inside, operation, connection)
 
     async def read(self, operation: Operation[T], connection: Any = None) -> T:
         """Run an operation that only reads, here and now, or on the caller's connection."""
         if connection is None:
             return self._database.read(operation)
+        return await self._inside(connections.read_inside, operation, connection)
+
+    async def _inside(
+        self, function: Callable[[Operation[T], Any, str], T], operation: Operation[T], connection: Any
+    ) -> T:
         driver = await _driver_connection(connection)
         if driver is None:
-            return connections.read_inside(operation, connection, self._database.path)
-        with translated(self._database.path):
-            return await _drive(operation, driver)
+            return function(operation, connection, self._database.path)
+        # All statements in one visit to the driver's thread: a task cancelled between two of them would leave a
+        # cursor half-read, and then SQLite refuses the caller's commit.
+        result: T = await driver._execute(function, operation, driver._conn, self._database.path)  # noqa: SLF001
+        return result
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function in the writing thread."""
@@ -62,40 +64,13 @@ class AsyncThreads:
             self._executor = None
 
 
-async def _run_inside(operation: Operation[T], driver: Any) -> T:
-    if not driver.in_transaction:
-        connections.require_transaction(driver.isolation_level)
-        await driver.execute("BEGIN IMMEDIATE")
-    await driver.execute("SAVEPOINT coatcheck")
-    try:
-        return await _drive(operation, driver)
-    except BaseException:
-        await driver.execute("ROLLBACK TO coatcheck")
-        raise
-    finally:
-        await driver.execute("RELEASE coatcheck")
-
-
 async def _driver_connection(connection: Any) -> Any:
     """Return the aiosqlite connection behind what was handed in, or None for a plain one."""
-    if hasattr(connection, "run_sync") and hasattr(connection, "connection"):  # a SQLAlchemy AsyncSession
+    # A SQLAlchemy AsyncSession. An AsyncConnection has no `flush`, and even asking for its `connection` raises.
+    if hasattr(connection, "run_sync") and hasattr(connection, "flush"):
         await connection.flush()
         connection = await connection.connection()
     if hasattr(connection, "get_raw_connection"):  # a SQLAlchemy AsyncConnection
         connections.require(in_transaction=connection.in_transaction())
         connection = (await connection.get_raw_connection()).driver_connection
     return connection if type(connection).__module__.startswith("aiosqlite") else None
-
-
-async def _drive(operation: Operation[T], driver: Any) -> T:
-    rows: Any = ()
-    try:
-        statement = next(operation)
-        while True:
-            cursor = await driver.execute(*statement)
-            rows = [tuple(row) for row in await cursor.fetchall()]
-            await cursor.close()
-            statement = operation.send(rows)
-    except StopIteration as done:
-        result: T = done.value
-        return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from coatcheck.errors import ConfigurationError, TransactionRequired
@@ -78,12 +79,15 @@ def run_inside(operation: Operation[T], connection: Any, path: str) -> T:
         _begin(raw)
         raw.execute("SAVEPOINT coatcheck")
         try:
-            return run(operation, raw)
+            result = run(operation, raw)
         except BaseException:
-            raw.execute("ROLLBACK TO coatcheck")
+            # Some errors end the whole transaction; then there is no savepoint, and the error itself matters more.
+            with suppress(sqlite3.Error):
+                raw.execute("ROLLBACK TO coatcheck")
+                raw.execute("RELEASE coatcheck")
             raise
-        finally:
-            raw.execute("RELEASE coatcheck")
+        raw.execute("RELEASE coatcheck")
+        return result
 
 
 def read_inside(operation: Operation[T], connection: Any, path: str) -> T:

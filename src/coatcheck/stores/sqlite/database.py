@@ -7,7 +7,9 @@ Traps, each found by breaking a version without it:
 - Its values can be compared only on one connection, so each reader keeps its own last one.
 - A connection follows its file, not its name: after a restore by `mv` it would read the old file for ever. The
   name's device and inode are compared at every look.
-- SQLite's locks belong to the process and do not survive a fork; a child must not even close what it inherited.
+- SQLite's locks belong to the process and do not survive a fork, but its note of holding them does: a connection
+  that a child opens while an inherited one is there takes no lock at all, and the next process to close the file
+  deletes the log under its feet. So every connection is closed before a fork, and made anew when it is needed.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
-from coatcheck.fork import after_fork
+from coatcheck.fork import after_fork, around_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -36,34 +38,70 @@ OLDEST_SQLITE = (3, 38, 0)
 _stat = os.stat
 
 
+_RECONNECTED = 1 << 40
+
+
 class Reader:
     """One thread's connection for reading, never inside a transaction."""
 
-    __slots__ = ("__weakref__", "_cursor", "connection", "cursor", "device", "inode", "polled")
+    __slots__ = (
+        "__weakref__",
+        "_busy_timeout",
+        "_cursor",
+        "_life",
+        "_path",
+        "cursor",
+        "device",
+        "inode",
+        "lock",
+        "polled",
+    )
 
     def __init__(self, path: str, busy_timeout: float) -> None:
         """Connect, and note which file the name led to."""
-        status = _stat(path)
-        self.connection = connect(path, busy_timeout)
-        self._cursor = self.connection.cursor()
-        self.device = status.st_dev
-        self.inode = status.st_ino
+        self._path = path
+        self._busy_timeout = busy_timeout
+        self._life = 0
+        self.lock = threading.Lock()
         self.polled: int | None = None
         self.cursor: object = None
+        self._cursor: sqlite3.Cursor | None = None
+        self._connected()
+
+    def _connected(self) -> sqlite3.Cursor:
+        if self._cursor is None:
+            status = _status(self._path)
+            self._cursor = connect(self._path, self._busy_timeout).cursor()
+            self.device = status.st_dev
+            self.inode = status.st_ino
+        return self._cursor
 
     def __del__(self) -> None:
         """Close with the thread that owned it."""
         with suppress(AttributeError):
-            self.connection.close()
+            self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the connection; the next use makes another. To be called with the lock, or by the owner."""
+        if self._cursor is not None:
+            self._cursor.connection.close()
+            self._cursor = None
+            self._life += _RECONNECTED  # the numbers of two connections must never be taken for each other's
 
     def version(self) -> int:
         """Return a number that differs after another connection has committed."""
-        version: int = self._cursor.execute("PRAGMA data_version").fetchall()[0][0]
-        return version
+        self.lock.acquire()  # twice as fast as `with`, and this is on every request's path
+        try:
+            cursor = self._cursor or self._connected()
+            number: int = cursor.execute("PRAGMA data_version").fetchall()[0][0]
+            return number + self._life
+        finally:
+            self.lock.release()
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         """Run one statement and fetch all of it."""
-        return self._cursor.execute(sql, parameters).fetchall()
+        with self.lock:
+            return self._connected().execute(sql, parameters).fetchall()
 
 
 class Database:
@@ -78,10 +116,12 @@ class Database:
             foreign_keys: Whether the writer enforces foreign keys.
         """
         self.path = path
+        self._file = os.fsencode(path)  # what `stat` would make of it each time
         self._busy_timeout = busy_timeout
         self._foreign_keys = foreign_keys
         self._forget()
         after_fork(self)
+        around_fork(self)
 
     def _forget(self) -> None:
         self.generation = object()
@@ -90,10 +130,32 @@ class Database:
         self._writer: sqlite3.Connection | None = None
         self._writes_to: tuple[int, int] | None = None
         self._write_lock = threading.Lock()
+        self._readers_lock = threading.Lock()
+        self._held: list[threading.Lock] = []
+
+    def forking(self) -> None:
+        """Close every connection, and let nobody make one until the fork is over."""
+        self._hold(self._write_lock, self._disconnect_writer)
+        self._hold(self._readers_lock)
+        for reader in list(self._readers):
+            self._hold(reader.lock, reader.disconnect)
+
+    def _hold(self, lock: threading.Lock, then: Callable[[], None] | None = None) -> None:
+        # With a limit: whoever forks in the middle of a statement of its own must not wait for itself.
+        if lock.acquire(timeout=self._busy_timeout + 1):
+            self._held.append(lock)
+            if then is not None:
+                then()
+
+    def resumed(self) -> None:
+        """Go on in the parent."""
+        held, self._held = self._held, []
+        for lock in held:
+            lock.release()
 
     def forked(self) -> None:
-        """Leave the parent's connections alone and start with none."""
-        _inherited.append((list(self._readers), self._writer, self._local))
+        """Go on in the child, with new locks and without a connection."""
+        _inherited.append((list(self._readers), self._writer, self._local))  # what could not be closed stays open
         self._forget()
 
     def unchanged(self, cursor: object) -> bool:
@@ -103,36 +165,26 @@ class Database:
         """
         try:
             reader: Reader = self._local.reader
-            status = _stat(self.path)
-        except (AttributeError, OSError):
+            status = _stat(self._file)
+            if status.st_ino != reader.inode or status.st_dev != reader.device:
+                return False
+            return reader.cursor == cursor and reader.polled == reader.version()
+        except (AttributeError, OSError, sqlite3.Error, Unavailable):
             return False
-        if status.st_ino != reader.inode or status.st_dev != reader.device:
-            return False
-        return reader.cursor == cursor and reader.polled == reader.version()
 
     def reader(self) -> Reader:
         """Return this thread's reader of the file that the name leads to now."""
         reader: Reader | None = getattr(self._local, "reader", None)
         if reader is not None:
-            status = self._status()
+            status = _status(self.path)
             if status.st_ino == reader.inode and status.st_dev == reader.device:
                 return reader
-            self._drop(reader)
-        self._status()
-        self._local.reader = reader = Reader(self.path, min(self._busy_timeout, 1.0))
-        self._readers.add(reader)
+            with reader.lock:
+                reader.disconnect()
+        with self._readers_lock:
+            self._local.reader = reader = Reader(self.path, min(self._busy_timeout, 1.0))
+            self._readers.add(reader)
         return reader
-
-    def _status(self) -> os.stat_result:
-        try:
-            return _stat(self.path)
-        except OSError as error:
-            msg = f"the database {self.path} cannot be found: {error.strerror}"
-            raise Unavailable(msg) from error
-
-    def _drop(self, reader: Reader) -> None:
-        self._readers.discard(reader)
-        reader.connection.close()
 
     @property
     def identity(self) -> str:
@@ -150,43 +202,63 @@ class Database:
         """Run an operation in a transaction of its own: all of it happens, or nothing."""
         with self._write_lock, translated(self.path):
             writer = self._fresh_writer()
-            writer.execute("BEGIN IMMEDIATE")
             try:
+                writer.execute("BEGIN IMMEDIATE")
                 result = run(operation, writer)
                 writer.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
                     writer.execute("ROLLBACK")
+                if writer.in_transaction:
+                    self._disconnect_writer()
                 raise
             return result
 
     def _fresh_writer(self) -> sqlite3.Connection:
-        status = self._status()
+        status = _status(self.path)
         current = (status.st_dev, status.st_ino)
         if self._writer is not None and self._writes_to != current:
-            self._writer.close()
-            self._writer = None
+            self._disconnect_writer()
         if self._writer is None:
             self._writer = connect(self.path, self._busy_timeout, foreign_keys=self._foreign_keys)
             self._writes_to = current
         return self._writer
 
+    def _disconnect_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
     def close(self) -> None:
         """Close every connection of this process."""
-        with self._write_lock:
+        with self._write_lock, self._readers_lock:
             for reader in list(self._readers):
-                reader.connection.close()
-            if self._writer is not None:
-                self._writer.close()
-            self._readers, self._writer, self._local = weakref.WeakSet(), None, threading.local()
+                with reader.lock:
+                    reader.disconnect()
+            self._disconnect_writer()
+            self._readers, self._local = weakref.WeakSet(), threading.local()
 
 
-def connect(path: str, busy_timeout: float, *, foreign_keys: bool = False) -> sqlite3.Connection:
+def _status(path: str) -> os.stat_result:
+    try:
+        return _stat(path)
+    except OSError as error:
+        msg = f"the database {path} cannot be found: {error.strerror}"
+        raise Unavailable(msg) from error
+
+
+def connect(path: str, busy_timeout: float, *, foreign_keys: bool = False, create: bool = False) -> sqlite3.Connection:
     """Open a connection in autocommit mode that may be handed between threads."""
-    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = FULL")
-    if foreign_keys:
-        connection.execute("PRAGMA foreign_keys = ON")
+    # A file that has gone must stay gone: an empty one in its place would answer that nobody is signed in.
+    uri = f"{Path(path).absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        if foreign_keys:
+            connection.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -224,6 +296,9 @@ def translated(path: str) -> Generator[None]:
     except sqlite3.IntegrityError as error:
         msg = f"the database {path} refused the row: {error}; is there a user of that id?"
         raise DataError(msg) from error
+    except UnicodeEncodeError as error:
+        msg = f"text with half of a surrogate pair cannot be stored: {error.reason}"
+        raise DataError(msg) from None
     except sqlite3.OperationalError as error:
         if "no such table" in str(error) or "no such column" in str(error):
             msg = f"the database {path} has no coatcheck tables of this release ({error}); run `coatcheck migrate`"
@@ -244,6 +319,8 @@ def check_file(path: str) -> None:
     file = Path(path)
     if path in {"", ":memory:"} or path.startswith("file:"):
         _refuse(path, "every connection would see a database of its own; name a file")
+    if "\0" in path:
+        _refuse(path, "no file's name has a NUL character; name another file")
     if not file.parent.is_dir():
         _refuse(path, f"the folder {file.parent} does not exist; create it")
     if file.is_dir():

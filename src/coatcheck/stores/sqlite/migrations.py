@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from coatcheck.errors import ConfigurationError, SchemaError
+from coatcheck.errors import ConfigurationError, SchemaError, Unavailable
 from coatcheck.stores.sqlite.database import check_file, connect, translated
+from coatcheck.stores.sqlite.keys import columns_of, conflicts, unique_columns
 from coatcheck.stores.sqlite.statements import text
 
 if TYPE_CHECKING:
@@ -32,8 +35,8 @@ def migrate(path: str, users: UsersTable | None) -> list[str]:
         SchemaError: The tables were written by a newer release.
     """
     check_file(path)
-    with closing(_opened(path)) as connection, translated(path):
-        connection.execute("PRAGMA journal_mode = WAL")
+    with closing(_opened(path, create=True)) as connection, translated(path):
+        _write_ahead(connection, path)
         connection.execute("BEGIN IMMEDIATE")
         try:
             ran = _migrate(connection, path, users)
@@ -44,15 +47,34 @@ def migrate(path: str, users: UsersTable | None) -> list[str]:
         return ran
 
 
-def _opened(path: str) -> sqlite3.Connection:
-    connection = connect(path, _BUSY)
+def _opened(path: str, *, create: bool = False) -> sqlite3.Connection:
     try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        # The first statement that reads the file is inside: it is what finds out that it is no database.
+        return connect(path, _BUSY, create=create)
+    except sqlite3.OperationalError as error:
+        msg = f"the database {path} did not answer: {error}"
+        raise Unavailable(msg) from error
     except sqlite3.DatabaseError as error:
-        connection.close()
         msg = f"database={path!r} is not possible: the file is no SQLite database ({error}); name another file"
         raise ConfigurationError(msg) from error
-    return connection
+
+
+def _write_ahead(connection: sqlite3.Connection, path: str) -> None:
+    """Switch the file to a write-ahead log, which it then keeps."""
+    deadline = monotonic() + _BUSY
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
+        except sqlite3.OperationalError:
+            # Another process is switching it too; SQLite does not wait here, whatever the busy timeout says.
+            if monotonic() > deadline:
+                raise
+            sleep(0.01)
+            continue
+        if mode != "wal":
+            msg = f"database={path!r} is not possible: SQLite cannot keep a write-ahead log there ({mode}); move it"
+            raise ConfigurationError(msg)
+        return
 
 
 def _migrate(connection: sqlite3.Connection, path: str, users: UsersTable | None) -> list[str]:
@@ -60,13 +82,26 @@ def _migrate(connection: sqlite3.Connection, path: str, users: UsersTable | None
     for name in missing:
         for statement in _statements(text(f"migrations/{name}").replace("/*foreign_key*/", _reference(users))):
             connection.execute(statement)
+    if missing:
+        connection.execute("UPDATE coatcheck_meta SET schema = ?", (len(MIGRATIONS),))
     _add_foreign_key(connection, users)
-    connection.execute("UPDATE coatcheck_meta SET schema = ?", (len(MIGRATIONS),))
-    for name in _trigger_names(connection):
-        connection.execute(f"DROP TRIGGER {name}")
-    for statement in trigger_statements(connection, users):
-        connection.execute(statement)
+    _renew_triggers(connection, users)
     return list(missing)
+
+
+def _renew_triggers(connection: sqlite3.Connection, users: UsersTable | None) -> None:
+    """Create what is missing or altered; every change of the schema makes all processes start anew."""
+    wanted = trigger_statements(connection, users)
+    present = _triggers(connection)
+    if users is None:
+        # Whoever comes without a users table, as a script with a mere URL does, must not take away its triggers.
+        present = {name: sql for name, sql in present.items() if not name.startswith("coatcheck_user_")}
+    if {_normal(sql) for sql in present.values()} == {_normal(sql) for sql in wanted}:
+        return
+    for name in present:
+        connection.execute(f"DROP TRIGGER {name}")
+    for statement in wanted:
+        connection.execute(statement)
 
 
 def version(connection: sqlite3.Connection, path: str) -> int:
@@ -77,7 +112,11 @@ def version(connection: sqlite3.Connection, path: str) -> int:
     """
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'coatcheck_meta'").fetchall():
         return 0
-    found: int = connection.execute("SELECT schema FROM coatcheck_meta").fetchall()[0][0]
+    rows = connection.execute("SELECT schema FROM coatcheck_meta").fetchall()
+    if not rows:
+        msg = f"database={path!r}: the row of coatcheck_meta has been deleted; drop the coatcheck tables and migrate"
+        raise SchemaError(msg)
+    found: int = rows[0][0]
     if found > len(MIGRATIONS):
         msg = f"database={path!r} has schema {found}, newer than {len(MIGRATIONS)} of this release; upgrade coatcheck"
         raise SchemaError(msg)
@@ -87,57 +126,45 @@ def version(connection: sqlite3.Connection, path: str) -> int:
 def _reference(users: UsersTable | None) -> str:
     if users is None or not users.foreign_key:
         return ""
-    return f"REFERENCES {users.table} ({users.id}) ON DELETE CASCADE"
+    return f'REFERENCES "{users.table}" ("{users.id}") ON DELETE CASCADE'
 
 
 def _add_foreign_key(connection: sqlite3.Connection, users: UsersTable | None) -> None:
     """Rebuild the sessions table with its foreign key, which SQLite cannot add to a table that exists."""
     if not _reference(users) or connection.execute("PRAGMA foreign_key_list(coatcheck_sessions)").fetchall():
         return
-    for name in _trigger_names(connection):
+    for name in _triggers(connection):
         connection.execute(f"DROP TRIGGER {name}")
-    connection.execute("ALTER TABLE coatcheck_sessions RENAME TO coatcheck_sessions_old")
-    for (index,) in connection.execute(
-        "SELECT name FROM sqlite_schema "
-        "WHERE type = 'index' AND tbl_name = 'coatcheck_sessions_old' AND sql IS NOT NULL"
-    ).fetchall():
-        connection.execute(f"DROP INDEX {index}")
-    for statement in _statements(text("migrations/0001_sessions").replace("/*foreign_key*/", _reference(users))):
-        if "coatcheck_sessions" in statement:
-            connection.execute(statement)
-    connection.execute("INSERT INTO coatcheck_sessions SELECT * FROM coatcheck_sessions_old")
-    connection.execute("DROP TABLE coatcheck_sessions_old")
+    statements = _statements(text("migrations/0001_sessions").replace("/*foreign_key*/", _reference(users)))
+    table, *indexes = [statement for statement in statements if "coatcheck_sessions" in statement]
+    # In this order and in the older manner: the application's own views must go on meaning this table.
+    connection.execute("PRAGMA legacy_alter_table = ON")
+    connection.execute(table.replace("coatcheck_sessions", "coatcheck_sessions_new", 1))
+    connection.execute("INSERT INTO coatcheck_sessions_new SELECT * FROM coatcheck_sessions")
+    connection.execute("DROP TABLE coatcheck_sessions")
+    connection.execute("ALTER TABLE coatcheck_sessions_new RENAME TO coatcheck_sessions")
+    for statement in indexes:
+        connection.execute(statement)
 
 
 def trigger_statements(connection: sqlite3.Connection, users: UsersTable | None) -> list[str]:
     """Return the CREATE TRIGGER statements that this configuration needs."""
     statements = list(_statements(text("triggers")))
     if users is not None:
+        _check_users(connection, users)
         filled = (
             text("users_triggers")
-            .replace("/*users*/", users.table)
-            .replace("/*id*/", users.id)
-            .replace("/*columns*/", ", ".join((users.id, *users.columns())))
-            .replace("/*conflicts*/", _conflicts(connection, users))
+            .replace("/*users*/", f'"{users.table}"')
+            .replace("/*id*/", f'"{users.id}"')
+            .replace("/*columns*/", ", ".join(f'"{column}"' for column in (users.id, *users.columns())))
+            .replace("/*conflicts*/", conflicts(connection, users.table))
         )
         statements += _statements(filled)
     return statements
 
 
-def _conflicts(connection: sqlite3.Connection, users: UsersTable) -> str:
-    """Return the condition under which a users row stands in the way of a new one: any unique key."""
-    columns = connection.execute(f"PRAGMA table_info({users.table})").fetchall()
-    _check_columns(users, {column[1] for column in columns})
-    keys = {tuple(column[1] for column in sorted(columns, key=lambda c: c[5]) if column[5])}
-    for _, name, unique, *_ in connection.execute(f"PRAGMA index_list({users.table})").fetchall():
-        if unique:
-            keys.add(tuple(row[2] for row in connection.execute(f"PRAGMA index_info({name})").fetchall()))
-    # The name of an expression in an index is None: such a key cannot be compared here.
-    usable = sorted(key for key in keys if key and None not in key)
-    return " OR ".join("(" + " AND ".join(f'"{column}" = NEW."{column}"' for column in key) + ")" for key in usable)
-
-
-def _check_columns(users: UsersTable, found: set[str]) -> None:
+def _check_users(connection: sqlite3.Connection, users: UsersTable) -> None:
+    found = set(columns_of(connection, users.table))
     if not found:
         msg = f"users table={users.table!r} does not exist in this database; create it first or name another"
         raise ConfigurationError(msg)
@@ -146,18 +173,24 @@ def _check_columns(users: UsersTable, found: set[str]) -> None:
         fix = "set that field of UsersTable to the right column, or to None"
         msg = f"users table={users.table!r} has no column {', '.join(missing)}; {fix}"
         raise ConfigurationError(msg)
+    if users.foreign_key and (users.id,) not in unique_columns(connection, users.table):
+        fix = "make it so, or set foreign_key=False"
+        msg = f"users id={users.id!r} is neither primary key nor unique, so a foreign key cannot name it; {fix}"
+        raise ConfigurationError(msg)
 
 
-def _trigger_names(connection: sqlite3.Connection) -> list[str]:
+def _triggers(connection: sqlite3.Connection) -> dict[str, str]:
     rows = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'coatcheck\\_%' ESCAPE '\\'"
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'coatcheck\\_%' ESCAPE '\\'"
     )
-    return [name for (name,) in rows.fetchall()]
+    return dict(rows.fetchall())
 
 
 def problems(path: str, users: UsersTable | None) -> list[str]:
     """Say what is missing or unsafe in the database, each with the fix."""
     check_file(path)
+    if not Path(path).exists():
+        return ["there is no such file: run `coatcheck migrate`"]
     with closing(_opened(path)) as connection, translated(path):
         found = version(connection, path)
         if found < len(MIGRATIONS):
@@ -169,8 +202,9 @@ def _problems(connection: sqlite3.Connection, users: UsersTable | None) -> Itera
     mode = connection.execute("PRAGMA journal_mode").fetchall()[0][0]
     if mode != "wal":
         yield f"journal_mode is {mode}: readers would wait for writers; run `coatcheck migrate`"
-    rows = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-    present = {_normal(sql) for (sql,) in rows}
+    if connection.execute("SELECT quiet FROM coatcheck_meta").fetchall()[0][0]:
+        yield "quiet is set in coatcheck_meta, so deletions by hand are not seen: UPDATE coatcheck_meta SET quiet = 0"
+    present = {_normal(sql) for sql in _triggers(connection).values()}
     for statement in trigger_statements(connection, users):
         if _normal(statement) not in present:
             name = statement.split("CREATE TRIGGER ", 1)[1].split()[0]

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coatcheck.core.session import Record
-from coatcheck.errors import DataError
+from coatcheck.errors import DataError, SchemaError
 from coatcheck.stores.base import CreateResult, Ended, Full, Reading
 
 if TYPE_CHECKING:
@@ -35,6 +35,18 @@ class Statement(NamedTuple):
 
 if TYPE_CHECKING:
     Operation = Generator[Statement, Sequence[Row], T]
+
+
+def only(rows: Sequence[Row]) -> Row:
+    """Return the first row of a statement that starts from the one row of coatcheck_meta.
+
+    Raises:
+        SchemaError: That row has been deleted.
+    """
+    if not rows:
+        msg = "the row of coatcheck_meta has been deleted; drop the coatcheck tables and run `coatcheck migrate`"
+        raise SchemaError(msg)
+    return rows[0]
 
 
 class Operations:
@@ -61,7 +73,7 @@ class Operations:
 
     def _reading(self, statement: Statement, now_ns: int) -> Operation[Reading]:
         rows = yield statement
-        epoch, as_of, *columns = rows[0]
+        epoch, as_of, *columns = only(rows)
         return Reading(epoch, as_of, now_ns, self._record(tuple(columns)))
 
     def create(self, new: NewSession, now: int) -> Operation[CreateResult]:
@@ -174,7 +186,9 @@ class Operations:
         """Delete expired sessions, and log entries from before the horizon (seconds since the epoch)."""
         yield Statement(self._sql["trim_floor"], {"before": horizon})
         yield Statement(self._sql["trim"], {})
+        yield Statement(self._sql["quiet"], {"quiet": 1})
         rows = yield Statement(self._sql["sweep"], {"now": now, "batch": batch})
+        yield Statement(self._sql["quiet"], {"quiet": 0})
         ended = [Ended(row[0], row[1]) for row in rows]
         if self._users and len(ended) < batch:
             rows = yield Statement(self._sql["orphans"], {"batch": batch - len(ended)})

@@ -34,18 +34,22 @@ def _filled(name: str, users: UsersTable | None) -> str:
     sql = text(name)
     if users is None:
         return sql.replace("/*user*/", "NULL").replace("/*user_join*/", "")
-    join = f"LEFT JOIN {users.table} AS u ON u.{users.id} = s.user_id"
-    return sql.replace("/*user*/", user_json(users)).replace("/*user_join*/", join).replace("/*id*/", users.id)
+    column = f'u."{users.id}"'
+    # The second comparison admits no other spelling of the id ('01' for 1, another case): log entries name this one.
+    join = (
+        f'LEFT JOIN "{users.table}" AS u ON {column} = s.user_id AND CAST({column} AS TEXT) = s.user_id COLLATE BINARY'
+    )
+    return sql.replace("/*user*/", user_json(users)).replace("/*user_join*/", join).replace("/*id*/", f'"{users.id}"')
 
 
 def user_json(users: UsersTable) -> str:
     """Return the SQL expression that describes the joined user as JSON, or NULL when there is none."""
-    pairs = [f"'id', CAST(u.{users.id} AS TEXT)"]
-    pairs += [f"'{field}', u.{column}" for field, column in _fields(users)]
+    pairs = [f"'id', CAST(u.\"{users.id}\" AS TEXT)"]
+    pairs += [f"'{field}', u.\"{column}\"" for field, column in _fields(users)]
     if users.attributes:
-        extra = ", ".join(f"'{column}', u.{column}" for column in users.attributes)
+        extra = ", ".join(f"'{column}', u.\"{column}\"" for column in users.attributes)
         pairs.append(f"'attributes', json_object({extra})")
-    return f"CASE WHEN u.{users.id} IS NULL THEN NULL ELSE json_object({', '.join(pairs)}) END"
+    return f'CASE WHEN u."{users.id}" IS NULL THEN NULL ELSE json_object({", ".join(pairs)}) END'
 
 
 def _fields(users: UsersTable) -> list[tuple[str, str]]:

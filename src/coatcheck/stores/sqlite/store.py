@@ -6,7 +6,8 @@ Reads are microseconds and run where they are asked; writes wait for the disk an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.clock import SystemClock
 from coatcheck.core.coherence import Entry, LogPage
@@ -14,7 +15,7 @@ from coatcheck.stores.base import Capabilities
 from coatcheck.stores.sqlite import migrations
 from coatcheck.stores.sqlite._threads import Threads
 from coatcheck.stores.sqlite.database import Database, check_file, translated
-from coatcheck.stores.sqlite.operations import Operations
+from coatcheck.stores.sqlite.operations import Operations, only
 from coatcheck.stores.sqlite.statements import Statements
 
 if TYPE_CHECKING:
@@ -40,6 +41,30 @@ FLOOD = 10_000
 
 KEEP_LOG = 2 * 3600
 """Entries are kept for so many seconds: longer than any cached copy lives."""
+
+
+class Cursor(NamedTuple):
+    """How far a poll has read.
+
+    Attributes:
+        position: The next position.
+        mark: The mark of the entry before it.
+        schema: SQLite's number for the file's schema, which grows with every restored backup.
+        epoch: The log's identity and the file's.
+    """
+
+    position: int
+    mark: int
+    schema: int
+    epoch: str
+
+
+def _continues(row: Row, cursor: Cursor) -> bool:
+    """Tell whether a page with this first row belongs to the same log as the cursor, and leaves no gap."""
+    _, schema, floor, position, _, mark = row
+    if schema != cursor.schema:
+        return False
+    return cursor.position <= floor or (position, mark) == (cursor.position - 1, cursor.mark)
 
 
 class SQLiteStore:
@@ -73,7 +98,9 @@ class SQLiteStore:
         self.users = users
         self._migrate_on_open = migrate
         self._clock = clock or SystemClock()
-        self._database = Database(path, busy_timeout=busy_timeout, foreign_keys=users is not None and users.foreign_key)
+        # The whole path, for a server may change its working directory after it has read its settings.
+        file = str(Path(path).absolute())
+        self._database = Database(file, busy_timeout=busy_timeout, foreign_keys=users is not None and users.foreign_key)
         self._operations = Operations(Statements(users))
         self._statements = Statements(users)
         self._threads = Threads(self._database)
@@ -104,7 +131,7 @@ class SQLiteStore:
         """Say what is missing or unsafe in the database, each with the fix."""
         return migrations.problems(self.path, self.users)
 
-    def unchanged(self, cursor: tuple[int, int, str] | None) -> bool:
+    def unchanged(self, cursor: Cursor | None) -> bool:
         """Tell whether nothing at all was committed since this thread's last poll, and it led to this cursor."""
         return self._database.unchanged(cursor)
 
@@ -114,39 +141,37 @@ class SQLiteStore:
         reading = self._threads.read(operation, connection)
         return self._identified(reading) if connection is None else reading
 
-    def poll(self, cursor: tuple[int, int, str] | None) -> LogPage:
+    def poll(self, cursor: Cursor | None) -> LogPage:
         """Read the log from a cursor on; one statement.
 
-        The cursor is the next position, the mark of the entry before it, and the epoch. That entry is read
-        again: if it is not the same one, the file was restored from a backup, and nothing known before counts.
+        The entry before the cursor is read again: if it is not the same one, or if the schema has changed, as it
+        does when a backup is restored into the file, nothing known before counts.
         """
         with translated(self.path):
             reader = self._database.reader()
             # Noted before the log is read: what is committed in between makes the next look see a change.
             version = reader.version()
-            first = 0 if cursor is None else cursor[0] - 1
+            first = 0 if cursor is None else cursor.position - 1
             rows = reader.rows(self._statements["poll"], {"position": first, "limit": FLOOD + 2})
-            page = self._page(rows, cursor)
-            epoch = f"{page.epoch}:{reader.device}:{reader.inode}"
-            reached = (*page.cursor, epoch) if page.resumed else None
-            reader.polled, reader.cursor = version, reached
-            return page._replace(epoch=epoch, cursor=reached)
+            epoch = f"{only(rows)[0]}:{reader.device}:{reader.inode}"
+            if cursor is not None and not _continues(rows[0], cursor):
+                page = LogPage(epoch, rows[0][2], (), None, self._clock.now(), resumed=False)
+            elif len(rows) > FLOOD:
+                page = self._flooded(epoch, rows[0][1])
+            else:
+                page = self._page(epoch, rows)
+            reader.polled, reader.cursor = version, page.cursor
+            return page
 
-    def _page(self, rows: Sequence[Row], cursor: tuple[int, int, str] | None) -> LogPage:
-        epoch, floor, position, _, mark = rows[0]
-        resumed = cursor is None or cursor[0] <= floor or (position, mark) == (cursor[0] - 1, cursor[1])
-        if not resumed:
-            return LogPage(epoch, floor, (), None, self._clock.now(), resumed=False)
-        entries = tuple(Entry(row[2], row[3]) for row in rows if row[2] is not None)
-        if len(rows) > FLOOD:
-            return self._flooded(epoch)
-        last = rows[-1]
-        end = (max(floor, last[2] + 1), last[4]) if entries else (max(floor, cursor[0] if cursor else 0), 0)
-        return LogPage(epoch, floor, entries, end, self._clock.now(), resumed=True)
+    def _page(self, epoch: str, rows: Sequence[Row]) -> LogPage:
+        _, schema, floor, *_ = rows[0]
+        entries = tuple(Entry(row[3], row[4]) for row in rows if row[3] is not None)
+        position, mark = (max(floor, rows[-1][3] + 1), rows[-1][5]) if entries else (floor, 0)
+        return LogPage(epoch, floor, entries, Cursor(position, mark, schema, epoch), self._clock.now(), resumed=True)
 
-    def _flooded(self, epoch: str) -> LogPage:
-        _, position, mark = self._database.reader().rows(self._statements["head"], {})[0]
-        return LogPage(epoch, position + 1, (), (position + 1, mark), self._clock.now(), resumed=True)
+    def _flooded(self, epoch: str, schema: int) -> LogPage:
+        _, floor, mark = only(self._database.reader().rows(self._statements["head"], {}))
+        return LogPage(epoch, floor, (), Cursor(floor, mark, schema, epoch), self._clock.now(), resumed=True)
 
     def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
         """Insert a session and enforce the limit, exactly and in one transaction; raises Full."""

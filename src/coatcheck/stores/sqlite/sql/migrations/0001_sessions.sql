@@ -1,19 +1,20 @@
 -- Times are microseconds since the epoch, durations microseconds; the token itself is nowhere.
+-- Types and bounds are enforced here as well, for not only coatcheck writes to its table.
 CREATE TABLE coatcheck_sessions (
-    token_hash BLOB NOT NULL PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    user_id TEXT /*foreign_key*/,
+    token_hash BLOB NOT NULL PRIMARY KEY CHECK (length(token_hash) = 32),
+    id TEXT NOT NULL UNIQUE CHECK (length(CAST(id AS BLOB)) BETWEEN 1 AND 255),
+    user_id TEXT /*foreign_key*/ CHECK (length(CAST(user_id AS BLOB)) BETWEEN 1 AND 255),
     created_at INTEGER NOT NULL,
     authenticated_at INTEGER,
     last_seen_at INTEGER NOT NULL,
     idle_expires_at INTEGER NOT NULL,
     expires_at INTEGER,
-    idle_timeout INTEGER NOT NULL,
-    remember INTEGER NOT NULL DEFAULT 0,
-    ip TEXT,
-    user_agent TEXT,
-    data TEXT NOT NULL DEFAULT '{}'
-) WITHOUT ROWID;
+    idle_timeout INTEGER NOT NULL CHECK (idle_timeout BETWEEN 0 AND 4000000000000000),
+    remember INTEGER NOT NULL DEFAULT 0 CHECK (remember IN (0, 1)),
+    ip TEXT CHECK (length(CAST(ip AS BLOB)) <= 255),
+    user_agent TEXT CHECK (length(user_agent) <= 512),
+    data TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(data) AND json_type(data) = 'object')
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX coatcheck_sessions_user ON coatcheck_sessions (user_id, created_at);
 CREATE INDEX coatcheck_sessions_seen ON coatcheck_sessions (last_seen_at);

@@ -1,0 +1,305 @@
+"""The same for asyncio: aiosqlite, and SQLAlchemy's connection and session over it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiosqlite
+import pytest
+import sqlalchemy
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from coatcheck import (
+    AsyncSessions,
+    DataError,
+    LimitReached,
+    Policy,
+    Session,
+    TransactionRequired,
+    Unavailable,
+    UsersTable,
+)
+from coatcheck.stores.sqlite import AsyncSQLiteStore
+from tests.sqlite.helpers import dump, make_users, plain, refused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from coatcheck import Created
+
+pytestmark = pytest.mark.anyio
+
+
+class Caller(NamedTuple):
+    """A connection of the application, and how it uses it."""
+
+    connection: Any
+    execute: Callable[[str], Awaitable[object]]
+    commit: Callable[[], Awaitable[object]]
+    rollback: Callable[[], Awaitable[object]]
+
+
+@asynccontextmanager
+async def driver(path: str) -> AsyncIterator[Caller]:
+    """The driver's default; rows come as dictionaries."""
+    async with aiosqlite.connect(path) as connection:
+        connection.row_factory = lambda cursor, row: dict(  # type: ignore[assignment]
+            zip((column[0] for column in cursor.description), row, strict=True)
+        )
+        yield Caller(connection, connection.execute, connection.commit, connection.rollback)
+
+
+@asynccontextmanager
+async def explicit(path: str) -> AsyncIterator[Caller]:
+    """Autocommit mode, and a transaction begun by hand."""
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        await connection.execute("BEGIN")
+        yield Caller(connection, connection.execute, connection.commit, connection.rollback)
+
+
+@asynccontextmanager
+async def engine(path: str, **options: Any) -> AsyncIterator[AsyncEngine]:
+    made = create_async_engine(f"sqlite+aiosqlite:///{path}", **options)
+    try:
+        yield made
+    finally:
+        await made.dispose()
+
+
+@asynccontextmanager
+async def core(path: str) -> AsyncIterator[Caller]:
+    """A SQLAlchemy connection."""
+    async with engine(path) as made, made.connect() as connection:
+        await connection.begin()
+        yield Caller(
+            connection,
+            lambda sql: connection.execute(sqlalchemy.text(sql)),
+            connection.commit,
+            connection.rollback,
+        )
+
+
+@asynccontextmanager
+async def orm(path: str) -> AsyncIterator[Caller]:
+    """A SQLAlchemy session."""
+    async with engine(path) as made, AsyncSession(made) as session:
+        yield Caller(session, lambda sql: session.execute(sqlalchemy.text(sql)), session.commit, session.rollback)
+
+
+@asynccontextmanager
+async def plain_driver(path: str) -> AsyncIterator[Caller]:
+    """The standard library's connection, in a coroutine."""
+    with closing(sqlite3.connect(path)) as connection:
+
+        async def execute(sql: str) -> object:
+            return connection.execute(sql)
+
+        async def commit() -> None:
+            connection.commit()
+
+        async def rollback() -> None:
+            connection.rollback()
+
+        yield Caller(connection, execute, commit, rollback)
+
+
+KINDS = [driver, explicit, core, orm, plain_driver]
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+VERBS: dict[str, Callable[[AsyncSessions, Created, Any], Awaitable[object]]] = {
+    "create": lambda sessions, _, connection: sessions.create("2", connection=connection),
+    "create, replacing": lambda sessions, created, connection: sessions.create(
+        "2", replaces=created.token, connection=connection
+    ),
+    "save": lambda sessions, created, connection: sessions.save(created.session, {"key": 1}, connection=connection),
+    "rotate": lambda sessions, created, connection: sessions.rotate(created.token, connection=connection),
+    "reauthenticate": lambda sessions, created, connection: sessions.rotate(
+        created.token, reauthenticated=True, connection=connection
+    ),
+    "revoke": lambda sessions, created, connection: sessions.revoke(created.token, connection=connection),
+    "revoke by id": lambda sessions, created, connection: sessions.revoke_by_id(
+        created.session.id, user_id="1", connection=connection
+    ),
+    "revoke others": lambda sessions, created, connection: sessions.revoke_others(
+        created.session, connection=connection
+    ),
+    "revoke user": lambda sessions, _, connection: sessions.revoke_user("1", connection=connection),
+    "revoke everyone": lambda sessions, _, connection: sessions.revoke_everyone(connection=connection),
+    "invalidate user": lambda sessions, created, connection: sessions.invalidate_user(
+        created.session.user_id or "", connection=connection
+    ),
+}
+
+INSERT = "INSERT INTO users (id, name) VALUES (9, 'Inserted')"
+
+
+@asynccontextmanager
+async def opened(path: str) -> AsyncIterator[AsyncSessions]:
+    make_users(path)
+    store = AsyncSQLiteStore(path, users=UsersTable(foreign_key=True), busy_timeout=0.2)
+    async with AsyncSessions(store) as sessions:
+        yield sessions
+
+
+@every_kind
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
+async def test_a_write_vanishes_or_commits_with_the_caller_s_transaction(
+    path: str,
+    kind: Callable[[str], AbstractAsyncContextManager[Caller]],
+    verb: Callable[[AsyncSessions, Created, Any], Awaitable[object]],
+) -> None:
+    async with opened(path) as sessions:
+        created, _ = await sessions.create("1"), await sessions.create("1")
+        before = dump(path)
+        async with kind(path) as caller:
+            await caller.execute(INSERT)
+            assert await verb(sessions, created, caller.connection) is not False
+            assert dump(path) == before, "nothing may be committed before the caller commits"
+            assert isinstance(await sessions.get(created.token), Session)
+            await caller.rollback()
+            assert dump(path) == before
+            assert isinstance(await sessions.get(created.token), Session)
+        async with kind(path) as caller:
+            assert await verb(sessions, created, caller.connection) is not False
+            await caller.execute(INSERT)
+            assert dump(path) == before
+            await caller.commit()
+        after = dump(path)
+        changed = {table for table in before if before[table] != after[table]}
+        assert "users" in changed
+        assert changed & {"coatcheck_log", "coatcheck_sessions"}
+
+
+@every_kind
+async def test_a_read_on_the_caller_s_connection_sees_what_is_not_committed_and_is_never_remembered(
+    path: str, kind: Callable[[str], AbstractAsyncContextManager[Caller]]
+) -> None:
+    async with opened(path) as sessions:
+        ended = await sessions.create("1")
+        assert await sessions.get(ended.token)
+        async with kind(path) as caller:
+            created = await sessions.create("1", connection=caller.connection)
+            await sessions.revoke(ended.token, connection=caller.connection)
+            for _ in range(3):
+                session = await sessions.get(created.token, connection=caller.connection)
+                assert isinstance(session, Session)
+                assert session.user is not None
+                assert session.user.name == "Name 1"
+                assert refused(await sessions.get(created.token))
+                assert refused(await sessions.get(ended.token, connection=caller.connection))
+                assert isinstance(await sessions.get(ended.token), Session)
+            listed = await sessions.list("1", connection=caller.connection)
+            assert [session.id for session in listed] == [created.session.id]
+            await caller.rollback()
+        assert refused(await sessions.get(created.token))
+        assert isinstance(await sessions.get(ended.token), Session)
+
+
+@every_kind
+async def test_an_error_undoes_only_its_own_part(
+    path: str, kind: Callable[[str], AbstractAsyncContextManager[Caller]]
+) -> None:
+    async with opened(path) as sessions:
+        kept, anonymous = await sessions.create("1"), await sessions.create(None)
+        full = AsyncSessions(sessions.store, policy=Policy(max_sessions=1, when_full="refuse"))
+        async with kind(path) as caller:
+            await caller.execute(INSERT)
+            await sessions.save(kept.session, {"key": 1}, connection=caller.connection)
+            with pytest.raises(LimitReached):
+                await full.create("1", replaces=anonymous.token, connection=caller.connection)
+            with pytest.raises(DataError):
+                await sessions.create("nobody", replaces=anonymous.token, connection=caller.connection)
+            await caller.commit()
+        tables = dump(path)
+        assert len(tables["users"]) == 4
+        assert {row[1] for row in tables["coatcheck_sessions"]} == {kept.session.id, anonymous.session.id}
+        session = await sessions.get(kept.token)
+        assert isinstance(session, Session)
+        assert session.data == {"key": 1}
+
+
+@every_kind
+async def test_a_cancelled_call_undoes_its_own_part(
+    path: str, kind: Callable[[str], AbstractAsyncContextManager[Caller]]
+) -> None:
+    """Wherever it is cancelled, the caller's connection stays usable, and either all was done or nothing."""
+    async with opened(path) as sessions:
+        for steps in range(12):
+            anonymous = await sessions.create(None)
+            async with kind(path) as caller:
+                await caller.execute("UPDATE users SET note = 'x'")
+                task = asyncio.create_task(sessions.create("1", replaces=anonymous.token, connection=caller.connection))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+                await caller.execute(f"UPDATE users SET note = '{steps}'")  # noqa: S608
+                await caller.commit()
+            (row,) = dump(path)["coatcheck_sessions"]
+            assert (row[1] == anonymous.session.id) is bool(await sessions.get(anonymous.token))
+            if not task.cancelled():
+                assert row[1] == task.result().session.id
+            assert {row[4] for row in dump(path)["users"]} == {str(steps)}
+            await sessions.revoke_everyone()
+
+
+@asynccontextmanager
+async def driver_autocommit(path: str) -> AsyncIterator[Any]:
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def new_autocommit(path: str) -> AsyncIterator[Any]:
+    async with aiosqlite.connect(path, autocommit=True) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def sqlalchemy_autocommit(path: str) -> AsyncIterator[Any]:
+    async with engine(path, isolation_level="AUTOCOMMIT") as made, made.begin() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def sqlalchemy_not_begun(path: str) -> AsyncIterator[Any]:
+    async with engine(path) as made, made.connect() as connection:
+        yield connection
+
+
+AUTOCOMMIT = [driver_autocommit, sqlalchemy_autocommit, sqlalchemy_not_begun]
+if sys.version_info >= (3, 12):
+    AUTOCOMMIT.append(new_autocommit)
+
+
+@pytest.mark.parametrize("kind", AUTOCOMMIT)
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
+async def test_a_connection_without_a_transaction_is_refused(
+    path: str,
+    kind: Callable[[str], AbstractAsyncContextManager[Any]],
+    verb: Callable[[AsyncSessions, Created, Any], Awaitable[object]],
+) -> None:
+    async with opened(path) as sessions:
+        created = await sessions.create("1")
+        before = dump(path)
+        async with kind(path) as connection:
+            with pytest.raises(TransactionRequired, match="begin a transaction"):
+                await verb(sessions, created, connection)
+        assert dump(path) == before
+
+
+async def test_a_lock_held_by_another_is_an_outage_for_the_caller_too(path: str) -> None:
+    async with opened(path) as sessions, aiosqlite.connect(path, timeout=0.01) as connection:
+        with plain(path) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Unavailable, match="locked"):
+                await sessions.create("1", connection=connection)
+            other.execute("ROLLBACK")
+        await sessions.create("1", connection=connection)
+        await connection.commit()
+    assert len(dump(path)["coatcheck_sessions"]) == 1
