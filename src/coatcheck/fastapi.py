@@ -4,7 +4,7 @@
 """
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Security
 from fastapi.security import APIKeyCookie
@@ -53,7 +53,7 @@ async def _optional(connection: HTTPConnection, _: Annotated[None, Security(_sch
     return await context_of(connection.scope).session() or None
 
 
-def recent_auth(max_age: timedelta) -> object:
+def recent_auth(max_age: timedelta) -> Any:
     """Return the dependency on a user who proved who they are at most `max_age` ago (ASVS 7.5.1)."""
 
     async def recent(connection: HTTPConnection, _: Annotated[None, Security(_scheme)]) -> Session:

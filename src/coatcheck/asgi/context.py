@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.addresses import client_address, network_of
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import delete_cookie, find_cookies, set_cookie
+from coatcheck.core.drafts import printable
 from coatcheck.core.tokens import Token
 from coatcheck.errors import CoatcheckError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from coatcheck._async.sessions import AsyncSessions
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
 
 SCOPE_KEY = "coatcheck"
+
+_log = logging.getLogger("coatcheck")
 
 
 class SignInRequired(CoatcheckError):
@@ -50,11 +54,13 @@ class RequestContext:
 
     __slots__ = (
         "_answer",
+        "_client",
+        "_headers",
         "_issued",
         "_presented",
-        "_scope",
         "clear_site_data",
         "consulted",
+        "on_session",
         "sessions",
         "settings",
         "source",
@@ -62,7 +68,9 @@ class RequestContext:
 
     def __init__(self, scope: Scope, sessions: AsyncSessions, settings: WebSettings) -> None:
         """Attach to a request."""
-        self._scope = scope
+        # Not the scope itself, which holds this context: a circle is left to the garbage collector, and costs.
+        self._headers: Headers = scope["headers"]
+        self._client = scope.get("client")
         self.sessions = sessions
         self.settings = settings
         self._answer: Session | NotSignedIn | None = None
@@ -70,6 +78,8 @@ class RequestContext:
         self._issued: bytes | None = None
         self.clear_site_data = False
         self.consulted = False
+        self.on_session: Callable[[Session], None] | None = None
+        """Called when it becomes known whose request this is, and again when that changes."""
         self.source: Source | None = None
         """Which tier answered; None before, or when nothing had to be read."""
 
@@ -81,24 +91,29 @@ class RequestContext:
         Raises:
             Unavailable: The store did not answer; the middleware makes it a 503.
         """
-        self.consulted = True
-        answer = self._answer
-        if answer is None:
-            presented = self.presented()
-            answer = self.sessions.lookup(presented) if presented else NotSignedIn.NO_TOKEN
-            if answer is None:
-                answer = await self._ask(presented)
-            elif presented:
+        if self._answer is not None:
+            return self._answer
+        answer: Session | NotSignedIn = NotSignedIn.NO_TOKEN
+        presented = self.presented()
+        if presented:
+            session = self.sessions.lookup(presented)
+            if session is not None:
                 self.source = "memory"
-            self._answer = answer
+            answer = session if session is not None else await self._ask(presented)
+            if answer and self.sessions.wants_events:
+                await self._notice_client(answer)
+        self._settle(answer)
         return answer
+
+    def _settle(self, answer: Session | NotSignedIn) -> None:
+        self._answer = answer
+        if answer and self.on_session is not None:
+            self.on_session(answer)
 
     async def _ask(self, presented: bytes) -> Session | NotSignedIn:
         answer, self.source = await self.sessions.ask(presented)
         if answer:
             self._renew_cookie(presented, answer)
-            if self.sessions.wants_events:
-                await self._notice_client(answer)
         return answer
 
     async def require(self) -> Session:
@@ -160,7 +175,6 @@ class RequestContext:
         if not presented:
             return
         await self.sessions.revoke(presented, connection=connection)
-        self.consulted = True
         self._answer = NotSignedIn.NO_TOKEN
         self.clear_site_data = self.settings.clear_site_data
         if not self._is_bearer():
@@ -199,9 +213,8 @@ class RequestContext:
         return created.session
 
     def _issue(self, token: Token, session: Session) -> None:
-        self.consulted = True
-        self._answer = session
         self._presented = token.reveal().encode()
+        self._settle(session)
         self._issued = set_cookie(self.settings.cookie, token.reveal(), self._max_age(session))
 
     def _max_age(self, session: Session) -> int | None:
@@ -228,10 +241,15 @@ class RequestContext:
         return session.remember or self.settings.cookie.persistent
 
     async def _notice_client(self, session: Session) -> None:
-        ip, agent = self.client_ip(), self.user_agent()
+        ip, agent = self.client_ip(), printable(self.user_agent())
         moved = ip is not None and (session.ip is None or network_of(ip) != network_of(session.ip))
-        if moved or (agent or None) != session.user_agent:
+        if not moved and (agent or None) == session.user_agent:
+            return
+        try:
             await self.sessions.note_client(session, ip=ip, user_agent=agent)
+        except CoatcheckError as error:
+            # A signal that gets lost must not cost a valid session its request.
+            _log.warning("coatcheck.client_unnoted", extra={"reason": str(error)})
 
     # --- the request
 
@@ -240,18 +258,21 @@ class RequestContext:
 
         Two different well-formed cookies of the same name prove that one was planted; neither counts (C7).
         """
+        self.consulted = True
         if self._presented is None:
             self._presented = self._find()
         return self._presented
 
     def _find(self) -> bytes:
+        if self.settings.bearer:
+            for key, value in self._headers:
+                if key == b"authorization" and value[:7].lower() == b"bearer ":
+                    return bytes(value[7:].strip())
         name = self.settings.cookie.name.encode()
         values: list[bytes] = []
-        for key, value in self._scope["headers"]:
+        for key, value in self._headers:
             if key == b"cookie":
                 values += find_cookies(value, name)
-            elif key == b"authorization" and self.settings.bearer and value[:7].lower() == b"bearer ":
-                return bytes(value[7:].strip())
         if len(values) <= 1:
             return values[0] if values else b""
         usable = {value for value in values if self.sessions.well_formed(value)}
@@ -259,12 +280,12 @@ class RequestContext:
 
     def _is_bearer(self) -> bool:
         return self.settings.bearer and any(
-            key == b"authorization" and value[:7].lower() == b"bearer " for key, value in self._scope["headers"]
+            key == b"authorization" and value[:7].lower() == b"bearer " for key, value in self._headers
         )
 
     def header_lines(self, name: bytes) -> tuple[bytes, ...]:
         """Return the values of a header, one for each line."""
-        return tuple(value for key, value in self._scope["headers"] if key == name)
+        return tuple(value for key, value in self._headers if key == name)
 
     def has_session_cookie(self) -> bool:
         """Tell whether the request carries a cookie of the session's name, and no bearer token instead."""
@@ -273,9 +294,8 @@ class RequestContext:
 
     def client_ip(self) -> str | None:
         """Return the client's address, believing only proxies that are trusted."""
-        client = self._scope.get("client")
         forwarded = self.header_lines(b"x-forwarded-for") if self.settings.trusted_hops else ()
-        return client_address(client[0] if client else None, forwarded, self.settings.trusted_hops)
+        return client_address(self._client[0] if self._client else None, forwarded, self.settings.trusted_hops)
 
     def user_agent(self) -> str | None:
         """Return the browser's description of itself."""

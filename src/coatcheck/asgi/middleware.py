@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.asgi.context import SCOPE_KEY, RequestContext
-from coatcheck.asgi.pages import ANSWERED, answer_to, problem
+from coatcheck.asgi.lifespan import Lifespan
+from coatcheck.asgi.pages import ANSWERED, answer_to, problem, problem_of
 from coatcheck.asgi.settings import WebSettings
-from coatcheck.asgi.streams import OpenStreams, Stream
+from coatcheck.asgi.streams import OpenStreams
+from coatcheck.asgi.watched import WatchedResponse, WatchedSocket
 from coatcheck.core.cross_origin import SAFE_METHODS, CrossOriginRequest
-from coatcheck.core.session import Session
 from coatcheck.errors import Unavailable
 
 if TYPE_CHECKING:
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck.asgi.pages import Answer
-    from coatcheck.asgi.types import App, Message, Receive, Scope, Send
+    from coatcheck.asgi.types import App, Receive, Scope, Send
 
 SESSION_ENDED = 4001
 """The WebSocket close code that tells a client that its session has ended; reconnecting is of no use."""
@@ -31,7 +33,7 @@ class SessionMiddleware:
     Opens the sessions when the server starts and closes them when it stops.
     """
 
-    def __init__(self, app: App, sessions: AsyncSessions, **settings: Any) -> None:
+    def __init__(self, app: App, /, sessions: AsyncSessions, **settings: Any) -> None:
         """Wrap an application.
 
         Args:
@@ -47,23 +49,16 @@ class SessionMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         kind = scope["type"]
-        if kind == "http":
-            await self._http(scope, receive, send)
-        elif kind == "websocket":
-            await self._websocket(scope, receive, send)
-        elif kind == "lifespan":
-            await self._lifespan(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    # --- HTTP
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if kind != "http":
+            serve = {"websocket": self._websocket, "lifespan": self._lifespan}.get(kind, self.app)
+            await serve(scope, receive, send)
+            return
         context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings)
         if scope["method"] not in SAFE_METHODS and (reason := self._cross_origin(scope, context)) is not None:
-            await _respond(send, problem(403, "Cross-origin request refused", reason=reason))
+            await _respond(send, _cross_origin_problem(reason))
             return
-        response = _Response(context, send, self.streams)
+        response = WatchedResponse(context, send, self.streams)
+        context.on_session = response.belongs_to
         try:
             await self.app(scope, receive, response)
         except ANSWERED as error:
@@ -71,12 +66,17 @@ class SessionMiddleware:
                 raise
             await _respond(response, answer_to(error, scope, context))
         except asyncio.CancelledError:
-            if response.stream is None or not response.stream.ended:
+            if not response.is_over():
                 raise
-            await response.cut()
         finally:
+            context.on_session = None
             if response.stream is not None:
                 self.streams.remove(response.stream)
+        if response.is_over():
+            response.uncancel()
+            await response.cut()
+
+    # --- cross-origin requests
 
     def _cross_origin(self, scope: Scope, context: RequestContext) -> str | None:
         websocket = scope["type"] == "websocket"
@@ -97,139 +97,60 @@ class SessionMiddleware:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings)
-        if self._cross_origin(scope, context) is not None:
-            await _refuse(receive, send, _POLICY_VIOLATION)
+        if (reason := self._cross_origin(scope, context)) is not None:
+            await _deny(scope, send, _cross_origin_problem(reason), _POLICY_VIOLATION)
             return
-        socket = _Socket(context, send)
+        socket = WatchedSocket(context, send, self.streams)
+        context.on_session = socket.belongs_to
         # The application has a task of its own, so that its session's end can interrupt whatever it waits for.
         task = asyncio.ensure_future(self.app(scope, receive, socket))
-        socket.streams, socket.task = self.streams, task
         try:
-            await asyncio.wait([task])
+            await asyncio.wait([task, socket.over], return_when=asyncio.FIRST_COMPLETED)
+            if socket.over.done():
+                # Closed at once, and not when the application has done with its cancellation.
+                task.cancel()
+                await socket.close_once(SESSION_ENDED)
         finally:
+            context.on_session = None
             if socket.stream is not None:
                 self.streams.remove(socket.stream)
-            task.cancel()
-        if socket.stream is not None and socket.stream.ended:
-            await socket.close_once(SESSION_ENDED)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+        if socket.over.done():
+            with suppress(asyncio.CancelledError):
+                task.result()
             return
-        await _websocket_result(task, socket, receive)
-
-    # --- lifespan
-
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def opening() -> Message:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                try:
-                    await self.sessions.open()
-                except Exception as error:
-                    await send({"type": "lifespan.startup.failed", "message": str(error)})
-                    raise
-            return message
-
-        try:
-            await self.app(scope, opening, send)
-        finally:
-            await self.streams.close()
-            await self.sessions.aclose()
+        await _websocket_result(task, scope, socket, context)
 
 
-class _Response:
-    """The `send` of one HTTP request: adds headers when the response starts, and notices streams."""
-
-    __slots__ = ("_context", "_send", "_streams", "_task", "started", "stream")
-
-    def __init__(self, context: RequestContext, send: Send, streams: OpenStreams) -> None:
-        self._context = context
-        self._send = send
-        self._streams = streams
-        self._task = asyncio.current_task()
-        self.started = False
-        self.stream: Stream | None = None
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.started = True
-            if self._context.consulted:
-                headers = message["headers"] = list(message.get("headers", ()))
-                self._context.finish(headers)
-        elif message.get("more_body") and self.stream is None and self._context.consulted:
-            await self._watch()
-        await self._send(message)
-
-    async def _watch(self) -> None:
-        """Tie a streaming response to the session it was asked for with."""
-        session = await self._context.session()
-        if isinstance(session, Session) and self._task is not None:
-            self.stream = Stream(session, self._task.cancel)
-            self._streams.add(self.stream)
-
-    async def cut(self) -> None:
-        """End a streaming response whose session has ended; the task goes on."""
-        if self._task is not None:
-            self._task.uncancel()
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+def _cross_origin_problem(reason: str) -> Answer:
+    return problem(403, "Cross-origin request refused", reason=reason)
 
 
-class _Socket:
-    """The `send` of one WebSocket: ties it to its session once it is accepted, and closes it once."""
-
-    __slots__ = ("_context", "_send", "accepted", "closed", "stream", "streams", "task")
-
-    def __init__(self, context: RequestContext, send: Send) -> None:
-        self._context = context
-        self._send = send
-        self.accepted = False
-        self.closed = False
-        self.stream: Stream | None = None
-        self.streams: OpenStreams | None = None
-        self.task: asyncio.Future[None] | None = None
-
-    async def __call__(self, message: Message) -> None:
-        if self.stream is not None and self.stream.ended:
-            return  # nothing more reaches a client whose session has ended
-        kind = message["type"]
-        if kind in {"websocket.accept", "websocket.http.response.start"} and self._context.consulted:
-            headers = message["headers"] = list(message.get("headers", ()))
-            self._context.finish(headers)
-        await self._send(message)
-        if kind == "websocket.accept":
-            self.accepted = True
-            await self._watch()
-        elif kind == "websocket.close":
-            self.closed = True
-
-    async def _watch(self) -> None:
-        if not self._context.consulted or self.streams is None or self.task is None:
-            return
-        session = await self._context.session()
-        if isinstance(session, Session):
-            self.stream = Stream(session, self.task.cancel)
-            self.streams.add(self.stream)
-
-    async def close_once(self, code: int) -> None:
-        """Close the socket, unless it is closed already."""
-        if not self.closed:
-            self.closed = True
-            await self._send({"type": "websocket.close", "code": code, "reason": ""})
+async def _deny(scope: Scope, send: Send, answer: Answer, code: int) -> None:
+    """Refuse a WebSocket handshake: with a full answer where the server can send one, which all but old ones can."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": code, "reason": ""})
+        return
+    status, headers, body = answer
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
 
 
-async def _websocket_result(task: asyncio.Future[None], socket: _Socket, receive: Receive) -> None:
-    """Pass on how the application ended; a missing session or store is a close code, not a crash."""
+async def _websocket_result(
+    task: asyncio.Future[None], scope: Scope, socket: WatchedSocket, context: RequestContext
+) -> None:
+    """Pass on how the application ended; a missing session or store is an answer, not a crash."""
     try:
         task.result()
     except ANSWERED as error:
-        code = _TRY_AGAIN_LATER if isinstance(error, Unavailable) else SESSION_ENDED
-        if not socket.accepted:
-            await receive()
-            code = _TRY_AGAIN_LATER if isinstance(error, Unavailable) else _POLICY_VIOLATION
-        await socket.close_once(code)
-
-
-async def _refuse(receive: Receive, send: Send, code: int) -> None:
-    await receive()
-    await send({"type": "websocket.close", "code": code, "reason": ""})
+        unavailable = isinstance(error, Unavailable)
+        if socket.accepted:
+            await socket.close_once(_TRY_AGAIN_LATER if unavailable else SESSION_ENDED)
+        else:
+            code = _TRY_AGAIN_LATER if unavailable else _POLICY_VIOLATION
+            await _deny(scope, socket, problem_of(error, context), code)
 
 
 async def _respond(send: Send, answer: Answer) -> None:

@@ -41,9 +41,7 @@ def problem_of(error: Exception, context: RequestContext) -> Answer:
         status, headers, body = problem(503, "Sessions are unavailable", detail="Try again shortly.")
         return status, [*headers, (b"retry-after", str(error.retry_after).encode())], body
     if isinstance(error, LimitReached):
-        sessions = [
-            {"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions
-        ]
+        sessions = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
         return problem(409, "Too many sessions", limit=error.limit, sessions=sessions)
     status, headers, body = _sign_in_problem(error)
     if context.settings.bearer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,6 +11,8 @@ from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.errors import ConfigurationError
 
 _MOST_HOPS = 20
+# A path of this site and nothing more: it goes into a Location header, with "?next=…" behind it.
+_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,7 @@ class WebSettings:
     stream_check_every: timedelta = timedelta(milliseconds=250)
 
     def __post_init__(self) -> None:
-        if not self.sign_in_path.startswith("/") or self.sign_in_path.startswith("//"):
+        if not _PATH.fullmatch(self.sign_in_path):
             _refuse("sign_in_path", self.sign_in_path, "use a path of this site, such as '/login'")
         if not 0 <= self.trusted_hops <= _MOST_HOPS:
             _refuse("trusted_hops", self.trusted_hops, f"use the number of your own proxies, 0 to {_MOST_HOPS}")

@@ -71,6 +71,9 @@ class OpenStreams:
             # An outage is no sign-out: the connection stays until somebody can tell.
             _log.warning("coatcheck.stream_unchecked", extra={"reason": str(error)})
             return
+        except Exception:  # noqa: BLE001 - one that cannot be checked must not keep the others from being checked
+            _log.exception("coatcheck.stream_unchecked", extra={"session_id": stream.session.id})
+            return
         if answer:
             stream.session = answer
         else:
