@@ -1,0 +1,6 @@
+"""The parts of the conformance suite, for asyncio."""
+
+import pytest
+
+# Before they are imported, so that a failing assertion shows what it compared.
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("rows", "changes", "endings", "limits", "log")))

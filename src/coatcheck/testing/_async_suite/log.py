@@ -1,0 +1,191 @@
+"""The invalidation log, for asyncio."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from coatcheck.core.coherence import LogPage
+from coatcheck.stores.base import Reading, Rotation, Selection, SessionChange
+from coatcheck.testing._async_pair import async_together
+from coatcheck.testing._async_suite.common import added, head, stored, subjects_since
+from coatcheck.testing._rows import MANY_BYTES, a_hash, an_expired_row, named
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from coatcheck.core.session import Record
+    from coatcheck.stores.async_protocol import AsyncStore
+    from coatcheck.testing.clock import ManualClock
+
+_LONGER_THAN_ANY_COPY = timedelta(hours=3)
+
+
+class AsyncLog:
+    """What was read and where the log stood belong together; the log is complete from its floor on."""
+
+    notices_changes = False
+    """Whether `unchanged` of this store is false as soon as the log has grown, on every thread and process."""
+
+    async def age_log(self, store: AsyncStore, clock: ManualClock) -> None:  # noqa: ARG002 - for those who override
+        """Make every log entry older than a copy can be; override it where the store's time is not the clock's."""
+        clock.advance(_LONGER_THAN_ANY_COPY)
+
+    async def test_a_poll_from_nowhere_brings_the_whole_log(self, store: AsyncStore) -> None:
+        """A new worker knows every entry there is."""
+        rows = [(await added(store))[1] for _ in range(3)]
+        for row in rows:
+            await store.revoke(Selection(session_id=row.id))
+        subjects = await subjects_since(store, None)
+        assert all(named(row, subjects) for row in rows)
+
+    async def test_a_poll_goes_on_where_the_last_one_ended(self, store: AsyncStore) -> None:
+        """Each cursor leads to the entries after it, whoever has polled meanwhile."""
+        seen: list[tuple[Record, list[str]]] = []
+        cursor = await head(store)
+        for _ in range(4):
+            _, row = await added(store)
+            await store.revoke(Selection(session_id=row.id))
+            await store.poll(None)
+            page = await store.poll(cursor)
+            assert page.resumed
+            seen.append((row, [entry.subject for entry in page.entries]))
+            cursor = page.cursor
+        assert all(named(row, subjects) for row, subjects in seen)
+        first = (await store.poll(None)).entries[0].position
+        assert all(entry.position > first for entry in (await store.poll(cursor)).entries)
+
+    async def test_an_old_cursor_stays_good(self, store: AsyncStore) -> None:
+        """A worker that has slept for long misses nothing."""
+        cursor = await head(store)
+        rows = [(await added(store))[1] for _ in range(5)]
+        for row in rows:
+            await store.revoke(Selection(session_id=row.id))
+            await store.poll(None)
+        subjects = await subjects_since(store, cursor)
+        assert all(named(row, subjects) for row in rows)
+
+    async def test_a_copy_read_before_a_change_loses_and_one_read_after_it_does_not(self, store: AsyncStore) -> None:
+        """`as_of` is at or before the entry of every later change, and after those of all earlier ones."""
+        token_hash, row = await added(store)
+        positions: list[int] = []
+        reading = await store.read(token_hash)
+        for n in range(3):
+            cursor = await head(store)
+            await store.save(SessionChange(row.id, {"n": n}, (), MANY_BYTES))
+            page = await store.poll(cursor)
+            positions = [entry.position for entry in page.entries if named(row, {entry.subject})]
+            assert positions
+            assert max(positions) >= reading.as_of
+            reading = await store.read(token_hash)
+            assert reading.as_of > max(positions)
+        assert (await store.find(row.id)).as_of > max(positions)
+
+    async def test_every_answer_names_the_same_epoch(self, store: AsyncStore) -> None:
+        """Or nothing that was read could be cached."""
+        token_hash, row = await added(store)
+        page = await store.poll(None)
+        epochs = {(await store.read(token_hash)).epoch, (await store.find(row.id)).epoch}
+        await store.revoke(Selection(token_hash=token_hash))
+        await store.sweep(10)
+        assert {*epochs, (await store.poll(page.cursor)).epoch} == {page.epoch}
+
+    async def test_I1_a_reading_is_of_one_snapshot(self, store: AsyncStore) -> None:
+        """While sessions end, whoever still reads one reads an `as_of` from before the entry that ends it."""
+        for _ in range(10):
+            token_hash, row = await added(store)
+            cursor = await head(store)
+            calls: list[Callable[[], Awaitable[object]]]
+            calls = [partial(store.read, token_hash), partial(store.find, row.id)] * 4
+            calls.insert(4, partial(store.revoke, Selection(token_hash=token_hash)))
+            results = await async_together(calls)
+            page = await store.poll(cursor)
+            entry = min(entry.position for entry in page.entries if named(row, {entry.subject}))
+            readings = [result for result in results if isinstance(result, Reading)]
+            assert len(readings) == 8
+            assert all(reading.as_of <= entry for reading in readings if reading.record is not None)
+
+    async def test_I1_a_page_is_of_one_snapshot(self, store: AsyncStore, clock: ManualClock) -> None:
+        """While the log is trimmed, no page misses an entry that is not below its floor."""
+        pages: list[LogPage] = []
+        for _ in range(5):
+            for _ in range(4):
+                token_hash, _ = await added(store)
+                await store.revoke(Selection(token_hash=token_hash))
+            pages.append(await store.poll(None))
+            await self.age_log(store, clock)
+            token_hash, _ = await added(store)
+            calls: list[Callable[[], Awaitable[object]]] = [partial(store.poll, None)] * 6
+            calls.insert(3, partial(store.revoke, Selection(token_hash=token_hash)))
+            calls.insert(3, partial(store.sweep, 10))
+            results = await async_together(calls)
+            pages += [result for result in results if isinstance(result, LogPage)]
+        everything = {entry for page in pages for entry in page.entries}
+        for page in pages:
+            newest = max((entry.position for entry in page.entries), default=-1)
+            expected = {entry for entry in everything if page.floor <= entry.position <= newest}
+            assert expected <= set(page.entries)
+
+    async def test_the_floor_rises_with_trimming(self, store: AsyncStore, clock: ManualClock) -> None:
+        """Old entries go, and from then on no copy from below the floor is good; new ones are."""
+        token_hash, row = await added(store)
+        old = await store.read(token_hash)
+        cursor = await head(store)
+        await store.save(SessionChange(row.id, {"a": 1}, (), MANY_BYTES))
+        await self.age_log(store, clock)
+        await store.sweep(10)
+        whole = await store.poll(None)
+        assert not named(row, {entry.subject for entry in whole.entries})
+        for page in (whole, await store.poll(cursor)):
+            assert page.floor > old.as_of
+        assert (await store.read(token_hash)).as_of >= whole.floor
+
+    async def test_positions_do_not_start_again(self, store: AsyncStore, clock: ManualClock) -> None:
+        """After all entries were trimmed, new ones stand after them."""
+        cursor = await head(store)
+        await store.invalidate_user("ann")
+        newest = max(entry.position for entry in (await store.poll(cursor)).entries)
+        await self.age_log(store, clock)
+        await store.sweep(10)
+        await store.invalidate_user("ann")
+        page = await store.poll(cursor)
+        assert page.resumed
+        assert max(entry.position for entry in page.entries) > newest
+
+    async def test_sweeping_expired_sessions_writes_no_entry(self, store: AsyncStore) -> None:
+        """Their copies are refused by their expiry."""
+        token_hash, row = await added(store, an_expired_row())
+        cursor = await head(store)
+        await store.sweep(10)
+        assert await stored(store, token_hash) is None
+        assert not named(row, await subjects_since(store, cursor))
+
+    async def test_what_changes_nothing_ends_no_copy(self, store: AsyncStore) -> None:
+        """Calls that find nothing to do write no entry about a session."""
+        _, row = await added(store)
+        cursor = await head(store)
+        await store.revoke(Selection(session_id=row.id, user_id="bob"))
+        await store.rotate(Rotation(a_hash(), a_hash()))
+        await store.relocate(row.id, row.ip, row.user_agent)
+        await store.touch([])
+        assert not named(row, await subjects_since(store, cursor))
+
+    async def test_a_grown_log_is_noticed(self, store: AsyncStore) -> None:
+        """`unchanged` is true for who knows all there is; where it notices changes, only for them."""
+        token_hash, _ = await added(store)
+        cursor = await head(store)
+        assert store.unchanged(cursor) is True
+        await store.revoke(Selection(token_hash=token_hash))
+        if self.notices_changes:
+            assert store.unchanged(cursor) is False
+
+    async def test_I1_anothers_poll_proves_nothing_to_me(self, store: AsyncStore) -> None:
+        """Of two caches over one store, each learns what the log says."""
+        token_hash, _ = await added(store)
+        mine = await head(store)
+        await store.revoke(Selection(token_hash=token_hash))
+        theirs = await head(store)
+        assert store.unchanged(theirs) is True
+        if self.notices_changes:
+            assert store.unchanged(mine) is False

@@ -1,0 +1,7 @@
+# Generated from testing/_async_suite/__init__.py by tools/generate_sync.py: edit that file and run `make generate`.
+"""The parts of the conformance suite, for threads."""
+
+import pytest
+
+# Before they are imported, so that a failing assertion shows what it compared.
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("rows", "changes", "endings", "limits", "log")))

@@ -1,0 +1,177 @@
+# Generated from testing/_async_suite/rows.py by tools/generate_sync.py: edit that file and run `make generate`.
+"""Creating, reading and listing, for threads."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coatcheck.core.coherence import session_subject
+from coatcheck.core.tokens import new_session_id
+from coatcheck.errors import ConfigurationError, DataError
+from coatcheck.stores.base import Selection, SessionChange
+from coatcheck.testing._rows import (
+    DAY,
+    HOUR,
+    MANY_BYTES,
+    SECOND,
+    a_hash,
+    a_row,
+    an_expired_row,
+    to_create,
+)
+from coatcheck.testing._suite.common import added, head, ids_of, stored, subjects_since, time_of
+
+if TYPE_CHECKING:
+    from coatcheck.stores.protocol import Store
+
+
+class Rows:
+    """What is stored is what is read."""
+
+    def test_a_created_session_is_read_as_it_is(self, store: Store) -> None:
+        """Every field comes back, by token hash and by id."""
+        now = time_of(store)
+        data = {"cart": [1, 2.5, {"ü": None}], "name": "Zoë 🧥", "empty": ""}
+        row = a_row(
+            now, user_id="Ünïcode/42", remember=True, ip="2001:db8::1", user_agent="a\t'b\"", data=json.dumps(data)
+        )
+        token_hash, _ = added(store, row)
+        for reading in (store.read(token_hash), store.find(row.id)):
+            assert reading.record is not None
+            assert reading.record._replace(data="") == row._replace(data="")
+            assert json.loads(reading.record.data) == data
+
+    def test_an_anonymous_session_has_no_user(self, store: Store) -> None:
+        """What is missing comes back as missing."""
+        now = time_of(store)
+        row = a_row(now, user_id=None, authenticated_at=None, expires_at=None, ip=None, user_agent=None, data="{}")
+        token_hash, _ = added(store, row)
+        assert stored(store, token_hash) == row
+
+    def test_not_found_is_an_answer(self, store: Store) -> None:
+        """An unknown hash or id is answered, with the place where the log stands."""
+        page = store.poll(None)
+        for reading in (store.read(a_hash()), store.find(new_session_id())):
+            assert reading.record is None
+            assert reading.epoch == page.epoch
+            assert reading.as_of >= page.floor
+
+    def test_an_expired_row_is_read_until_it_is_swept(self, store: Store) -> None:
+        """Whether a session has expired is judged by its readers, who can then say so."""
+        token_hash, row = added(store, an_expired_row())
+        reading = store.read(token_hash)
+        assert reading.record == row
+        assert reading.now >= row.ends_at() * 1000
+
+    @pytest.mark.parametrize("same", ["token", "id"])
+    def test_creating_never_replaces(self, store: Store, same: str) -> None:
+        """A token hash or an id that is taken is refused, and whose it was keeps it."""
+        token_hash, row = added(store)
+        other = a_row(time_of(store), user_id="bob")
+        new = to_create(other)._replace(token_hash=token_hash)
+        if same == "id":
+            new = to_create(other._replace(id=row.id))
+        with pytest.raises(DataError):
+            store.create(new)
+        assert stored(store, token_hash) == row
+        assert ids_of(store, "bob") == []
+
+    def test_the_replaced_session_ends_with_the_creation(self, store: Store) -> None:
+        """The old session is gone, logged and returned."""
+        old_hash, old = added(store)
+        cursor = head(store)
+        new = to_create(a_row(time_of(store)), replaces=old_hash)
+        result = store.create(new)
+        assert result.replaced == old
+        assert stored(store, old_hash) is None
+        assert stored(store, new.token_hash) == new.record
+        assert session_subject(old.id) in subjects_since(store, cursor)
+
+    def test_there_may_be_nothing_to_replace(self, store: Store) -> None:
+        """A token that nothing has is replaced by creating alone."""
+        new = to_create(a_row(time_of(store)), replaces=a_hash())
+        assert (store.create(new)).replaced is None
+        assert stored(store, new.token_hash) == new.record
+
+    def test_L2_only_listed_keys_of_an_anonymous_session_move_along(self, store: Store) -> None:
+        """What the new session says itself has the last word."""
+        now = time_of(store)
+        old_hash, _ = added(store, a_row(now, user_id=None, data='{"cart": [1], "lang": "de", "csrf": "x"}'))
+        order = {"replaces": old_hash, "carry_over": ("cart", "lang", "missing")}
+        new = to_create(a_row(now, data='{"lang": "en"}'), **order)
+        result = store.create(new)
+        assert json.loads(result.record.data) == {"cart": [1], "lang": "en"}
+        assert stored(store, new.token_hash) == result.record
+
+    def test_L2_nothing_of_a_user_moves_along(self, store: Store) -> None:
+        """The next user of the same browser sees nothing of the last one."""
+        now = time_of(store)
+        old_hash, _ = added(store, a_row(now, data='{"cart": [1]}'))
+        new = to_create(a_row(now, user_id="bob", data="{}"), replaces=old_hash, carry_over=("cart",))
+        assert json.loads((store.create(new)).record.data) == {}
+
+    def test_a_users_sessions_are_listed_newest_first(self, store: Store) -> None:
+        """Live sessions of this user only, and no more than asked for."""
+        now = time_of(store)
+        ages = (3, 1, 2)
+        rows = {age: (added(store, a_row(now, created_at=now - age * HOUR)))[1] for age in ages}
+        added(store, user_id="bob")
+        added(store, an_expired_row())
+        added(store, a_row(now, expires_at=now - SECOND))
+        assert ids_of(store, "ann") == [rows[1].id, rows[2].id, rows[3].id]
+        assert ids_of(store, "ann", 2) == [rows[1].id, rows[2].id]
+        assert ids_of(store, "nobody") == []
+
+    def test_all_sessions_are_listed_by_latest_activity(self, store: Store) -> None:
+        """Everybody's live sessions, anonymous ones too, whichever was created last."""
+        now = time_of(store)
+        users = ("ann", "bob", None)
+        rows = {
+            user: (added(store, a_row(now, user_id=user, created_at=now - age, last_seen_at=now - 10 + age)))[1]
+            for age, user in enumerate(users)
+        }
+        added(store, an_expired_row())
+        assert ids_of(store, None) == [rows[None].id, rows["bob"].id, rows["ann"].id]
+        assert ids_of(store, None, 1) == [rows[None].id]
+
+    def test_L14_T10_no_row_tells_its_token(self, store: Store) -> None:
+        """A listed row has nothing of the token hash, which is not among its fields."""
+        token_hash, _ = added(store)
+        text = repr(store.list_sessions("ann", 10))
+        assert token_hash.hex() not in text
+        assert repr(token_hash) not in text
+
+    def test_L10_an_empty_key_finds_nothing(self, store: Store) -> None:
+        """Neither an empty hash nor an empty id is anybody's."""
+        added(store)
+        assert stored(store, b"") is None
+        assert (store.find("")).record is None
+        assert list(store.revoke(Selection(token_hash=b""))) == []
+        assert list(store.revoke(Selection(session_id=""))) == []
+
+    def test_a_connection_that_cannot_be_joined_is_refused(self, store: Store) -> None:
+        """What should have been part of somebody's transaction is not done outside of it."""
+        token_hash, row = added(store)
+        with pytest.raises(ConfigurationError):
+            store.revoke(Selection(token_hash=token_hash), connection=object())
+        with pytest.raises(ConfigurationError):
+            store.save(SessionChange(row.id, {"a": 1}, (), MANY_BYTES), connection=object())
+        with pytest.raises(ConfigurationError):
+            store.create(to_create(a_row(time_of(store), user_id="bob")), connection=object())
+        assert stored(store, token_hash) == row
+        assert ids_of(store, "bob") == []
+
+    def test_S13_sweeping_deletes_expired_sessions_in_batches(self, store: Store) -> None:
+        """Each call deletes at most one batch and says which; live sessions stay."""
+        _, live = added(store)
+        now = time_of(store)
+        expired = [(added(store, an_expired_row(expires_at=None)))[1].id for _ in range(3)]
+        expired += [(added(store, a_row(now - 40 * DAY, idle_expires_at=now + DAY)))[1].id for _ in range(2)]
+        batches = [store.sweep(2) for _ in range(4)]
+        assert [len(batch) for batch in batches] == [2, 2, 1, 0]
+        assert sorted(ended.id for batch in batches for ended in batch) == sorted(expired)
+        assert ids_of(store, None) == [live.id]
+        assert (store.find(expired[0])).record is None

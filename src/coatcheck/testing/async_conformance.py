@@ -1,0 +1,38 @@
+"""Whether a store keeps its promises, for asyncio."""
+
+from __future__ import annotations
+
+import pytest
+
+from coatcheck.testing._async_suite.changes import AsyncChanges
+from coatcheck.testing._async_suite.endings import AsyncEndings
+from coatcheck.testing._async_suite.limits import AsyncLimits
+from coatcheck.testing._async_suite.log import AsyncLog
+from coatcheck.testing._async_suite.rows import AsyncRows
+from coatcheck.testing.clock import ManualClock
+
+
+class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncLimits, AsyncLog):
+    """The promises of `coatcheck.stores`, each with a test.
+
+    Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and
+    reads its time from the fixture `clock`.
+
+        class TestMyStore(AsyncStoreConformance):
+            notices_changes = True
+
+            @pytest.fixture
+            async def store(self, clock):
+                store = AsyncMyStore(clock=clock)
+                await store.open()
+                yield store
+                await store.aclose()
+
+    What the store can is what its `capabilities` say; of a power it lacks, the suite tests that relying on it is
+    refused. A store whose time is a server's overrides `age_log`.
+    """
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        """The time, which only a test moves."""
+        return ManualClock()

@@ -1,0 +1,200 @@
+"""Fault injection, for asyncio."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from coatcheck.errors import Unavailable
+from coatcheck.testing._async_pair import AsyncGate
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from coatcheck.core.coherence import LogPage
+    from coatcheck.core.session import Record
+    from coatcheck.stores.async_protocol import AsyncStore
+    from coatcheck.stores.base import (
+        Capabilities,
+        CreateResult,
+        Ended,
+        NewSession,
+        Reading,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
+
+T = TypeVar("T")
+
+_CALLS = frozenset(
+    {
+        *("open", "aclose", "migrate", "problems", "read", "poll", "find", "list_sessions"),
+        *("create", "touch", "save", "relocate", "rotate"),
+        *("revoke", "revoke_everyone", "invalidate_user", "sweep"),
+    }
+)
+
+
+class AsyncFaultyStore:
+    """Any store, with the faults that a test orders.
+
+    Calls are named as in the store's Protocol. A call that fails raises `Unavailable`, as a store does that cannot
+    answer. `unchanged` never fails and is not counted: it asks nobody.
+
+    Attributes:
+        store: The store behind it.
+        calls: The names of all calls so far, in order.
+    """
+
+    def __init__(self, store: AsyncStore) -> None:
+        """Let everything pass to `store`, until told otherwise."""
+        self.store = store
+        self.calls: list[str] = []
+        self._failing: dict[str, Iterator[str]] = {}
+        self._losing: dict[str, Iterator[str]] = {}
+        self._held: dict[str, AsyncGate] = {}
+        self._late: dict[str, AsyncGate] = {}
+
+    # --- ordering faults
+
+    def count(self, *names: str) -> int:
+        """Return how many calls of these names there were."""
+        return sum(map(self.calls.count, _known(names)))
+
+    def fail(self, *names: str, times: int | None = None) -> None:
+        """Make these calls fail before the store sees them: the next `times` of each, or all until `heal`."""
+        self._failing.update((name, _ordered(times)) for name in _known(names))
+
+    def lose_answers(self, *names: str, times: int | None = None) -> None:
+        """Make these calls fail after the store has done what they ask."""
+        self._losing.update((name, _ordered(times)) for name in _known(names))
+
+    def heal(self) -> None:
+        """Let calls succeed again. What is held stays held."""
+        self._failing.clear()
+        self._losing.clear()
+
+    def hold(self, *names: str) -> AsyncGate:
+        """Make these calls wait at a gate before the store sees them, until it is released."""
+        gate = AsyncGate()
+        self._held.update((name, gate) for name in _known(names))
+        return gate
+
+    def hold_answers(self, *names: str) -> AsyncGate:
+        """Make the answers of these calls wait at a gate: the store has acted, and nobody knows yet."""
+        gate = AsyncGate()
+        self._late.update((name, gate) for name in _known(names))
+        return gate
+
+    async def _through(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+        self.calls.append(name)
+        held, late = self._held.get(name), self._late.get(name)
+        if held is not None:
+            await held.wait()
+        if next(self._failing.get(name, _NEVER), None):
+            raise Unavailable(f"{name} was told to fail")
+        answer = await call()
+        if late is not None:
+            await late.wait()
+        if next(self._losing.get(name, _NEVER), None):
+            raise Unavailable(f"the answer of {name} was told to get lost")
+        return answer
+
+    # --- the store
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store behind it can."""
+        return self.store.capabilities
+
+    def unchanged(self, cursor: Any) -> bool:
+        """Tell what the store behind it tells."""
+        return self.store.unchanged(cursor)
+
+    async def open(self) -> None:
+        """Open the store."""
+        await self._through("open", self.store.open)
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        await self._through("aclose", self.store.aclose)
+
+    async def migrate(self) -> Sequence[str]:
+        """Migrate the store."""
+        return await self._through("migrate", self.store.migrate)
+
+    async def problems(self) -> Sequence[str]:
+        """Say what is unsafe."""
+        return await self._through("problems", self.store.problems)
+
+    async def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
+        """Read a session by its token hash."""
+        return await self._through("read", lambda: self.store.read(token_hash, connection=connection))
+
+    async def poll(self, cursor: Any) -> LogPage:
+        """Read the log."""
+        return await self._through("poll", lambda: self.store.poll(cursor))
+
+    async def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
+        """Insert a session."""
+        return await self._through("create", lambda: self.store.create(new, connection=connection))
+
+    async def touch(self, touches: Sequence[Touch]) -> set[str]:
+        """Note uses of sessions."""
+        return await self._through("touch", lambda: self.store.touch(touches))
+
+    async def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
+        """Change a session's data."""
+        return await self._through("save", lambda: self.store.save(change, connection=connection))
+
+    async def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
+        """Note a new address and browser."""
+        return await self._through("relocate", lambda: self.store.relocate(session_id, ip, user_agent))
+
+    async def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
+        """Give a session a new token."""
+        return await self._through("rotate", lambda: self.store.rotate(rotation, connection=connection))
+
+    async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
+        """End sessions."""
+        return await self._through("revoke", lambda: self.store.revoke(selection, connection=connection))
+
+    async def revoke_everyone(self, *, connection: Any = None) -> int:
+        """End all sessions."""
+        return await self._through("revoke_everyone", lambda: self.store.revoke_everyone(connection=connection))
+
+    async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
+        """Outdate the copies of a user."""
+        await self._through("invalidate_user", lambda: self.store.invalidate_user(user_id, connection=connection))
+
+    async def find(self, session_id: str) -> Reading:
+        """Read a session by its public id."""
+        return await self._through("find", lambda: self.store.find(session_id))
+
+    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+        """List sessions."""
+        return await self._through(
+            "list_sessions", lambda: self.store.list_sessions(user_id, limit, connection=connection)
+        )
+
+    async def sweep(self, batch: int) -> Sequence[Ended]:
+        """Delete expired sessions."""
+        return await self._through("sweep", lambda: self.store.sweep(batch))
+
+
+_NEVER: Iterator[str] = repeat("", 0)
+
+
+def _ordered(times: int | None) -> Iterator[str]:
+    return repeat("fault") if times is None else repeat("fault", times)
+
+
+def _known(names: Sequence[str]) -> Sequence[str]:
+    """Refuse a name that no call has: the fault would never happen, and the test would prove nothing."""
+    unknown = set(names) - _CALLS
+    if unknown:
+        msg = f"{', '.join(sorted(unknown))} is no call of a store; use {', '.join(sorted(_CALLS))}"
+        raise ValueError(msg)
+    return names

@@ -1,0 +1,267 @@
+"""A store in memory, for asyncio."""
+
+from __future__ import annotations
+
+import json
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from coatcheck._async._pair import AsyncLock
+from coatcheck.clock import SystemClock
+from coatcheck.core.coherence import EVERYONE, Entry, LogPage, session_subject, user_subject
+from coatcheck.core.settings import LONGEST_COPY
+from coatcheck.core.times import duration_micros
+from coatcheck.errors import ConfigurationError, DataError
+from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from coatcheck.clock import Clock
+    from coatcheck.core.session import Record
+    from coatcheck.stores.base import NewSession, Rotation, Selection, SessionChange, Touch
+
+_KEEP_LOG = 2 * duration_micros(LONGEST_COPY)
+
+
+class AsyncMemoryStore:
+    """Sessions in a dictionary: for tests, and as the plainest example of what a store promises.
+
+    It is a store without a wake-up: nothing tells its readers that the log has grown, so they ask once in a lease,
+    and a revoked session may be accepted for so long. Any number of `AsyncSessions` may share one, as workers do;
+    closing it keeps what is in it.
+    """
+
+    capabilities = Capabilities(transactions=False, exact_limits=True, listing=True, log=True, users_table=False)
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        """Start empty, with a log of its own.
+
+        Args:
+            clock: Where the time comes from.
+        """
+        self._clock = clock or SystemClock()
+        self._epoch = token_hex(16)
+        self._rows: dict[bytes, Record] = {}
+        self._log: list[tuple[Entry, int]] = []
+        self._floor = 1
+        self._position = 1
+        self._lock = AsyncLock()
+
+    async def open(self) -> None:
+        """Do nothing: there is nothing to connect to."""
+
+    async def aclose(self) -> None:
+        """Do nothing: others may use it still."""
+
+    async def migrate(self) -> Sequence[str]:
+        """Do nothing: there are no tables."""
+        return ()
+
+    async def problems(self) -> Sequence[str]:
+        """Find no problem."""
+        return ()
+
+    def unchanged(self, cursor: Any) -> bool:  # noqa: ARG002 - nothing here can tell
+        """Leave it to the lease."""
+        return True
+
+    async def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
+        """Read the session with this token hash, and where the log stands."""
+        _refuse(connection)
+        async with self._lock:
+            return self._reading(self._rows.get(token_hash))
+
+    async def find(self, session_id: str) -> Reading:
+        """Read a session by its public id."""
+        async with self._lock:
+            key = self._key_of(session_id)
+            return self._reading(None if key is None else self._rows[key])
+
+    async def poll(self, cursor: Any) -> LogPage:
+        """Read the log from a cursor on: epoch and next position."""
+        async with self._lock:
+            epoch, first = (self._epoch, 0) if cursor is None else cursor
+            resumed = epoch == self._epoch
+            entries = tuple(entry for entry, _ in self._log if resumed and entry.position >= first)
+            end = (self._epoch, self._position)
+            return LogPage(self._epoch, self._floor, entries, end, self._clock.now(), resumed)
+
+    async def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
+        """Insert a session and enforce the limit; raises Full."""
+        _refuse(connection)
+        async with self._lock:
+            if new.token_hash in self._rows or self._key_of(new.record.id) is not None:
+                raise DataError("there is a session with this token or id already")
+            replaced = None if new.replaces is None else self._rows.get(new.replaces)
+            others = [record for record in self._live_of(new.record.user_id) if record is not replaced]
+            full = new.limit is not None and new.record.user_id is not None and len(others) >= new.limit
+            if full and new.when_full != "evict_oldest":
+                raise Full(new.limit or 0, tuple(others))
+            evicted = tuple(others[(new.limit or 0) - 1 :]) if full else ()
+            record = new.record if replaced is None else _carried(new, replaced)
+            self._end(evicted if replaced is None else (replaced, *evicted))
+            self._rows[new.token_hash] = record
+            return CreateResult(record, evicted, replaced)
+
+    async def touch(self, touches: Sequence[Touch]) -> set[str]:
+        """Move last-seen and idle expiry forwards; returns the ids whose rows were there."""
+        confirmed: set[str] = set()
+        async with self._lock:
+            for session_id, seen, idle in touches:
+                key = self._key_of(session_id)
+                if key is None or self._rows[key].ends_at() <= seen:
+                    continue
+                row = self._rows[key]
+                self._rows[key] = row._replace(
+                    last_seen_at=max(row.last_seen_at, seen), idle_expires_at=max(row.idle_expires_at, idle)
+                )
+                confirmed.add(session_id)
+        return confirmed
+
+    async def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
+        """Merge keys into a live session's data; None when it is gone."""
+        _refuse(connection)
+        async with self._lock:
+            key = self._live_key_of(change.session_id)
+            if key is None:
+                return None
+            merged = {**json.loads(self._rows[key].data), **change.changes}
+            data = json.dumps({name: merged[name] for name in merged if name not in change.remove})
+            if len(data.encode()) > change.max_bytes:
+                raise DataError(f"the session's data would be larger than {change.max_bytes} bytes")
+            return self._put(key, self._rows[key]._replace(data=data))
+
+    async def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
+        """Note a live session's new address and browser; False when they are noted already."""
+        async with self._lock:
+            key = self._live_key_of(session_id)
+            if key is None or (self._rows[key].ip, self._rows[key].user_agent) == (ip, user_agent):
+                return False
+            self._put(key, self._rows[key]._replace(ip=ip, user_agent=user_agent))
+            return True
+
+    async def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
+        """Give a live session a new token hash; None when the old one is gone."""
+        _refuse(connection)
+        async with self._lock:
+            row = self._rows.get(rotation.old_hash)
+            if row is None or not self._alive(row):
+                return None
+            if rotation.new_hash in self._rows:
+                raise DataError("there is a session with this token already")
+            del self._rows[rotation.old_hash]
+            if rotation.authenticated_at is not None:
+                row = row._replace(authenticated_at=rotation.authenticated_at)
+            if rotation.idle_expires_at is not None:
+                row = row._replace(idle_expires_at=rotation.idle_expires_at)
+            if rotation.expires_at is not None:
+                row = row._replace(expires_at=rotation.expires_at)
+            return self._put(rotation.new_hash, row)
+
+    async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
+        """End the selected sessions and say which they were."""
+        _refuse(connection)
+        async with self._lock:
+            selected = _selects(selection)
+            return self._end([row for key, row in self._rows.items() if selected(key, row)])
+
+    async def revoke_everyone(self, *, connection: Any = None) -> int:
+        """End all sessions with one log entry; returns how many there were."""
+        _refuse(connection)
+        async with self._lock:
+            count = len(self._rows)
+            self._rows.clear()
+            self._note(EVERYONE)
+            return count
+
+    async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
+        """Write a log entry that outdates all copies of a user's name, email and role."""
+        _refuse(connection)
+        async with self._lock:
+            self._note(user_subject(user_id))
+
+    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+        _refuse(connection)
+        async with self._lock:
+            if user_id is not None:
+                return self._live_of(user_id)[:limit]
+            live = filter(self._alive, self._rows.values())
+            return sorted(live, key=lambda row: (row.last_seen_at, row.id), reverse=True)[:limit]
+
+    async def sweep(self, batch: int) -> Sequence[Ended]:
+        """Delete at most `batch` expired sessions, without log entries, and trim the log."""
+        async with self._lock:
+            self._trim(self._now() - _KEEP_LOG)
+            expired = [key for key, row in self._rows.items() if not self._alive(row)][:batch]
+            rows = [self._rows.pop(key) for key in expired]
+            return [Ended(row.id, row.user_id) for row in rows]
+
+    # --- under the lock
+
+    def _reading(self, record: Record | None) -> Reading:
+        return Reading(self._epoch, self._position, self._clock.now(), record)
+
+    def _note(self, subject: str) -> None:
+        self._log.append((Entry(self._position, subject), self._now()))
+        self._position += 1
+
+    def _trim(self, horizon: int) -> None:
+        old = [entry.position for entry, at in self._log if at < horizon]
+        self._floor = max(self._floor, *(position + 1 for position in old), 0)
+        self._log = [line for line in self._log if line[0].position >= self._floor]
+
+    def _put(self, key: bytes, row: Record) -> Record:
+        self._rows[key] = row
+        self._note(session_subject(row.id))
+        return row
+
+    def _end(self, rows: Iterable[Record]) -> Sequence[Ended]:
+        keys = {row.id: key for key, row in self._rows.items()}
+        ended: list[Ended] = []
+        for row in rows:
+            del self._rows[keys[row.id]]
+            self._note(session_subject(row.id))
+            ended.append(Ended(row.id, row.user_id))
+        return ended
+
+    def _key_of(self, session_id: str) -> bytes | None:
+        return next((key for key, row in self._rows.items() if row.id == session_id), None)
+
+    def _live_key_of(self, session_id: str) -> bytes | None:
+        key = self._key_of(session_id)
+        return key if key is not None and self._alive(self._rows[key]) else None
+
+    def _live_of(self, user_id: str | None) -> Sequence[Record]:
+        rows = [row for row in self._rows.values() if row.user_id == user_id and self._alive(row)]
+        return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)
+
+    def _alive(self, row: Record) -> bool:
+        return row.ends_at() > self._now()
+
+    def _now(self) -> int:
+        return self._clock.now() // 1000
+
+
+def _selects(selection: Selection) -> Callable[[bytes, Record], bool]:
+    if selection.token_hash is not None:
+        return lambda key, _: key == selection.token_hash
+    if selection.session_id is not None:
+        owner = selection.user_id
+        return lambda _, row: row.id == selection.session_id and owner in {None, row.user_id}
+    return lambda _, row: row.user_id is not None and row.user_id == selection.user_id and row.id != selection.keep
+
+
+def _carried(new: NewSession, replaced: Record) -> Record:
+    """Return the new row, with what the policy lets an anonymous visitor keep."""
+    if replaced.user_id is not None:
+        return new.record
+    old = json.loads(replaced.data)
+    kept = {name: old[name] for name in new.carry_over if name in old}
+    return new.record._replace(data=json.dumps({**kept, **json.loads(new.record.data)}))
+
+
+def _refuse(connection: Any) -> None:
+    if connection is not None:
+        raise ConfigurationError("connection= is not possible: a store in memory has no transactions to join")

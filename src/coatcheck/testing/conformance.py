@@ -1,0 +1,39 @@
+# Generated from testing/async_conformance.py by tools/generate_sync.py: edit that file and run `make generate`.
+"""Whether a store keeps its promises, for threads."""
+
+from __future__ import annotations
+
+import pytest
+
+from coatcheck.testing._suite.changes import Changes
+from coatcheck.testing._suite.endings import Endings
+from coatcheck.testing._suite.limits import Limits
+from coatcheck.testing._suite.log import Log
+from coatcheck.testing._suite.rows import Rows
+from coatcheck.testing.clock import ManualClock
+
+
+class StoreConformance(Rows, Changes, Endings, Limits, Log):
+    """The promises of `coatcheck.stores`, each with a test.
+
+    Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and
+    reads its time from the fixture `clock`.
+
+        class TestMyStore(StoreConformance):
+            notices_changes = True
+
+            @pytest.fixture
+            def store(self, clock):
+                store = MyStore(clock=clock)
+                store.open()
+                yield store
+                store.close()
+
+    What the store can is what its `capabilities` say; of a power it lacks, the suite tests that relying on it is
+    refused. A store whose time is a server's overrides `age_log`.
+    """
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        """The time, which only a test moves."""
+        return ManualClock()

@@ -1,0 +1,199 @@
+# Generated from testing/async_faulty.py by tools/generate_sync.py: edit that file and run `make generate`.
+"""Fault injection, for threads."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from coatcheck.errors import Unavailable
+from coatcheck.testing._pair import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from coatcheck.core.coherence import LogPage
+    from coatcheck.core.session import Record
+    from coatcheck.stores.base import (
+        Capabilities,
+        CreateResult,
+        Ended,
+        NewSession,
+        Reading,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
+    from coatcheck.stores.protocol import Store
+
+T = TypeVar("T")
+
+_CALLS = frozenset(
+    {
+        *("open", "close", "migrate", "problems", "read", "poll", "find", "list_sessions"),
+        *("create", "touch", "save", "relocate", "rotate"),
+        *("revoke", "revoke_everyone", "invalidate_user", "sweep"),
+    }
+)
+
+
+class FaultyStore:
+    """Any store, with the faults that a test orders.
+
+    Calls are named as in the store's Protocol. A call that fails raises `Unavailable`, as a store does that cannot
+    answer. `unchanged` never fails and is not counted: it asks nobody.
+
+    Attributes:
+        store: The store behind it.
+        calls: The names of all calls so far, in order.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Let everything pass to `store`, until told otherwise."""
+        self.store = store
+        self.calls: list[str] = []
+        self._failing: dict[str, Iterator[str]] = {}
+        self._losing: dict[str, Iterator[str]] = {}
+        self._held: dict[str, Gate] = {}
+        self._late: dict[str, Gate] = {}
+
+    # --- ordering faults
+
+    def count(self, *names: str) -> int:
+        """Return how many calls of these names there were."""
+        return sum(map(self.calls.count, _known(names)))
+
+    def fail(self, *names: str, times: int | None = None) -> None:
+        """Make these calls fail before the store sees them: the next `times` of each, or all until `heal`."""
+        self._failing.update((name, _ordered(times)) for name in _known(names))
+
+    def lose_answers(self, *names: str, times: int | None = None) -> None:
+        """Make these calls fail after the store has done what they ask."""
+        self._losing.update((name, _ordered(times)) for name in _known(names))
+
+    def heal(self) -> None:
+        """Let calls succeed again. What is held stays held."""
+        self._failing.clear()
+        self._losing.clear()
+
+    def hold(self, *names: str) -> Gate:
+        """Make these calls wait at a gate before the store sees them, until it is released."""
+        gate = Gate()
+        self._held.update((name, gate) for name in _known(names))
+        return gate
+
+    def hold_answers(self, *names: str) -> Gate:
+        """Make the answers of these calls wait at a gate: the store has acted, and nobody knows yet."""
+        gate = Gate()
+        self._late.update((name, gate) for name in _known(names))
+        return gate
+
+    def _through(self, name: str, call: Callable[[], T]) -> T:
+        self.calls.append(name)
+        held, late = self._held.get(name), self._late.get(name)
+        if held is not None:
+            held.wait()
+        if next(self._failing.get(name, _NEVER), None):
+            raise Unavailable(f"{name} was told to fail")
+        answer = call()
+        if late is not None:
+            late.wait()
+        if next(self._losing.get(name, _NEVER), None):
+            raise Unavailable(f"the answer of {name} was told to get lost")
+        return answer
+
+    # --- the store
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store behind it can."""
+        return self.store.capabilities
+
+    def unchanged(self, cursor: Any) -> bool:
+        """Tell what the store behind it tells."""
+        return self.store.unchanged(cursor)
+
+    def open(self) -> None:
+        """Open the store."""
+        self._through("open", self.store.open)
+
+    def close(self) -> None:
+        """Close the store."""
+        self._through("close", self.store.close)
+
+    def migrate(self) -> Sequence[str]:
+        """Migrate the store."""
+        return self._through("migrate", self.store.migrate)
+
+    def problems(self) -> Sequence[str]:
+        """Say what is unsafe."""
+        return self._through("problems", self.store.problems)
+
+    def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
+        """Read a session by its token hash."""
+        return self._through("read", lambda: self.store.read(token_hash, connection=connection))
+
+    def poll(self, cursor: Any) -> LogPage:
+        """Read the log."""
+        return self._through("poll", lambda: self.store.poll(cursor))
+
+    def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
+        """Insert a session."""
+        return self._through("create", lambda: self.store.create(new, connection=connection))
+
+    def touch(self, touches: Sequence[Touch]) -> set[str]:
+        """Note uses of sessions."""
+        return self._through("touch", lambda: self.store.touch(touches))
+
+    def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
+        """Change a session's data."""
+        return self._through("save", lambda: self.store.save(change, connection=connection))
+
+    def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
+        """Note a new address and browser."""
+        return self._through("relocate", lambda: self.store.relocate(session_id, ip, user_agent))
+
+    def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
+        """Give a session a new token."""
+        return self._through("rotate", lambda: self.store.rotate(rotation, connection=connection))
+
+    def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
+        """End sessions."""
+        return self._through("revoke", lambda: self.store.revoke(selection, connection=connection))
+
+    def revoke_everyone(self, *, connection: Any = None) -> int:
+        """End all sessions."""
+        return self._through("revoke_everyone", lambda: self.store.revoke_everyone(connection=connection))
+
+    def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
+        """Outdate the copies of a user."""
+        self._through("invalidate_user", lambda: self.store.invalidate_user(user_id, connection=connection))
+
+    def find(self, session_id: str) -> Reading:
+        """Read a session by its public id."""
+        return self._through("find", lambda: self.store.find(session_id))
+
+    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+        """List sessions."""
+        return self._through("list_sessions", lambda: self.store.list_sessions(user_id, limit, connection=connection))
+
+    def sweep(self, batch: int) -> Sequence[Ended]:
+        """Delete expired sessions."""
+        return self._through("sweep", lambda: self.store.sweep(batch))
+
+
+_NEVER: Iterator[str] = repeat("", 0)
+
+
+def _ordered(times: int | None) -> Iterator[str]:
+    return repeat("fault") if times is None else repeat("fault", times)
+
+
+def _known(names: Sequence[str]) -> Sequence[str]:
+    """Refuse a name that no call has: the fault would never happen, and the test would prove nothing."""
+    unknown = set(names) - _CALLS
+    if unknown:
+        msg = f"{', '.join(sorted(unknown))} is no call of a store; use {', '.join(sorted(_CALLS))}"
+        raise ValueError(msg)
+    return names
