@@ -1,0 +1,197 @@
+"""What can be typed after `coatcheck`, and the environment variables that stand for it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from coatcheck.cli import commands, session_commands
+from coatcheck.cli.environment import FromEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command = Callable[[argparse.Namespace], int]
+    Kind = Callable[[str], Any]
+
+EPILOG = (
+    "Exit codes: 0 all is well; 1 a check failed, or nothing was revoked; 2 wrong usage or configuration; "
+    "3 the store did not answer."
+)
+
+_TRUE = {"1", "true", "yes", "on"}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with what is wrong and where to read more."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> Parser:
+    """Return the parser of the whole command line."""
+    root = Parser(
+        prog="coatcheck",
+        description="Server-side sessions: look after the store, end sessions, check the configuration.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
+    parsers = root.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
+    _demo(_command(parsers, "demo", "run the demo: two server processes on one database", commands.demo))
+    _store(_command(parsers, "migrate", "create the tables, or bring them up to date", commands.migrate))
+    _sessions(parsers.add_parser("sessions", help="list, show and end sessions", allow_abbrev=False))
+    _sweep(_command(parsers, "sweep", "delete expired sessions, in bounded batches", commands.sweep))
+    _store(_command(parsers, "check", "print the configuration and say what is unsafe", commands.check))
+    return root
+
+
+def _command(parsers: Any, name: str, what: str, run: Command) -> argparse.ArgumentParser:
+    description = f"{what[0].upper()}{what[1:]}."
+    made: argparse.ArgumentParser = parsers.add_parser(
+        name, help=what, description=description, epilog=EPILOG, allow_abbrev=False
+    )
+    made.set_defaults(run=run)
+    return made
+
+
+def _demo(demo: argparse.ArgumentParser) -> None:
+    _option(demo, "--host", "COATCHECK_HOST", "the address to listen on", default="127.0.0.1")
+    _option(
+        demo,
+        "--port",
+        "COATCHECK_PORT",
+        "the first process's port; the second takes the next",
+        kind=_whole(1, 65534),
+        default=8000,
+    )
+    _option(demo, "--database", "COATCHECK_DATABASE", "the SQLite file; without it a new one, removed at the end")
+
+
+def _sessions(sessions: argparse.ArgumentParser) -> None:
+    parsers = sessions.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="subcommand")
+    listing = _command(parsers, "list", "list live sessions, latest activity first", session_commands.list_them)
+    _store(listing)
+    _option(listing, "--user", "COATCHECK_USER", "only those of this user, newest first", metavar="ID")
+    _limit(listing)
+    _json(listing)
+    showing = _command(parsers, "show", "show one session", session_commands.show)
+    _store(showing)
+    showing.add_argument(
+        "id", metavar="ID", help="its public id, as `sessions list` prints it; after -- if it begins with a hyphen"
+    )
+    _json(showing)
+    _revoke(_command(parsers, "revoke", "end sessions, in every process at once", session_commands.revoke))
+
+
+def _revoke(revoking: argparse.ArgumentParser) -> None:
+    _store(revoking)
+    # These say what is lost, so no variable that was left behind may say it.
+    which = revoking.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "id", metavar="ID", nargs="?", help="the public id of the session to end; after -- if it begins with a hyphen"
+    )
+    which.add_argument("--user", metavar="ID", help="end all sessions of this user")
+    which.add_argument("--everyone", action="store_true", help="end every session there is")
+    revoking.add_argument("--yes", action="store_true", help="do not ask before more than one ends")
+
+
+def _sweep(sweeping: argparse.ArgumentParser) -> None:
+    _store(sweeping)
+    _option(
+        sweeping,
+        "--batch",
+        "COATCHECK_BATCH",
+        "how many rows one transaction deletes at most",
+        kind=_whole(1, 1_000_000),
+        default=1000,
+    )
+
+
+# --- options that several commands have
+
+
+def _store(command: argparse.ArgumentParser) -> None:
+    _option(command, "--store", "COATCHECK_STORE", "the database, as sqlite:///app.db", metavar="URL")
+    _option(
+        command,
+        "--users-table",
+        "COATCHECK_USERS_TABLE",
+        "with --store: the users table, with columns id, name, email and role (if others: --app)",
+        metavar="NAME",
+    )
+    _option(
+        command,
+        "--app",
+        "COATCHECK_APP",
+        "instead of --store: an application behind SessionMiddleware, or its sessions",
+        metavar="MODULE:ATTRIBUTE",
+    )
+
+
+def _limit(command: argparse.ArgumentParser) -> None:
+    _option(
+        command, "--limit", "COATCHECK_LIMIT", "how many to list at most, 1 to 1000", kind=_whole(1, 1000), default=200
+    )
+
+
+def _json(command: argparse.ArgumentParser) -> None:
+    variable = "COATCHECK_JSON"
+    default = os.environ.get(variable, "").lower() in _TRUE
+    command.add_argument("--json", action="store_true", default=default, help=f"print JSON [{variable}=1]")
+
+
+def _option(
+    command: argparse.ArgumentParser,
+    flag: str,
+    variable: str,
+    what: str,
+    *,
+    kind: Kind | None = None,
+    default: Any = None,
+    metavar: str | None = None,
+) -> None:
+    given = os.environ.get(variable)
+    value = FromEnvironment(given, variable) if given else default
+    shown = "" if default is None else f", {default} if not given"
+    command.add_argument(
+        flag,
+        type=_blamed(kind or _same),
+        default=value,
+        metavar=metavar or flag.removeprefix("--").upper(),
+        help=f"{what}{shown} [{variable}]",
+    )
+
+
+def _same(value: str) -> str:
+    return value
+
+
+def _blamed(kind: Kind) -> Kind:
+    """Return the conversion, with complaints that name the variable where one is to blame."""
+
+    def convert(value: str) -> Any:
+        try:
+            return kind(value)
+        except argparse.ArgumentTypeError as error:
+            if isinstance(value, FromEnvironment):
+                raise argparse.ArgumentTypeError(f"{value.variable}={error}") from None
+            raise
+
+    return convert
+
+
+def _whole(least: int, most: int) -> Kind:
+    def convert(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            msg = f"{value!s} is not possible: use a whole number from {least} to {most}"
+            raise argparse.ArgumentTypeError(msg)
+        return number
+
+    return convert

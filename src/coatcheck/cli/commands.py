@@ -1,0 +1,68 @@
+"""Commands about the whole: demo, migrate, sweep and check."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from coatcheck.cli.output import aligned, counted, printable
+from coatcheck.cli.target import opened, store_of, target_of
+from coatcheck.describe import describe
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Run the demo until it is interrupted."""
+    from coatcheck.demo import run
+
+    return run(host=arguments.host, port=arguments.port, database=arguments.database)
+
+
+def migrate(arguments: argparse.Namespace) -> int:
+    """Create the tables, or bring them and their triggers up to date."""
+    store = store_of(target_of(arguments))
+    try:
+        ran = store.migrate()
+    finally:
+        store.close()
+    for name in ran:
+        print(f"ran {name}")
+    print("the tables and triggers are up to date")
+    return 0
+
+
+def sweep(arguments: argparse.Namespace) -> int:
+    """Delete expired sessions, telling on standard error how far it is."""
+    with opened(arguments) as sessions:
+        total = sessions.sweep(batch=arguments.batch, progress=_progress)
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
+    print(f"deleted {counted(total, 'expired session')}")
+    return 0
+
+
+def _progress(total: int) -> None:
+    start, end = ("\r", "") if sys.stderr.isatty() else ("", "\n")
+    sys.stderr.write(f"{start}{counted(total, 'expired session')} so far{end}")
+    sys.stderr.flush()
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Print the configuration, then each unsafe setting with its rule, the reason and the fix."""
+    target = target_of(arguments)
+    store = store_of(target)
+    try:
+        problems = store.problems()
+    finally:
+        store.close()
+    lines = describe(target.sessions, target.web, problems)
+    print(f"configuration: {target.origin}")
+    for text in aligned([(line.setting, printable(line.value)) for line in lines]):
+        print(f"  {text}")
+    unsafe = [(line, line.unsafe) for line in lines if line.unsafe is not None]
+    for line, why in unsafe:
+        print(f"UNSAFE {why.rule} {line.setting}: {printable(line.value)}: {why.reason}; {why.fix}")
+    print(f"{counted(len(unsafe), 'unsafe setting')}" if unsafe else "no unsafe setting")
+    return 1 if unsafe else 0
