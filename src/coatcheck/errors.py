@@ -21,7 +21,7 @@ class ConfigurationError(CoatcheckError, ValueError):
 class Unavailable(CoatcheckError):
     """The authority could not answer: nobody knows whether the visitor is signed in.
 
-    Answer 503 with Retry-After and leave the cookie alone (SECURITY.md S9).
+    Answer 503 with Retry-After and leave the cookie alone (rule S9).
     """
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:

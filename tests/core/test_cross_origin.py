@@ -48,7 +48,7 @@ OTHERS = [None, "https://evil.example", "null", "https://shop.example", TRUSTED]
 @pytest.mark.parametrize(
     ("method", "site", "origin", "expected"),
     [
-        # SECURITY.md section 2, column "Recommended", line by line
+        # each line of the truth table of the rule
         *(("POST", "same-origin", origin, None) for origin in OTHERS),
         ("POST", "none", None, None),
         *(

@@ -25,7 +25,7 @@ def test_cited_rules_are_listed() -> None:
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     cited = {
         rule
-        for group in re.findall(r"\brules? ([A-Z]\d+(?:(?:, | and )[A-Z]\d+)*)", sources)
+        for group in re.findall(r"\brules? ([A-Z]\d+(?:(?:, | and |; rule )[A-Z]\d+)*)", sources)
         for rule in re.findall(r"[A-Z]\d+", group)
     }
     assert cited

@@ -246,9 +246,15 @@ async def test_C7_signing_in_among_duplicates_fails_closed(tmp_path: Path) -> No
         mallory = await it.browser().post("/sign-in", {"user": "mallory"})
         planted = (mallory.header("set-cookie") or "").partition(";")[0]
         browser = it.browser(headers=[])
-        answer = await browser.request("POST", "/sign-in", json={"user": "alice"}, headers=[
-            ("sec-fetch-site", "same-origin"), ("cookie", planted),
-        ])
+        answer = await browser.request(
+            "POST",
+            "/sign-in",
+            json={"user": "alice"},
+            headers=[
+                ("sec-fetch-site", "same-origin"),
+                ("cookie", planted),
+            ],
+        )
         own = (answer.header("set-cookie") or "").partition(";")[0]
         shown = await it.browser().request("GET", "/me", headers=cookie_lines(f"{own}; {planted}"))
         # Signing in ended whatever session the request carried: the planted one is dead and no bait.
@@ -313,7 +319,8 @@ async def test_C9_no_other_cookie_hides_ours(tmp_path: Path, header: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"name": "sid", "path": "/app", "domain": "example.com"}, {"name": "__Host-Http-s"}],
+    "settings",
+    [{}, {"name": "sid", "path": "/app", "domain": "example.com"}, {"name": "__Host-Http-s"}],
     ids=["default", "with-domain-and-path", "http-prefix"],
 )
 async def test_C10_signing_out_deletes_the_cookie_it_has_set(tmp_path: Path, settings: dict[str, Any]) -> None:

@@ -218,7 +218,9 @@ async def test_S15_a_hook_that_fails_breaks_nothing(tmp_path: Path, caplog: pyte
         browser = await it.signed_in()
         assert (await browser.post("/rotate")).status == 200
         assert await it.user_of(browser) == "alice"
-    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == ["coatcheck.hook_failed"] * 2
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
+        "coatcheck.hook_failed"
+    ] * 2
 
 
 async def test_S16_another_browser_is_an_event_and_no_lock_out(tmp_path: Path) -> None:

@@ -194,7 +194,11 @@ async def test_S9_a_client_that_gives_up_leaves_no_trace(tmp_path: Path) -> None
     """A request cancelled while the store is silent neither signs out nor keeps the next one from its answer."""
     async with site(tmp_path) as it:
         browser = await it.signed_in()
-        for call, method, path in (("read", "GET", "/me"), ("rotate", "POST", "/rotate"), ("revoke", "POST", "/sign-out")):
+        for call, method, path in (
+            ("read", "GET", "/me"),
+            ("rotate", "POST", "/rotate"),
+            ("revoke", "POST", "/sign-out"),
+        ):
             gate = it.store.hold(call)
             request = asyncio.create_task(ask(it.browser(cookies=dict(browser.cookies)), method, path))
             await gate.reached()

@@ -228,7 +228,9 @@ async def test_L15_twenty_parallel_logins_never_leave_more_than_three(tmp_path: 
             problem = answer.json()
             assert (problem["status"], problem["limit"]) == (409, 3)
             asked = {session["id"] for session in problem["sessions"]}
-            assert asked == ({session.id for session in await it.sessions.list("alice")} if when_full == "ask" else set())
+            assert asked == (
+                {session.id for session in await it.sessions.list("alice")} if when_full == "ask" else set()
+            )
 
 
 async def test_L15_the_new_session_survives_and_expired_ones_do_not_count(tmp_path: Path) -> None:

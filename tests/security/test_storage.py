@@ -85,7 +85,11 @@ async def test_S1_a_pickle_that_was_forced_in_is_never_run(tmp_path: Path) -> No
 
 async def test_S1_text_that_looks_like_an_object_of_python_stays_data(tmp_path: Path) -> None:
     """What other serializers would take for a class or a call is a dictionary here."""
-    data = {"py/object": "os.system", "__reduce__": ["os.system", ["true"]], "!!python/object/apply:os.system": ["true"]}
+    data = {
+        "py/object": "os.system",
+        "__reduce__": ["os.system", ["true"]],
+        "!!python/object/apply:os.system": ["true"],
+    }
     async with site(tmp_path) as it:
         browser = await it.signed_in()
         await browser.post("/save", data)
@@ -201,9 +205,10 @@ def test_S4_keys_that_are_none_stop_the_start(keys: list[str | bytes]) -> None:
 
 async def test_S4_a_token_of_one_site_is_invalid_on_another_with_the_same_key(tmp_path: Path) -> None:
     """Even where both keep their sessions in the same database."""
-    async with site(tmp_path, keys=[KEY], deployment="shop") as shop, site(
-        tmp_path, clock=shop.clock, keys=[KEY], deployment="blog"
-    ) as blog:
+    async with (
+        site(tmp_path, keys=[KEY], deployment="shop") as shop,
+        site(tmp_path, clock=shop.clock, keys=[KEY], deployment="blog") as blog,
+    ):
         browser = await shop.signed_in()
         calls = len(blog.store.calls)
         assert (await blog.browser(cookies=dict(browser.cookies)).get("/me")).json()["reason"] == "malformed"
@@ -213,7 +218,26 @@ async def test_S4_a_token_of_one_site_is_invalid_on_another_with_the_same_key(tm
 
 # --- S6: names that look alike
 
-ALIKE = ["k", "K", "\u212a", "k-", "k45", "k\u0301", "ḱ", "s:k", "u:k", "*", "%", "_", "k ", " k", "k\t", "1", "01", "1.0"]
+ALIKE = [
+    "k",
+    "K",
+    "\u212a",
+    "k-",
+    "k45",
+    "k\u0301",
+    "ḱ",
+    "s:k",
+    "u:k",
+    "*",
+    "%",
+    "_",
+    "k ",
+    " k",
+    "k\t",
+    "1",
+    "01",
+    "1.0",
+]
 
 
 async def test_S6_users_whose_ids_look_alike_are_not_mixed_up(tmp_path: Path) -> None:

@@ -220,7 +220,9 @@ MALFORMED = {
 @pytest.mark.parametrize("value", MALFORMED.values(), ids=MALFORMED)
 async def test_T7_malformed_values_never_reach_the_store(tmp_path: Path, value: bytes, transport: str) -> None:
     """Anonymous at once, without a store call and without a crash, on every verb."""
-    header = (b"cookie", COOKIE.encode() + b"=" + value) if transport == "cookie" else (b"authorization", b"Bearer " + value)
+    header = (
+        (b"cookie", COOKIE.encode() + b"=" + value) if transport == "cookie" else (b"authorization", b"Bearer " + value)
+    )
     lines: Headers = [(b"host", b"testserver"), (b"sec-fetch-site", b"same-origin"), header]
     async with site(tmp_path, middleware={"bearer": True}) as it:
         calls = len(it.store.calls)

@@ -1,6 +1,6 @@
 """Adopting the table of another system, whose rows are keyed by the BLAKE3 hash of the token in hexadecimal.
 
-Its policy: 30 days, extended when less than one is left, no absolute end. Each row of REQUIREMENTS.md part B
+Its policy: 30 days, extended when less than one is left, no absolute end. Each thing that the other system could do
 works on it.
 """
 

@@ -224,7 +224,7 @@ class AsyncSessions:
         return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
 
     def renewed(self, token: str | bytes | Token) -> Token | None:
-        """Return a token with a new signature, if an older key than the first has signed it (SECURITY.md S3)."""
+        """Return a token with a new signature, if an older key than the first has signed it (rule S3)."""
         return self._credentials.renewed(presented_bytes(token))
 
     def now(self) -> datetime:
@@ -317,12 +317,12 @@ class AsyncSessions:
     async def rotate(
         self, token: str | bytes | Token, *, reauthenticated: bool = False, connection: Any = None
     ) -> Rotated | NotSignedIn:
-        """Give a session a new token; the old one is dead at once (SECURITY.md L1).
+        """Give a session a new token; the old one is dead at once (rule L1).
 
         Args:
             token: The token until now.
             reauthenticated: Whether the user has just proved again who they are, which starts both timers anew.
-                Rotation alone moves neither (SECURITY.md L5).
+                Rotation alone moves neither (rule L5).
             connection: The caller's own connection.
         """
         old = self._credentials.hash_of(presented_bytes(token))
@@ -355,7 +355,7 @@ class AsyncSessions:
         remove: Sequence[str] = (),
         connection: Any = None,
     ) -> Session | NotSignedIn:
-        """Change keys of a session's data; other keys stay as whoever wrote them left them (SECURITY.md S8).
+        """Change keys of a session's data; other keys stay as whoever wrote them left them (rule S8).
 
         Returns:
             The session as it is now, or UNKNOWN when it has ended meanwhile: nothing brings it back.
@@ -371,7 +371,7 @@ class AsyncSessions:
         return self._session(await self._described(record))
 
     async def note_client(self, session: Session, *, ip: str | None, user_agent: str | None) -> bool:
-        """Note that a session is used from a new address or browser: a signal, never a lock-out (SECURITY.md S16).
+        """Note that a session is used from a new address or browser: a signal, never a lock-out (rule S16).
 
         Returns:
             True for the one caller who noted the change; it has raised the event "client_changed".
@@ -396,7 +396,7 @@ class AsyncSessions:
         return bool(await self._end(Selection(token_hash=token_hash), connection))
 
     async def revoke_by_id(self, session_id: str, *, user_id: str | None, connection: Any = None) -> bool:
-        """End a session by its public id, if it belongs to the user (SECURITY.md L14).
+        """End a session by its public id, if it belongs to the user (rule L14).
 
         Args:
             session_id: The public id.
@@ -412,7 +412,7 @@ class AsyncSessions:
         return len(await self._end(Selection(user_id=session.user_id, keep=session.id), connection))
 
     async def revoke_user(self, user_id: str, *, connection: Any = None) -> int:
-        """End all sessions of a user, as when their account is closed (SECURITY.md L11); returns how many."""
+        """End all sessions of a user, as when their account is closed (rule L11); returns how many."""
         return len(await self._end(Selection(user_id=user_id), connection))
 
     async def revoke_everyone(self, *, connection: Any = None) -> int:

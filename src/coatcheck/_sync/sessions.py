@@ -223,7 +223,7 @@ class Sessions:
         return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
 
     def renewed(self, token: str | bytes | Token) -> Token | None:
-        """Return a token with a new signature, if an older key than the first has signed it (SECURITY.md S3)."""
+        """Return a token with a new signature, if an older key than the first has signed it (rule S3)."""
         return self._credentials.renewed(presented_bytes(token))
 
     def now(self) -> datetime:
@@ -316,12 +316,12 @@ class Sessions:
     def rotate(
         self, token: str | bytes | Token, *, reauthenticated: bool = False, connection: Any = None
     ) -> Rotated | NotSignedIn:
-        """Give a session a new token; the old one is dead at once (SECURITY.md L1).
+        """Give a session a new token; the old one is dead at once (rule L1).
 
         Args:
             token: The token until now.
             reauthenticated: Whether the user has just proved again who they are, which starts both timers anew.
-                Rotation alone moves neither (SECURITY.md L5).
+                Rotation alone moves neither (rule L5).
             connection: The caller's own connection.
         """
         old = self._credentials.hash_of(presented_bytes(token))
@@ -354,7 +354,7 @@ class Sessions:
         remove: Sequence[str] = (),
         connection: Any = None,
     ) -> Session | NotSignedIn:
-        """Change keys of a session's data; other keys stay as whoever wrote them left them (SECURITY.md S8).
+        """Change keys of a session's data; other keys stay as whoever wrote them left them (rule S8).
 
         Returns:
             The session as it is now, or UNKNOWN when it has ended meanwhile: nothing brings it back.
@@ -370,7 +370,7 @@ class Sessions:
         return self._session(self._described(record))
 
     def note_client(self, session: Session, *, ip: str | None, user_agent: str | None) -> bool:
-        """Note that a session is used from a new address or browser: a signal, never a lock-out (SECURITY.md S16).
+        """Note that a session is used from a new address or browser: a signal, never a lock-out (rule S16).
 
         Returns:
             True for the one caller who noted the change; it has raised the event "client_changed".
@@ -395,7 +395,7 @@ class Sessions:
         return bool(self._end(Selection(token_hash=token_hash), connection))
 
     def revoke_by_id(self, session_id: str, *, user_id: str | None, connection: Any = None) -> bool:
-        """End a session by its public id, if it belongs to the user (SECURITY.md L14).
+        """End a session by its public id, if it belongs to the user (rule L14).
 
         Args:
             session_id: The public id.
@@ -411,7 +411,7 @@ class Sessions:
         return len(self._end(Selection(user_id=session.user_id, keep=session.id), connection))
 
     def revoke_user(self, user_id: str, *, connection: Any = None) -> int:
-        """End all sessions of a user, as when their account is closed (SECURITY.md L11); returns how many."""
+        """End all sessions of a user, as when their account is closed (rule L11); returns how many."""
         return len(self._end(Selection(user_id=user_id), connection))
 
     def revoke_everyone(self, *, connection: Any = None) -> int:

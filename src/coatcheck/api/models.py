@@ -1,4 +1,4 @@
-"""What the JSON API answers. Public ids throughout: no value in here works as a cookie (SECURITY.md T10)."""
+"""What the JSON API answers. Public ids throughout: no value in here works as a cookie (rule T10)."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self

@@ -51,6 +51,7 @@ class ProblemRoute(APIRoute):
                 response = _invalid(error)
             except HTTPException as error:
                 response = problem_response(error.status_code, str(error.detail))
+                response.headers.update(error.headers or {})
             response.headers["Cache-Control"] = "no-store"
             return response
 
@@ -71,7 +72,7 @@ class ProblemRoute(APIRoute):
 async def _refused_body(request: Request) -> Response | None:
     """Return why the request's body is refused, None if there is none or only `{}`.
 
-    Forms of other sites can send only simple content types, so nothing but JSON is read (SECURITY.md X3).
+    Forms of other sites can send only simple content types, so nothing but JSON is read (rule X3).
     """
     if request.method == "GET":
         return None

@@ -38,7 +38,7 @@ def session_router(*, recent_auth_within: timedelta = timedelta(minutes=15)) -> 
     """Return the routes of the JSON API, to be included under any prefix behind `SessionMiddleware`.
 
     Args:
-        recent_auth_within: How long ago a user may have signed in who ends sessions (ASVS 7.5.2, SECURITY.md L14).
+        recent_auth_within: How long ago a user may have signed in who ends sessions (ASVS 7.5.2, rule L14).
 
     Raises:
         ConfigurationError: The duration is not more than zero.

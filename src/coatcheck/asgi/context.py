@@ -37,7 +37,7 @@ class SignInRequired(CoatcheckError):
 
 
 class RecentAuthRequired(CoatcheckError):
-    """The request needs a user who has proved who they are more recently (ASVS 7.5.1, SECURITY.md A1)."""
+    """The request needs a user who has proved who they are more recently (ASVS 7.5.1, rule A1)."""
 
     def __init__(self, max_age: timedelta) -> None:
         """Keep how old the authentication may be."""
@@ -49,7 +49,7 @@ class RequestContext:
     """The session side of one request.
 
     Nothing is read before somebody asks, and asking in any form is noted, because the response then depends on
-    the cookie (SECURITY.md H1).
+    the cookie (rule H1).
     """
 
     __slots__ = (
@@ -98,8 +98,9 @@ class RequestContext:
         if presented:
             session = self.sessions.lookup(presented)
             if session is not None:
-                self.source = "memory"
-            answer = session if session is not None else await self._ask(presented)
+                answer, self.source = session, "memory"
+            else:
+                answer = await self._ask(presented)
             if answer and self.sessions.wants_events:
                 await self._notice_client(answer)
         self._settle(answer)
@@ -152,7 +153,7 @@ class RequestContext:
     ) -> Session:
         """Begin a session for a user who has just proved who they are, and give the browser its cookie.
 
-        Whatever token the request carried is dead afterwards (SECURITY.md L1, T6).
+        Whatever token the request carried is dead afterwards (rule L1, T6).
 
         Raises:
             LimitReached: The user has too many sessions, and the policy evicts none.
@@ -193,7 +194,7 @@ class RequestContext:
         return rotated.session
 
     async def revoke_others(self) -> int:
-        """End the user's other sessions and rotate this one's token (ASVS 7.4.3, SECURITY.md L12).
+        """End the user's other sessions and rotate this one's token (ASVS 7.4.3, rule L12).
 
         An API client keeps its bearer token: a new one could only reach it in a cookie.
         """
@@ -309,7 +310,7 @@ class RequestContext:
         if self.consulted:
             headers.append((b"vary", b"Cookie, Authorization" if self.settings.bearer else b"Cookie"))
         if self._issued is not None:
-            # A stored Set-Cookie would sign other people in (SECURITY.md H2).
+            # A stored Set-Cookie would sign other people in (rule H2).
             headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
             headers += [(b"cache-control", b"no-store"), (b"set-cookie", self._issued)]
         if self.clear_site_data:

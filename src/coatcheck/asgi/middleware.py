@@ -76,6 +76,9 @@ class SessionMiddleware:
             response.uncancel()
             await response.cut()
 
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Lifespan(self.sessions, self.streams, receive, send).run(self.app, scope)
+
     # --- cross-origin requests
 
     def _cross_origin(self, scope: Scope, context: RequestContext) -> str | None:

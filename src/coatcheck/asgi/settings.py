@@ -22,10 +22,10 @@ class WebSettings:
     Attributes:
         cookie: The session cookie's name and attributes.
         cross_origin: Which cross-origin requests are let through; by default none that can change anything.
-        bearer: Whether `Authorization: Bearer` is read too, for API clients (SECURITY.md T8).
+        bearer: Whether `Authorization: Bearer` is read too, for API clients (rule T8).
         sign_in_path: Where a browser page that needs a session redirects to.
         trusted_hops: How many proxies of your own stand in front, each adding to `X-Forwarded-For`; 0 takes the
-            address of the connection (SECURITY.md S14).
+            address of the connection (rule S14).
         clear_site_data: Whether signing out also tells the browser to drop this site's cookies and storage.
         stream_check_every: How often open WebSockets and streams are validated again.
     """

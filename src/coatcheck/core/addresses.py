@@ -1,4 +1,4 @@
-"""Client addresses: one spelling for each, and whom to believe about them (SECURITY.md S14)."""
+"""Client addresses: one spelling for each, and whom to believe about them (rule S14)."""
 
 from __future__ import annotations
 

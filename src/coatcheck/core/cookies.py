@@ -9,13 +9,13 @@ from typing import Final, Literal, NamedTuple, NoReturn
 from coatcheck.errors import CoatcheckError, ConfigurationError
 
 MAX_PAIR: Final = 4096
-"""Octets of name and value together; browsers drop more (RFC 6265bis section 5.6, SECURITY.md C4)."""
+"""Octets of name and value together; browsers drop more (RFC 6265bis section 5.6, rule C4)."""
 
 MAX_ATTRIBUTE: Final = 1024
-"""Octets of one attribute's value; browsers ignore a larger one (RFC 6265bis section 5.6, SECURITY.md C4)."""
+"""Octets of one attribute's value; browsers ignore a larger one (RFC 6265bis section 5.6, rule C4)."""
 
 MAX_AGE: Final = 34_560_000
-"""400 days in seconds, the longest life browsers grant a cookie (RFC 6265bis section 5.5, SECURITY.md C4)."""
+"""400 days in seconds, the longest life browsers grant a cookie (RFC 6265bis section 5.5, rule C4)."""
 
 SameSite = Literal["lax", "strict", "none"]
 
@@ -52,7 +52,7 @@ _PREFIXES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CookieSettings:
-    """How the session cookie is named and which attributes it carries (SECURITY.md C1, C2).
+    """How the session cookie is named and which attributes it carries (rule C1, C2).
 
     A combination that browsers would refuse is an error here, not a cookie that silently never arrives.
 
@@ -96,7 +96,7 @@ def set_cookie(settings: CookieSettings, value: str, max_age: int | None) -> byt
             None for a cookie that ends with the browser's window.
 
     Raises:
-        CookieError: The value is empty, too long or has an octet that no cookie may have (SECURITY.md C4,
+        CookieError: The value is empty, too long or has an octet that no cookie may have (rule C4,
             C5, L10). The message does not contain the value.
     """
     _check_value(settings.name, value)
@@ -105,7 +105,7 @@ def set_cookie(settings: CookieSettings, value: str, max_age: int | None) -> byt
 
 
 def delete_cookie(settings: CookieSettings) -> bytes:
-    """Return the value of the Set-Cookie header that makes the browser forget the session (SECURITY.md C10).
+    """Return the value of the Set-Cookie header that makes the browser forget the session (rule C10).
 
     It repeats all attributes: browsers delete only the cookie of the same name, path and domain, and they
     ignore a header that breaks the rules of the name's prefix. Expires is for clients without Max-Age.
@@ -116,7 +116,7 @@ def delete_cookie(settings: CookieSettings) -> bytes:
 def find_cookies(header: bytes, name: bytes) -> list[bytes]:
     r"""Return all values of the cookie `name` in one Cookie header, byte for byte, in their order.
 
-    The order proves nothing, so the caller decides what duplicates mean (SECURITY.md C7). Names are compared
+    The order proves nothing, so the caller decides what duplicates mean (rule C7). Names are compared
     exactly, values are neither unquoted nor unescaped, and no other pair of the header can hide one of ours
     (C8, C9). Only space and tab are trimmed: what Unicode calls white space belongs to the name, or else
     "\x85__Host-session" would pass as ours.

@@ -1,7 +1,7 @@
 """Protection against requests that another site makes with the visitor's cookie (CSRF).
 
 Browsers say where a request comes from: in Sec-Fetch-Site, and in Origin. This is the algorithm of Go 1.25's
-`net/http`, made stricter where SECURITY.md section 2 says so.
+`net/http`, made stricter where the rules below X1 say so.
 """
 
 from __future__ import annotations
@@ -63,19 +63,19 @@ class CrossOriginRequest(NamedTuple):
     has_session_cookie: bool
     """Whether a session cookie was presented, valid or not."""
     websocket: bool = False
-    """Whether this is a WebSocket handshake: a GET, yet never safe (SECURITY.md X7)."""
+    """Whether this is a WebSocket handshake: a GET, yet never safe (rule X7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossOriginPolicy:
-    """Which requests of other origins are let through (SECURITY.md X1); by default none.
+    """Which requests of other origins are let through (rule X1); by default none.
 
     Attributes:
         trusted_origins: Full origins, "scheme://host" or "scheme://host:port", which may make any request.
-            Each is compared exactly: no subdomains, no other scheme or port (SECURITY.md X5). Kept in
+            Each is compared exactly: no subdomains, no other scheme or port (rule X5). Kept in
             lower case and without default ports.
         exempt: Requests that are let through from anywhere because something else protects them, as
-            "POST /hook/" or ("POST", "/hook/"). Method and path are compared exactly (SECURITY.md X4).
+            "POST /hook/" or ("POST", "/hook/"). Method and path are compared exactly (rule X4).
             Kept as pairs.
         allow_missing: Let requests through that carry a session cookie and neither Sec-Fetch-Site nor
             Origin, as clients other than browsers send them.

@@ -62,7 +62,7 @@ def new_record(
 
 
 def printable(user_agent: str | None) -> str | None:
-    """Return a browser's description without control characters, cut to 512 characters (SECURITY.md S12)."""
+    """Return a browser's description without control characters, cut to 512 characters (rule S12)."""
     if user_agent is None:
         return None
     return "".join(character for character in user_agent[:_LONGEST_USER_AGENT] if character.isprintable())
@@ -72,7 +72,7 @@ def data_json(data: Mapping[str, Any], max_bytes: int) -> str:
     """Return session data as JSON.
 
     Raises:
-        DataError: It is not JSON, or larger than `max_bytes` (SECURITY.md S12).
+        DataError: It is not JSON, or larger than `max_bytes` (rule S12).
     """
     try:
         text = json.dumps(data, separators=(",", ":"), allow_nan=False)

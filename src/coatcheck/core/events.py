@@ -13,7 +13,7 @@ EventKind = Literal["created", "rotated", "revoked", "evicted", "expired", "clie
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened to one session, or to many at once (SECURITY.md S15).
+    """One thing that happened to one session, or to many at once (rule S15).
 
     Attributes:
         kind: "created": a session began. "rotated": it got a new token. "revoked": it was ended on purpose.

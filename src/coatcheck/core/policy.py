@@ -43,9 +43,9 @@ class Policy:
         max_sessions: How many live sessions a user may have: a number, or a function of the user's id.
         when_full: "evict_oldest" ends the user's oldest sessions; "refuse" fails the sign-in; "ask" fails
             it with the list of sessions to choose from (ASVS 7.1.2).
-        max_data_bytes: The largest session data, as JSON (SECURITY.md S12).
+        max_data_bytes: The largest session data, as JSON (rule S12).
         carry_over: Keys of an anonymous session's data that survive sign-in; all others are dropped
-            (SECURITY.md L2).
+            (rule L2).
     """
 
     idle_timeout: timedelta = timedelta(days=7)

@@ -47,7 +47,7 @@ _NOT_AUTHENTICATED = -(2**62)
 class User:
     """The application's user behind a session, as its users table or loader described it.
 
-    It is joined or loaded, never frozen into the session (ASVS 8.3.2, SECURITY.md L18).
+    It is joined or loaded, never frozen into the session (ASVS 8.3.2, rule L18).
     """
 
     id: str
@@ -125,7 +125,7 @@ class Session:
 
     @property
     def id(self) -> str:
-        """The public id: safe to list and to log, and no credential (SECURITY.md T10)."""
+        """The public id: safe to list and to log, and no credential (rule T10)."""
         return self._copy[_BODY : _BODY + self._copy[_IDS_AT]].decode()
 
     @property
@@ -145,7 +145,7 @@ class Session:
 
     @property
     def authenticated_at(self) -> datetime | None:
-        """When the user last proved who they are; activity never moves it (SECURITY.md A1, A4)."""
+        """When the user last proved who they are; activity never moves it (rule A1, A4)."""
         micros = self._times()[3]
         return None if micros == _NOT_AUTHENTICATED else from_micros(micros)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MIN_KEY: Final = 32
-"""Octets of the shortest key: as many as SHA-256 returns (RFC 2104 section 3, SECURITY.md S4)."""
+"""Octets of the shortest key: as many as SHA-256 returns (RFC 2104 section 3, rule S4)."""
 
 _MIN_DISTINCT: Final = 8
 _FIX: Final = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
@@ -57,7 +57,7 @@ class Verified(NamedTuple):
 
 
 class KeyRing:
-    """The keys that sign cookies, for one deployment: the first signs, all verify (SECURITY.md S3).
+    """The keys that sign cookies, for one deployment: the first signs, all verify (rule S3).
 
     To change keys, put the new one first, and drop the old one when its cookies have ended.
     """
@@ -74,7 +74,7 @@ class KeyRing:
 
         Raises:
             ConfigurationError: There is no key, a key is short, well known or repeated, or the deployment
-                is empty (SECURITY.md S4). The message names a key by its position and never contains it.
+                is empty (rule S4). The message names a key by its position and never contains it.
         """
         if isinstance(keys, (str, bytes)) or not keys:
             _refuse("keys", "must be a list of at least one key", _FIX)

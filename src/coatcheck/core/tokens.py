@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TOKEN_BYTES = 32
-"""256 random bits; ASVS 7.2.3 asks for 128 (SECURITY.md T1)."""
+"""256 random bits; ASVS 7.2.3 asks for 128 (rule T1)."""
 
 Algorithm = Literal["sha256", "blake3"]
 
@@ -25,7 +25,7 @@ _ADOPTED = re.compile(rb"[A-Za-z0-9_-]{22,256}")
 
 
 class Token:
-    """A secret that never shows itself in a log, a repr or a trace (SECURITY.md T9)."""
+    """A secret that never shows itself in a log, a repr or a trace (rule T9)."""
 
     __slots__ = ("_value",)
 
@@ -54,12 +54,12 @@ class Token:
 
 
 def new_token() -> Token:
-    """Make a token of 32 bytes from the operating system's generator (SECURITY.md T1, T2)."""
+    """Make a token of 32 bytes from the operating system's generator (rule T1, T2)."""
     return Token(urlsafe_b64encode(secrets.token_bytes(TOKEN_BYTES)).rstrip(b"=").decode())
 
 
 def new_session_id() -> str:
-    """Make the public id of a session: 128 random bits, and no credential (SECURITY.md T10).
+    """Make the public id of a session: 128 random bits, and no credential (rule T10).
 
     None begins with a hyphen: on a command line it would be taken for an option.
     """
@@ -69,7 +69,7 @@ def new_session_id() -> str:
 
 
 class TokenHash:
-    """How a token becomes the key under which a store keeps its session (SECURITY.md T5, C12).
+    """How a token becomes the key under which a store keeps its session (rule T5, C12).
 
     The purpose is part of what is hashed, so a token issued for one purpose means nothing to another.
     """
@@ -119,7 +119,7 @@ class TokenHash:
         return self._prefix
 
     def well_formed(self, token: bytes) -> bool:
-        """Tell whether this can be a token at all, before any store is asked (SECURITY.md T7)."""
+        """Tell whether this can be a token at all, before any store is asked (rule T7)."""
         pattern = _ADOPTED if self._adopted else _ISSUED
         return pattern.fullmatch(token) is not None and (not self._raw or _canonical(token))
 

@@ -56,7 +56,7 @@ async def _bad_form(request: Request, _: RequestValidationError) -> Response:
 
 
 async def _unavailable(request: Request, error: Unavailable) -> Response:
-    """Say that nobody knows who is signed in; the cookie stays (SECURITY.md S9)."""
+    """Say that nobody knows who is signed in; the cookie stays (rule S9)."""
     _log.warning("the sessions are unavailable: %s", error)
     explanation = "The database does not answer, so nobody can tell who you are. Try again shortly."
     response = plain_page(

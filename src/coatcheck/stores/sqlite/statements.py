@@ -25,6 +25,12 @@ class Statements:
 
     users: UsersTable | None
 
+    def __post_init__(self) -> None:
+        # All files are read now, and none when a request waits for its first use.
+        for file in _FOLDER.iterdir():
+            if file.name.endswith(".sql"):
+                self[file.name.removesuffix(".sql")]
+
     def __getitem__(self, name: str) -> str:
         return _filled(name, self.users)
 
