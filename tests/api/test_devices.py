@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,6 +61,20 @@ def test_without_the_package_every_device_is_unknown(monkeypatch: pytest.MonkeyP
     """The list works without the extra `devices`, with less to read."""
     monkeypatch.setitem(sys.modules, "ua_parser", None)
     assert describe_device("curl/8.5.0") == "Unknown device"
+
+
+def test_S12_what_the_parser_finds_is_cut_and_cleaned(monkeypatch: pytest.MonkeyPatch, no_memory: None) -> None:
+    """A browser's name is a part of what it sent, and may hold anything."""
+
+    def found(_: str) -> SimpleNamespace:
+        browser = SimpleNamespace(family="Evil\x1b[2J\u202e" + "x" * 100, major="1")
+        return SimpleNamespace(user_agent=browser, os=None, device=None)
+
+    monkeypatch.setattr("ua_parser.parse", found)
+    name = describe_device("anything")
+    assert name.startswith("Evil[2Jx")
+    assert name.isprintable()
+    assert len(name) <= 80
 
 
 @given(agent=st.text(max_size=600) | st.builds("{}/{} (X11; {})".format, st.text(), st.integers(), st.text()))

@@ -6,11 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import APIRouter, Depends, HTTPException
 
+from coatcheck.api import session_router
 from coatcheck.api.models import SessionProblem
+from tests.api.site import Site
 
 if TYPE_CHECKING:
-    from tests.api.site import Site
+    from pathlib import Path
 
 UNSAFE = [
     ("DELETE", "/api/sessions/{id}"),
@@ -114,6 +117,22 @@ def test_another_method_is_a_problem_too(site: Site, method: str, path: str, all
     answer = site.browser().signed_in().request(method, path)
     assert refusal(answer) == (405, f"use {allowed}")
     assert answer.headers["allow"] == allowed
+
+
+def test_what_the_applications_own_dependency_refuses_is_a_problem_too(tmp_path: Path) -> None:
+    """A rate limit around the router, say: its status, its words and its headers."""
+
+    def limited() -> None:
+        raise HTTPException(429, "Too many requests", headers={"Retry-After": "5"})
+
+    router = APIRouter()
+    router.include_router(session_router(), dependencies=[Depends(limited)])
+    site = Site(tmp_path, router=router)
+    with site.client:
+        answer = site.browser().get("/api/session")
+        assert refusal(answer) == (429, "")
+        assert answer.json()["title"] == "Too many requests"
+        assert answer.headers["retry-after"] == "5"
 
 
 # --- other sites
