@@ -60,6 +60,7 @@ bench: $(DEV_STAMP)
 
 generate: $(DEV_STAMP)
 	$(VENV)/bin/python tools/generate_sync.py
+	$(VENV)/bin/python tools/write_openapi.py
 
 docs: $(DEV_STAMP)
 	$(VENV)/bin/python -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -91,7 +91,8 @@ class AsyncCachedReads:
         if now >= touch_at:
             self._on_use(key, copy, now)
         session = _new(Session)
-        session._copy = copy  # noqa: SLF001 - Session(copy) without the call of __init__, which is a tenth of it all
+        # Session(copy) without the call of __init__, which is a tenth of it all
+        session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return session
 
     async def get(self, presented: bytes, read: Callable[[], Awaitable[Reading]]) -> Session | Reading:

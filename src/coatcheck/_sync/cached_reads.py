@@ -92,7 +92,8 @@ class CachedReads:
         if now >= touch_at:
             self._on_use(key, copy, now)
         session = _new(Session)
-        session._copy = copy  # noqa: SLF001 - Session(copy) without the call of __init__, which is a tenth of it all
+        # Session(copy) without the call of __init__, which is a tenth of it all
+        session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return session
 
     def get(self, presented: bytes, read: Callable[[], Reading]) -> Session | Reading:

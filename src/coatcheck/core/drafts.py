@@ -68,7 +68,7 @@ def printable(user_agent: str | None) -> str | None:
     return "".join(character for character in user_agent[:_LONGEST_USER_AGENT] if character.isprintable())
 
 
-def data_json(data: Mapping[str, Any], max_bytes: int) -> str:
+def data_json(data: Mapping[Any, Any], max_bytes: int) -> str:
     """Return session data as JSON.
 
     Raises:

@@ -63,7 +63,8 @@ def _texts(connection: sqlite3.Connection, index: str) -> list[str]:
     """Return the parts of an index as its CREATE INDEX statement writes them, without their direction."""
     rows = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?", (index,)).fetchall()
     sql: str = rows[0][0] or ""
-    parts, depth, quote, start = [], 0, "", 0
+    parts: list[str] = []
+    depth, quote, start = 0, "", 0
     for at, character in enumerate(sql):
         if quote:
             quote = "" if character == quote else quote
