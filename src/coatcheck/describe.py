@@ -189,7 +189,7 @@ def _cache(sessions: AsyncSessions | Sessions) -> Iterator[Line]:
     yield Line("cache.max_entries", entries)
     yield Line("cache.ttl", in_words(cache.ttl))
     yield Line("cache.lease", in_words(cache.lease))
-    at_once = isinstance(sessions.store, (SQLiteStore, AsyncSQLiteStore)) or not cache.max_entries
+    at_once = sessions.store.capabilities.notices_changes or not cache.max_entries
     bound = "0: from the next request on, in every process" if at_once else f"at most {in_words(cache.lease)}"
     yield Line("revocation_bound", bound)
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 @pytest.mark.anyio
 class TestAsyncSQLiteStore(AsyncStoreConformance):
-    notices_changes = True
-
     @pytest.fixture
     async def store(self, tmp_path: Path, clock: ManualClock) -> AsyncIterator[AsyncSQLiteStore]:
         store = AsyncSQLiteStore(str(tmp_path / "sessions.db"), clock=clock)
@@ -30,8 +28,6 @@ class TestAsyncSQLiteStore(AsyncStoreConformance):
 
 
 class TestSQLiteStore(StoreConformance):
-    notices_changes = True
-
     @pytest.fixture
     def store(self, tmp_path: Path, clock: ManualClock) -> Iterator[SQLiteStore]:
         store = SQLiteStore(str(tmp_path / "sessions.db"), clock=clock)

@@ -12,13 +12,24 @@ if TYPE_CHECKING:
 
 
 class Capabilities(NamedTuple):
-    """What a store can; a setting that needs more is refused when things are wired together."""
+    """What a store can; a setting that needs more is refused when things are wired together.
+
+    Attributes:
+        transactions: Writes can join the caller's transaction.
+        exact_limits: A limit per user holds under any number of concurrent sign-ins.
+        listing: Sessions can be listed.
+        log: Changes made by others are in the invalidation log too.
+        users_table: The application's users can be joined.
+        notices_changes: `unchanged` is false as soon as the log has grown, on every thread and process, so that a
+            revocation is seen by the next request. Otherwise the lease is the bound.
+    """
 
     transactions: bool
     exact_limits: bool
     listing: bool
     log: bool
     users_table: bool
+    notices_changes: bool
 
 
 class Reading(NamedTuple):

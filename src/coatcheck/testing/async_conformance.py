@@ -19,8 +19,6 @@ class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncLimits, 
     reads its time from the fixture `clock`.
 
         class TestMyStore(AsyncStoreConformance):
-            notices_changes = True
-
             @pytest.fixture
             async def store(self, clock):
                 store = AsyncMyStore(clock=clock)

@@ -20,8 +20,6 @@ class StoreConformance(Rows, Changes, Endings, Limits, Log):
     reads its time from the fixture `clock`.
 
         class TestMyStore(StoreConformance):
-            notices_changes = True
-
             @pytest.fixture
             def store(self, clock):
                 store = MyStore(clock=clock)

@@ -33,7 +33,9 @@ class MemoryStore:
     closing it keeps what is in it.
     """
 
-    capabilities = Capabilities(transactions=False, exact_limits=True, listing=True, log=True, users_table=False)
+    capabilities = Capabilities(
+        transactions=False, exact_limits=True, listing=True, log=True, users_table=False, notices_changes=False
+    )
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         """Start empty, with a log of its own.

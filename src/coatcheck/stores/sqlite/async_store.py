@@ -73,7 +73,9 @@ class AsyncSQLiteStore:
     was committed since.
     """
 
-    capabilities = Capabilities(transactions=True, exact_limits=True, listing=True, log=True, users_table=True)
+    capabilities = Capabilities(
+        transactions=True, exact_limits=True, listing=True, log=True, users_table=True, notices_changes=True
+    )
 
     def __init__(
         self,

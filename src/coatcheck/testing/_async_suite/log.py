@@ -25,9 +25,6 @@ _LONGER_THAN_ANY_COPY = timedelta(hours=3)
 class AsyncLog:
     """What was read and where the log stood belong together; the log is complete from its floor on."""
 
-    notices_changes = False
-    """Whether `unchanged` of this store is false as soon as the log has grown, on every thread and process."""
-
     async def age_log(self, store: AsyncStore, clock: ManualClock) -> None:  # noqa: ARG002 - for those who override
         """Make every log entry older than a copy can be; override it where the store's time is not the clock's."""
         clock.advance(_LONGER_THAN_ANY_COPY)
@@ -177,7 +174,7 @@ class AsyncLog:
         cursor = await head(store)
         assert store.unchanged(cursor) is True
         await store.revoke(Selection(token_hash=token_hash))
-        if self.notices_changes:
+        if store.capabilities.notices_changes:
             assert store.unchanged(cursor) is False
 
     async def test_I1_anothers_poll_proves_nothing_to_me(self, store: AsyncStore) -> None:
@@ -187,5 +184,5 @@ class AsyncLog:
         await store.revoke(Selection(token_hash=token_hash))
         theirs = await head(store)
         assert store.unchanged(theirs) is True
-        if self.notices_changes:
+        if store.capabilities.notices_changes:
             assert store.unchanged(mine) is False

@@ -26,9 +26,6 @@ _LONGER_THAN_ANY_COPY = timedelta(hours=3)
 class Log:
     """What was read and where the log stood belong together; the log is complete from its floor on."""
 
-    notices_changes = False
-    """Whether `unchanged` of this store is false as soon as the log has grown, on every thread and process."""
-
     def age_log(self, store: Store, clock: ManualClock) -> None:  # noqa: ARG002 - for those who override
         """Make every log entry older than a copy can be; override it where the store's time is not the clock's."""
         clock.advance(_LONGER_THAN_ANY_COPY)
@@ -178,7 +175,7 @@ class Log:
         cursor = head(store)
         assert store.unchanged(cursor) is True
         store.revoke(Selection(token_hash=token_hash))
-        if self.notices_changes:
+        if store.capabilities.notices_changes:
             assert store.unchanged(cursor) is False
 
     def test_I1_anothers_poll_proves_nothing_to_me(self, store: Store) -> None:
@@ -188,5 +185,5 @@ class Log:
         store.revoke(Selection(token_hash=token_hash))
         theirs = head(store)
         assert store.unchanged(theirs) is True
-        if self.notices_changes:
+        if store.capabilities.notices_changes:
             assert store.unchanged(mine) is False
