@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import os
 import signal
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coatcheck import AsyncSessions, NotSignedIn, Session, Sessions
+from coatcheck import AsyncSessions, NotSignedIn, Policy, Session, Sessions
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
 from tests.sqlite.helpers import plain, refused, run
 from tests.support import missing
@@ -76,8 +79,8 @@ def test_a_child_makes_connections_of_its_own_and_leaves_the_parent_s_alone(path
         assert sessions.get(created.token)
         child = Child(
             lambda: bool(sessions.get(created.token)),
-            lambda: sessions.create("berta").token.reveal(),
-            lambda: sessions.flush(),
+            lambda: str(sessions.create("berta").token.reveal()),
+            sessions.flush,
             lambda: [bool(sessions.get(created.token)), bool(sessions.get(other.token))],
             lambda: sessions.revoke(other.token),
         )
@@ -160,15 +163,11 @@ def test_children_of_one_parent_see_each_other_s_revocations(path: str) -> None:
 
 def test_pending_touches_are_the_parent_s(path: str) -> None:
     """Both would write them otherwise."""
-    from datetime import timedelta
-
-    from coatcheck import Policy
-
     policy = Policy(touch_every=timedelta(0))
     with Sessions(SQLiteStore(path), policy=policy, flush_every=timedelta(days=1)) as sessions:
         created = sessions.create("anna")
         assert sessions.get(created.token)
-        child = Child(lambda: sessions.flush(), lambda: bool(sessions.get(created.token)), lambda: sessions.flush())
+        child = Child(sessions.flush, lambda: bool(sessions.get(created.token)), sessions.flush)
         assert [child.step(), child.step(), child.step()] == [0, True, 1]
         assert sessions.flush() == 1
         assert child.end() == 0
@@ -207,8 +206,6 @@ def test_a_fork_from_a_busy_process_with_threads(path: str) -> None:
 
 def test_the_asyncio_side_survives_a_fork_too(path: str) -> None:
     """The thread that writes does not exist in the child; a new one is started."""
-    import asyncio
-
     sessions = AsyncSessions(AsyncSQLiteStore(path))
 
     async def begin() -> str:
@@ -223,7 +220,7 @@ def test_the_asyncio_side_survives_a_fork_too(path: str) -> None:
         return [live, bool(await sessions.get(created.token)), await sessions.revoke(created.token)]
 
     token = asyncio.run(begin())
-    child = Child(lambda: asyncio.run(work(token)), lambda: str(asyncio.run(sessions.get(token))))  # type: ignore[arg-type]
+    child = Child(lambda: asyncio.run(work(token)), lambda: str(asyncio.run(sessions.get(token))))
     assert child.step() == [True, True, True]
     assert asyncio.run(work(token)) == [True, True, True]
 
@@ -243,8 +240,6 @@ def test_a_child_that_closes_and_ends_normally_disturbs_nobody(path: str) -> Non
         assert sessions.get(created.token)
 
         def leave() -> bool:
-            import gc
-
             sessions.close()
             gc.collect()
             return True

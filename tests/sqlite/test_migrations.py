@@ -230,6 +230,31 @@ def test_a_users_table_that_was_built_anew_loses_its_triggers_until_the_next_mig
         assert refused(sessions.get(created.token))
 
 
+@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_switching_to_the_write_ahead_log_waits_for_those_who_use_the_file(path: str, lock: str) -> None:
+    """SQLite itself does not wait here, whatever the busy timeout."""
+    with plain(path) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("CREATE TABLE theirs (x)")
+        other.execute(lock)
+        other.execute("INSERT INTO theirs VALUES (1)")
+        tried = threading.Event()
+        sleep = migrations.sleep
+
+        def noticed(seconds: float) -> None:
+            tried.set()
+            sleep(seconds)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(migrations, "sleep", noticed)
+            migrating = pool.submit(SQLiteStore(path).migrate)
+            if lock == "BEGIN IMMEDIATE":
+                assert tried.wait(20)
+            assert not migrating.done()
+            other.execute("COMMIT")
+            assert migrating.result()
+    assert run(path, "PRAGMA journal_mode") == [("wal",)]
+
+
 def test_a_migration_that_fails_leaves_nothing(path: str) -> None:
     make_users(path)
     run(path, "CREATE TABLE coatcheck_log (theirs)")

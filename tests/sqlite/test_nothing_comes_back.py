@@ -1,4 +1,4 @@
-"""Logging out against a slow request that writes afterwards: the session stays gone, row and token (SECURITY.md L8)."""
+"""Logging out against a slow request that writes afterwards: the session stays gone, row and token (rule L8)."""
 
 from __future__ import annotations
 
