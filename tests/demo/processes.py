@@ -92,9 +92,18 @@ def two_free_ports() -> int:
                 continue
 
 
+# What a shell starts in the background is told to ignore Ctrl-C, and so would be the demo of tests that run there.
+_PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from coatcheck.cli import main
+sys.exit(main())
+"""
+
+
 def command(port: int, *arguments: str) -> list[str]:
     """Return the command that runs the demo."""
-    return [sys.executable, "-m", "coatcheck", "demo", "--port", str(port), *arguments]
+    return [sys.executable, "-c", _PROGRAM, "demo", "--port", str(port), *arguments]
 
 
 @contextmanager

@@ -48,6 +48,23 @@ def test_each_page_says_which_tier_answered_and_how_fast(ada: Browser, path: str
         assert response.headers["server-timing"].startswith(f"session;desc={tier};dur=")
 
 
+def test_the_time_told_is_that_of_the_look_up(ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that moves only while the store is read."""
+    passed = 0
+    read = AsyncSQLiteStore.read
+
+    async def slow(*arguments: Any, **keywords: Any) -> Any:
+        nonlocal passed
+        passed += 5_000_000
+        return await read(*arguments, **keywords)
+
+    monkeypatch.setattr(AsyncSQLiteStore, "read", slow)
+    monkeypatch.setattr("coatcheck.demo.answered.perf_counter_ns", lambda: passed)
+    response = ada.get("/devices", on=2)
+    assert "in 5,000 µs." in response.text
+    assert response.headers["server-timing"].startswith("session;desc=store;dur=5.0000, ")
+
+
 @pytest.mark.parametrize("path", ["/", "/devices", "/sign-in?next=/devices", "/nowhere?a=1&b=2"])
 def test_each_page_links_to_itself_on_the_other_process(ada: Browser, path: str) -> None:
     expected = path.replace("next=/", "next=%2F").replace("&", "&amp;")
@@ -166,7 +183,7 @@ def test_S9_when_the_store_does_not_answer_nobody_is_signed_out(
             assert response.status_code == 503
             assert response.headers["retry-after"] == "7"
             assert "set-cookie" not in response.headers
-            assert "Sessions are unavailable" in response.text
+            assert "<h1>Sessions are unavailable</h1>" in response.text
             assert "the disk is gone" not in response.text
     assert ada.cookie == cookie
     assert "Hello, Ada" in ada.get("/", on=2).text

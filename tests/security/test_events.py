@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, get_args
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-Told = list[tuple[str, str | None, str]]
+Told = Sequence[tuple[str, str | None, str]]
 MONTH = timedelta(days=31)
 
 
@@ -157,12 +158,22 @@ SCENARIOS = [
 ]
 
 
+class Keeping(logging.Handler):
+    """Keeps log records."""
+
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__()
+        self._records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_S15_each_scenario_is_told_once(tmp_path: Path, scenario: Callable[[Site], Awaitable[Told]]) -> None:
     """Exactly the documented events, to the hook and to the log alike."""
     records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler = Keeping(records)
     log = logging.getLogger("coatcheck")
     level = log.level
     log.addHandler(handler)

@@ -148,6 +148,22 @@ async def test_L4_activity_never_extends_the_lifetime(tmp_path: Path) -> None:
         assert (await browser.get("/me")).json() == {"user": None, "reason": "expired"}
 
 
+@pytest.mark.parametrize("moved_by_hand", [False, True])
+async def test_L4_the_lifetime_ends_a_session_that_is_not_idle(tmp_path: Path, *, moved_by_hand: bool) -> None:
+    """Also where the idle timeout is the longer one, by policy or because somebody has moved it in the database."""
+    policy = Policy(idle_timeout=8 * HOUR, lifetime=HOUR)
+    async with site(tmp_path, policy=policy) as it:
+        cached, cold = await it.signed_in(), await it.signed_in()
+        if moved_by_hand:
+            it.sql("UPDATE coatcheck_sessions SET idle_expires_at = 2 * idle_expires_at")
+        it.clock.advance(HOUR - SECOND)
+        assert await it.user_of(cached) == "alice"
+        it.clock.advance(SECOND)
+        for browser in (cached, cold):
+            assert (await browser.get("/me")).json() == {"user": None, "reason": "expired"}
+            assert (await browser.post("/rotate")).status == 401
+
+
 async def test_L4_a_long_request_cannot_write_an_expired_session_back(tmp_path: Path) -> None:
     """What began in the session's life and ends after it saves nothing, and touches nothing."""
     async with site(tmp_path, policy=SHORT) as it:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
+    from starlette.requests import Request
     from starlette.routing import BaseRoute
     from starlette.websockets import WebSocket
 
@@ -84,9 +84,7 @@ async def log_in(request: Request) -> Response:
     """Sign in whoever asks."""
     wish = await request.json()
     try:
-        session = await sign_in(
-            request, wish["user"], data=wish.get("data"), remember=wish.get("remember", False)
-        )
+        session = await sign_in(request, wish["user"], data=wish.get("data"), remember=wish.get("remember", False))
     except DataError as error:
         raise HTTPException(422, str(error)) from error
     return JSONResponse(described(session))
@@ -159,7 +157,7 @@ async def _ticking() -> AsyncIterator[bytes]:
 
 async def echo(websocket: WebSocket) -> None:
     """Say again what the client says."""
-    await require_session(websocket)  # type: ignore[arg-type]
+    await require_session(websocket)
     await websocket.accept()
     async for text in websocket.iter_text():
         await websocket.send_text(text)

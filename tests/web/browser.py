@@ -164,10 +164,10 @@ class Browser:
             headers = [("origin", f"https://{self.host}")]
         scope = self._scope("GET", path, self._lines("GET", headers))
         extensions: dict[str, Any] = {"websocket.http.response": {}}
-        scope |= {"type": "websocket", "scheme": "wss", "subprotocols": [], "extensions": extensions}
+        scope.update({"type": "websocket", "scheme": "wss", "subprotocols": [], "extensions": extensions})
         del scope["method"]
         await socket.inbox.put({"type": "websocket.connect"})
-        task = asyncio.create_task(self.app(scope, socket.inbox.get, socket.outbox.put))
+        task = asyncio.ensure_future(self.app(scope, socket.inbox.get, socket.outbox.put))
         task.add_done_callback(lambda _: socket.outbox.put_nowait({"type": "test.done"}))
         try:
             yield socket
@@ -216,7 +216,7 @@ class Stream:
         body = b""
         while True:
             message = await self.next()
-            body += message.get("body", b"")
+            body += bytes(message.get("body", b""))
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 return body
 
@@ -296,10 +296,11 @@ async def started(app: App) -> AsyncGenerator[None]:
     """Start an application as a server does, and stop it afterwards."""
     inbox: asyncio.Queue[Message] = asyncio.Queue()
     outbox: asyncio.Queue[Message] = asyncio.Queue()
-    task = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, inbox.get, outbox.put))
+    task = asyncio.ensure_future(app({"type": "lifespan", "asgi": {"version": "3.0"}}, inbox.get, outbox.put))
     await inbox.put({"type": "lifespan.startup"})
-    if (await outbox.get())["type"] != "lifespan.startup.complete":
-        await task
+    async with asyncio.timeout(DEADLINE):
+        if (await outbox.get())["type"] != "lifespan.startup.complete":
+            await task
     try:
         yield
     finally:
@@ -316,5 +317,5 @@ async def until(condition: Callable[[], bool]) -> None:
         TimeoutError: It never is.
     """
     async with asyncio.timeout(DEADLINE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.002)

@@ -66,6 +66,8 @@ async def test_X1_only_bearer_requests_need_not_say_where_they_come_from(tmp_pat
         assert (await client.request("POST", "/save", json={"a": 1}, headers=[])).status == 200
         browser = await it.signed_in()
         assert (await browser.request("POST", "/save", json={"a": 1}, headers=[])).status == 403
+        both = it.browser(cookies=dict(browser.cookies), headers=client.headers)
+        assert (await both.request("POST", "/save", json={"a": 2}, headers=[])).json()["user"] == "robot"
         # with another site's word for it the request is refused whatever it carries
         for headers in ([("sec-fetch-site", "cross-site")], [("origin", "https://evil.example")]):
             assert (await client.request("POST", "/save", json={"a": 1}, headers=headers)).status == 403

@@ -140,7 +140,10 @@ def test_a_websocket_takes_the_same_dependencies(client: TestClient) -> None:
     with client.websocket_connect("wss://testserver/socket", headers=origin) as opened:
         assert opened.receive_text() == "alice"
     foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
-    with pytest.raises(WebSocketDisconnect) as refused, client.websocket_connect("wss://testserver/socket", headers=foreign):
+    with (
+        pytest.raises(WebSocketDisconnect) as refused,
+        client.websocket_connect("wss://testserver/socket", headers=foreign),
+    ):
         pass
     assert getattr(refused.value, "status_code", None) == 403
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-
 def writers() -> list[str]:
     """Return the names of our threads."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("coatcheck")]
@@ -66,10 +65,10 @@ async def test_closing_writes_pending_touches_and_leaves_no_thread(tmp_path: Pat
     app = application(sessions)
     inbox: asyncio.Queue[Message] = asyncio.Queue()
     outbox: asyncio.Queue[Message] = asyncio.Queue()
-    task = asyncio.create_task(app(LIFESPAN, inbox.get, outbox.put))  # type: ignore[arg-type]
+    task = asyncio.create_task(app(LIFESPAN, inbox.get, outbox.put))
     await inbox.put({"type": "lifespan.startup"})
     assert await outbox.get() == {"type": "lifespan.startup.complete"}
-    browser = Browser(app)  # type: ignore[arg-type]
+    browser = Browser(app)
     await browser.post("/sign-in", {"user": "alice"})
     clock.advance(timedelta(minutes=2))
     await browser.get("/me")
@@ -109,7 +108,7 @@ async def test_a_wrong_database_makes_the_start_fail_with_the_reason(tmp_path: P
     async def send(message: Message) -> None:
         sent.append(message)
 
-    with pytest.raises(Exception, match=str(path)):  # noqa: PT011 - which error is the store's business
+    with pytest.raises(Exception, match=str(path)):
         await app(LIFESPAN, receive, send)
     assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
     assert str(path) in sent[0]["message"]
@@ -134,7 +133,7 @@ async def test_a_wrong_setting_makes_the_start_fail(tmp_path: Path, settings: di
 
 async def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="colour"):
-        SessionMiddleware(None, AsyncSessions(f"sqlite:///{tmp_path / 'app.db'}"), colour="blue")  # type: ignore[arg-type]
+        SessionMiddleware(no_lifespan, AsyncSessions(f"sqlite:///{tmp_path / 'app.db'}"), colour="blue")
 
 
 async def test_an_application_that_fails_to_start_leaves_nothing_open(tmp_path: Path) -> None:
@@ -149,7 +148,7 @@ async def test_an_application_that_fails_to_start_leaves_nothing_open(tmp_path: 
     sessions = AsyncSessions(f"sqlite:///{tmp_path / 'app.db'}")
     app = Starlette(lifespan=lifespan, middleware=[Middleware(SessionMiddleware, sessions=sessions)])
     with pytest.raises(RuntimeError, match="no configuration"):
-        async with started(app):  # type: ignore[arg-type]
+        async with started(app):
             pytest.fail("it has started")
     assert not writers()
 
@@ -182,9 +181,9 @@ async def test_two_middlewares_may_share_the_sessions(tmp_path: Path) -> None:
     """Opening and closing twice does no harm."""
     sessions = AsyncSessions(f"sqlite:///{tmp_path / 'app.db'}")
     app = application(sessions)
-    async with started(SessionMiddleware(app, sessions)):  # type: ignore[arg-type]
-        browser = Browser(app)  # type: ignore[arg-type]
+    async with started(SessionMiddleware(app, sessions)):
+        browser = Browser(app)
         await browser.post("/sign-in", {"user": "alice"})
         assert (await browser.get("/me")).json()["user"] == "alice"
-    async with started(app):  # type: ignore[arg-type]
+    async with started(app):
         assert (await browser.get("/me")).json()["user"] == "alice"

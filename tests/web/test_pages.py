@@ -139,7 +139,9 @@ def test_safe_next_never_leads_to_another_site(target: str | None) -> None:
     assert safe_next(target, "/home") == "/home"
 
 
-@pytest.mark.parametrize("target", ["/", "/a/b?c=d&e=%2F%2Fevil.example#f", "/%2F%2Fevil.example", "/a//b", "/.//x", "/a:b"])
+@pytest.mark.parametrize(
+    "target", ["/", "/a/b?c=d&e=%2F%2Fevil.example#f", "/%2F%2Fevil.example", "/a//b", "/.//x", "/a:b"]
+)
 def test_safe_next_keeps_paths_of_this_site(target: str) -> None:
     """An encoded slash is part of a path: browsers do not decode it before they look for a host."""
     assert safe_next(target) == target
@@ -156,7 +158,16 @@ def test_safe_next_is_on_this_site_as_a_browser_resolves_it(target: str) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["//evil.example/a", "/%5Cevil.example", "/%09/evil.example", "/%0d%0aSet-Cookie:a=b", "/%C3%A9", "/%FF", "/a%2520b"]
+    "path",
+    [
+        "//evil.example/a",
+        "/%5Cevil.example",
+        "/%09/evil.example",
+        "/%0d%0aSet-Cookie:a=b",
+        "/%C3%A9",
+        "/%FF",
+        "/a%2520b",
+    ],
 )
 async def test_an_odd_path_does_not_lead_away_after_sign_in(tmp_path: Path, path: str) -> None:
     """What was asked for comes back as `next`, quoted; a target that could be another site is dropped."""
@@ -175,7 +186,8 @@ async def test_an_odd_path_does_not_lead_away_after_sign_in(tmp_path: Path, path
 
 
 @pytest.mark.parametrize(
-    "path", ["login", "//evil.example", "https://evil.example", "/\\evil", "/a b", "/a\r\nb", "/é", "/a?b=c", "/a#b", ""]
+    "path",
+    ["login", "//evil.example", "https://evil.example", "/\\evil", "/a b", "/a\r\nb", "/é", "/a?b=c", "/a#b", ""],
 )
 def test_a_sign_in_path_that_is_no_path_is_refused(path: str) -> None:
     """It goes into a header, with a query behind it."""
@@ -189,9 +201,15 @@ async def test_L15_too_many_sessions_are_a_409_with_the_choice(tmp_path: Path, w
     async with site(tmp_path, policy=Policy(max_sessions=1, when_full=when_full)) as it:  # type: ignore[arg-type]
         browser = await it.signed_in()
         own = (await browser.get("/me")).json()
-        answer = await it.browser().request("POST", "/sign-in", json={"user": "alice"}, headers=[
-            ("sec-fetch-site", "same-origin"), *PAGE,
-        ])
+        answer = await it.browser().request(
+            "POST",
+            "/sign-in",
+            json={"user": "alice"},
+            headers=[
+                ("sec-fetch-site", "same-origin"),
+                *PAGE,
+            ],
+        )
         assert answer.status == 409
         listed = [{"id": own["id"], "created_at": own["created_at"]}] if when_full == "ask" else []
         assert answer.json() == {

@@ -33,13 +33,13 @@ PATHS = [route.path for route in ROUTES if isinstance(route, Route) and "GET" in
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/plain"])
 async def test_without_the_middleware_the_error_says_how_to_add_it(path: str) -> None:
     """A request that no middleware has seen has no session, and that is a mistake of the set-up."""
-    browser = Browser(Starlette(routes=ROUTES))  # type: ignore[arg-type]
+    browser = Browser(Starlette(routes=ROUTES))
     with pytest.raises(ConfigurationError, match=r"app\.add_middleware\(SessionMiddleware, sessions="):
         await browser.get(path)
 
 
 async def test_without_the_middleware_a_websocket_fails_as_clearly() -> None:
-    browser = Browser(Starlette(routes=ROUTES))  # type: ignore[arg-type]
+    browser = Browser(Starlette(routes=ROUTES))
     with pytest.raises(ConfigurationError, match="no SessionMiddleware has seen this request"):
         async with browser.websocket("/echo"):
             pass
@@ -285,6 +285,6 @@ async def test_a_websocket_application_that_has_taken_the_connect_message_is_ref
         assert (await websocket.receive())["type"] == "websocket.connect"
         await require_session(websocket)
 
-    async with site(tmp_path, routes=[WebSocketRoute("/taking", taking)]) as it:
-        async with it.browser().websocket("/taking") as socket:
-            assert (await socket.denied()).status == 401
+    routes = [WebSocketRoute("/taking", taking)]
+    async with site(tmp_path, routes=[*routes]) as it, it.browser().websocket("/taking") as socket:
+        assert (await socket.denied()).status == 401

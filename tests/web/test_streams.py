@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio import to_thread
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response, StreamingResponse
@@ -132,7 +131,10 @@ async def test_X8_rotation_saving_and_touching_close_nothing(tmp_path: Path) -> 
 async def test_X8_an_idle_timeout_that_was_moved_elsewhere_closes_nothing(tmp_path: Path) -> None:
     """The socket's copy says that the session has been idle for too long; the store knows better."""
     policy = Policy(idle_timeout=timedelta(hours=1), touch_every=timedelta(minutes=1))
-    async with site(tmp_path, middleware=SOON, policy=policy) as it, site(tmp_path, clock=it.clock, policy=policy) as other:
+    async with (
+        site(tmp_path, middleware=SOON, policy=policy) as it,
+        site(tmp_path, clock=it.clock, policy=policy) as other,
+    ):
         browser = await it.signed_in()
         elsewhere = other.browser(cookies=dict(browser.cookies))
         async with browser.websocket("/echo") as socket:
@@ -245,14 +247,14 @@ async def late(websocket: WebSocket) -> None:
     """Accept first, and ask who it is afterwards."""
     await websocket.accept()
     await websocket.send_text("who are you?")
-    session = await current_session(websocket)  # type: ignore[arg-type]
+    session = await current_session(websocket)
     await websocket.send_text(session.user_id or "" if session else "nobody")
     await asyncio.Event().wait()  # neither sends nor receives: a queue that stays empty
 
 
 async def stubborn(websocket: WebSocket) -> None:
     """Go on talking after the cancellation."""
-    await require_session(websocket)  # type: ignore[arg-type]
+    await require_session(websocket)
     await websocket.accept()
     try:
         await asyncio.Event().wait()
@@ -261,22 +263,25 @@ async def stubborn(websocket: WebSocket) -> None:
         await websocket.close(1000)
 
 
-THREAD_MAY_END = threading.Event()
+gates: dict[str, asyncio.Event] = {}
 
 
-async def deaf(websocket: WebSocket) -> None:
-    """Wait in a thread, which no cancellation can interrupt."""
-    await require_session(websocket)  # type: ignore[arg-type]
+async def slow_to_leave(websocket: WebSocket) -> None:
+    """Tidy up for as long as it likes."""
+    await require_session(websocket)
     await websocket.accept()
-    await to_thread.run_sync(THREAD_MAY_END.wait, 30)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await gates["leave"].wait()
 
 
-@pytest.mark.parametrize("handler", [late, stubborn, deaf])
+@pytest.mark.parametrize("handler", [late, stubborn, slow_to_leave])
 async def test_X8_a_socket_is_closed_whatever_the_application_does(
     tmp_path: Path, handler: Callable[[WebSocket], Awaitable[None]]
 ) -> None:
-    """It asked late, it swallows its cancellation, or it cannot be cancelled: the client hears 4001 and no more."""
-    THREAD_MAY_END.clear()
+    """It asked late, it swallows its cancellation, or it takes its time: the client hears 4001 at once, and no more."""
+    gates["leave"] = asyncio.Event()
     async with site(tmp_path, middleware=SOON, routes=[WebSocketRoute("/odd", handler)]) as it:
         browser = await it.signed_in()
         async with browser.websocket("/odd") as socket:
@@ -286,8 +291,11 @@ async def test_X8_a_socket_is_closed_whatever_the_application_does(
                 assert await socket.heard() == "alice"
             await it.sessions.revoke_user("alice")
             assert await socket.next() == {"type": "websocket.close", "code": 4001, "reason": ""}
-            THREAD_MAY_END.set()
+            gates["leave"].set()
             assert (await socket.next())["type"] == "test.done"
+
+
+THREAD_MAY_END = threading.Event()
 
 
 async def late_stream(request: Request) -> Response:
@@ -360,10 +368,10 @@ async def test_X8_nothing_is_streamed_after_the_end(
 
 async def changing_hands(websocket: WebSocket) -> None:
     """Sign another user in on an open socket, which no cookie can tell the browser."""
-    await require_session(websocket)  # type: ignore[arg-type]
+    await require_session(websocket)
     await websocket.accept()
     async for text in websocket.iter_text():
-        session = await sign_in(websocket, text)  # type: ignore[arg-type]
+        session = await sign_in(websocket, text)
         await websocket.send_text(session.user_id or "")
 
 
@@ -384,7 +392,7 @@ async def test_X8_a_socket_belongs_to_whom_it_was_last_signed_in_for(tmp_path: P
 
 async def failing(websocket: WebSocket) -> None:
     """Fail while the session lives."""
-    await require_session(websocket)  # type: ignore[arg-type]
+    await require_session(websocket)
     await websocket.accept()
     raise RuntimeError("the application is broken")
 
@@ -392,7 +400,7 @@ async def failing(websocket: WebSocket) -> None:
 async def late_requirement(websocket: WebSocket) -> None:
     """Accept anybody, and send those away who have no session."""
     await websocket.accept()
-    await require_session(websocket)  # type: ignore[arg-type]
+    await require_session(websocket)
 
 
 async def late_outage(websocket: WebSocket) -> None:
@@ -422,20 +430,29 @@ async def test_X8_after_the_handshake_refusals_are_close_codes(tmp_path: Path) -
 
 async def test_X8_a_server_that_stops_takes_its_sockets_with_it(tmp_path: Path) -> None:
     """Cancelled from outside, the application's task ends before the server's does."""
-    async with site(tmp_path, middleware=SOON) as it:
+    left: list[str] = []
+
+    async def tidy(websocket: WebSocket) -> None:
+        await websocket.accept()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            left.append("tidied")
+
+    async with site(tmp_path, routes=[WebSocketRoute("/tidy", tidy)]) as it:
         browser = await it.signed_in()
         inbox: asyncio.Queue[Any] = asyncio.Queue()
         outbox: asyncio.Queue[Any] = asyncio.Queue()
-        scope = browser._scope("GET", "/echo", browser._lines("GET", [("origin", "https://testserver")]))
-        scope |= {"type": "websocket", "scheme": "wss"}
+        scope = browser._scope("GET", "/tidy", browser._lines("GET", [("origin", "https://testserver")]))
+        scope.update({"type": "websocket", "scheme": "wss"})
         await inbox.put({"type": "websocket.connect"})
-        before = asyncio.all_tasks()
-        task = asyncio.create_task(it.app(scope, inbox.get, outbox.put))  # type: ignore[arg-type]
+        task = asyncio.ensure_future(it.app(scope, inbox.get, outbox.put))
         assert (await outbox.get())["type"] == "websocket.accept"
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await until(lambda: asyncio.all_tasks() <= before)
+        assert left == ["tidied"]
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 1.001, 60])
