@@ -122,7 +122,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Scenario:
-    """Who takes part, and how the parts are wired; the fields after `ticks` are mutations.
+    """Who takes part, and how the parts are wired; the fields after `lively` are mutations.
 
     Attributes:
         changes: What is done to the session, in this order.
@@ -130,9 +130,11 @@ class Scenario:
         trims: How often the log is trimmed.
         restarts: How often the worker starts anew.
         restores: How often the authority goes back to its beginning.
+        filling: Whether the worker reads from the authority itself.
         shared: Whether there is a shared cache, filled by another worker.
         touching: Whether uses are noted.
         ticks: How much time passes.
+        lively: Whether liveness is looked at too.
         reads: The worker's cache.
         knowledge: The worker's knowledge.
         log_before_commit: The entry is written, and seen, before the change.
@@ -148,9 +150,11 @@ class Scenario:
     trims: int = 0
     restarts: int = 0
     restores: int = 0
+    filling: bool = True
     shared: bool = False
     touching: bool = False
-    ticks: int = 3
+    ticks: int = 2
+    lively: bool = True
     reads: type[CachedReads] = CachedReads
     knowledge: type[Knowledge] = Knowledge
     log_before_commit: bool = False
@@ -161,7 +165,7 @@ class Scenario:
     trusting_followers: bool = False
 
 
-class Violation(Exception):  # noqa: N818 - what the search looks for, no failure of it
+class Violation(Exception):
     """The shortest way to a state that must not be."""
 
 
@@ -202,21 +206,11 @@ class Worker:
         self._scenario = scenario
         self._clock = _Clock()
         self._answers = _Answers()
-        settings = CacheSettings(max_entries=8)
+        store: Any = self._answers  # it is asked nothing else
         self._reads = scenario.reads(
-            self._answers,  # type: ignore[arg-type] - it is asked nothing else
-            settings,
-            self._clock,
-            touch_every=FAR,
-            on_use=lambda *_: None,
+            store, CacheSettings(max_entries=8), self._clock, touch_every=FAR, on_use=lambda *_: None
         )
-        self._touches = Touches(
-            self._answers,  # type: ignore[arg-type]
-            Policy(),
-            touch_every=FAR,
-            flush_every=FAR,
-            cache=lambda: self._reads.cache,
-        )
+        self._touches = Touches(store, Policy(), touch_every=FAR, flush_every=FAR, cache=lambda: self._reads.cache)
         # A new epoch is met with the knowledge of this scenario, whose lease is in ticks.
         self._reads._ignorance = self._ignorance  # type: ignore[method-assign]
         self._copies: dict[bytes, bytes] = {}
@@ -310,12 +304,14 @@ class Worker:
     def taken_over(self, known: Known, token: int, copy: bytes) -> Known:
         """Return the state after a copy was taken from the shared cache."""
         if self._scenario.restamped:
-            _, serve_until, touch_at = STAMP.unpack_from(copy)
-            as_of = max(known.newest + 1, known.floor)
-            copy = STAMP.pack(as_of, serve_until, touch_at) + copy[STAMP.size :]
-        self._put(known, 0)
-        self._reads.cache.put(KEYS[token], copy)
-        return self._taken()
+            copy = stamped(copy, max(known.newest + 1, known.floor))
+
+        def run() -> Known:
+            self._put(known, 0)
+            self._reads.cache.put(KEYS[token], copy)
+            return self._taken()
+
+        return self._once("share", known, token, copy, run=run)  # type: ignore[no-any-return]
 
     def flushed(self, known: Known, flush: Flush, time: int) -> Known:
         """Return the state after the answer to a touch has arrived."""
@@ -332,10 +328,14 @@ class Worker:
     def _renewed(self, known: Known, flush: Flush) -> Known:
         copies = dict(known.copies)
         if flush.confirmed and flush.key in copies:
-            copy = copies[flush.key]
-            _, serve_until, touch_at = STAMP.unpack_from(copy)
-            copies[flush.key] = STAMP.pack(known.newest + 1, serve_until, touch_at) + copy[STAMP.size :]
+            copies[flush.key] = stamped(copies[flush.key], known.newest + 1)
         return known._replace(copies=tuple(sorted(copies.items())))
+
+
+def stamped(copy: bytes, as_of: int) -> bytes:
+    """Return a copy that claims to have been read at another position."""
+    _, serve_until, touch_at = STAMP.unpack_from(copy)
+    return STAMP.pack(as_of, serve_until, touch_at) + copy[STAMP.size :]
 
 
 def fact_of(session: Session | None) -> int | None:
@@ -349,6 +349,12 @@ def fact_of(session: Session | None) -> int | None:
 def record_of(fact: int) -> Record:
     """Return the row that states a fact."""
     return Record(SESSION, USER, 0, 0, 0, FAR, None, FAR, False, None, None, f'{{"fact": {fact}}}')  # noqa: FBT003
+
+
+def _over(state: State) -> bool:
+    """Tell whether nothing can be served any more, whatever comes."""
+    copies = (*state.known.copies, state.fill, state.shared, state.remote)
+    return state.row is None and not state.writing and not state.restores and not any(copies)
 
 
 class Search:
@@ -396,6 +402,8 @@ class Search:
             state = self._queue.popleft()
             self.states += 1
             self._check(state)
+            if _over(state):
+                continue
             for step, after in self._steps(state):
                 if after not in self._from:
                     self._from[after] = (state, step)
@@ -421,7 +429,7 @@ class Search:
             if self._stale(state, fact, state.time):
                 self._fail(state, f"fact {fact} is served at {state.time} and ended at {state.ended[fact]}")
             self._witness(state, fact)
-        if state.poll is None and state.fill is None and state.row is not None:
+        if self.scenario.lively and state.poll is None and state.fill is None and state.row is not None:
             self._check_liveness(state, state.row)
 
     def _stale(self, state: State, fact: int, asked: int) -> bool:
@@ -476,15 +484,16 @@ class Search:
 
     def _changed(self, state: State, change: str) -> State:
         """Return the state after a commit; what is done to a session that is gone does nothing."""
-        if state.row is None:
+        row = state.row
+        if row is None:
             return state
         if not self.scenario.log_before_commit:
             state = self._logged(state, SUBJECTS[change])
         ended = list(state.ended)
-        ended[state.row.fact] = state.time
+        ended[row.fact] = state.time
         if change not in {"save", "rotate"}:
             return state._replace(row=None, ended=tuple(ended))
-        token = 1 if change == "rotate" else state.row.token
+        token = 1 if change == "rotate" else row.token
         return state._replace(row=Row(token, len(ended)), ended=(*ended, CURRENT))
 
     # --- the steps
@@ -494,7 +503,8 @@ class Search:
             yield "tick", state._replace(time=state.time + 1)
         yield from self._writer(state)
         yield from self._poller(state)
-        yield from self._filler(state)
+        if self.scenario.filling:
+            yield from self._filler(state)
         if self.scenario.shared:
             yield from self._sharer(state)
         if self.scenario.touching:
@@ -525,9 +535,8 @@ class Search:
         """Go back to the beginning: what has been known since ends now, and what was forgotten holds again."""
         ended = tuple(state.time if end == CURRENT else end for end in state.ended)
         epoch = state.epoch if self.scenario.same_epoch else state.epoch + 1
-        return state._replace(
-            restores=state.restores - 1, row=Row(0, 0), ended=(CURRENT, *ended[1:]), log=(), floor=1, head=1, epoch=epoch
-        )
+        begun = state._replace(row=Row(0, 0), ended=(CURRENT, *ended[1:]), log=(), floor=1, head=1, epoch=epoch)
+        return begun._replace(restores=state.restores - 1)
 
     def _poller(self, state: State) -> Iterator[tuple[str, State]]:
         poll = state.poll
@@ -588,8 +597,9 @@ class Search:
         elif flush.confirmed is None:
             yield "touch is written", state._replace(flush=flush._replace(confirmed=state.row is not None))
         else:
-            yield "touch is confirmed", state._replace(
-                flush=None, known=self.worker.flushed(state.known, flush, state.time)
+            yield (
+                "touch is confirmed",
+                state._replace(flush=None, known=self.worker.flushed(state.known, flush, state.time)),
             )
 
     def _restarted(self, state: State) -> State:
