@@ -131,7 +131,7 @@ import sys
 from coatcheck import Sessions
 with Sessions(sys.argv[1]) as sessions:
     for session_id in sys.argv[2:]:
-        assert sessions.revoke_by_id(session_id, user_id=None)
+        assert sessions.revoke_any(session_id)
 """
 
 

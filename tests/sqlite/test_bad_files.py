@@ -259,7 +259,7 @@ def test_a_user_id_with_half_of_a_surrogate_pair_is_refused(path: str) -> None:
         for call in (
             lambda: sessions.create("\ud800"),
             lambda: sessions.revoke_user("\ud800"),
-            lambda: sessions.revoke_by_id("\ud800", user_id=None),
+            lambda: sessions.revoke_any("\ud800"),
             lambda: sessions.find("\ud800"),
         ):
             with pytest.raises(DataError, match="surrogate"):

@@ -23,7 +23,7 @@ WRITES: dict[str, Callable[[Sessions, Created], object]] = {
     "save": lambda sessions, created: sessions.save(created.session, {"key": 1}),
     "rotate": lambda sessions, created: sessions.rotate(created.token),
     "revoke": lambda sessions, created: sessions.revoke(created.token),
-    "revoke by id": lambda sessions, created: sessions.revoke_by_id(created.session.id, user_id=None),
+    "revoke by id": lambda sessions, created: sessions.revoke_any(created.session.id),
     "revoke others": lambda sessions, created: sessions.revoke_others(created.session),
     "revoke user": lambda sessions, created: sessions.revoke_user(created.session.user_id or ""),
     "revoke everyone": lambda sessions, created: sessions.revoke_everyone(),  # noqa: ARG005 - one form for all

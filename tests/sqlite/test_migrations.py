@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -238,11 +239,10 @@ def test_switching_to_the_write_ahead_log_waits_for_those_who_use_the_file(path:
         other.execute(lock)
         other.execute("INSERT INTO theirs VALUES (1)")
         tried = threading.Event()
-        sleep = migrations.sleep
 
         def noticed(seconds: float) -> None:
             tried.set()
-            sleep(seconds)
+            time.sleep(seconds)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(migrations, "sleep", noticed)

@@ -211,6 +211,22 @@ def test_L8_the_end_comes_while_the_slow_request_is_in_the_store(
     gone(visit, workers, row=False)
 
 
+def test_L4_what_has_expired_takes_no_write(workers: Workers) -> None:
+    """A request that outlives the session's absolute end finds it ended, and leaves the row as it was."""
+    visit = Visit(workers.slow)
+    look(visit)
+    workers.ending.by_its_time(visit)
+    before = run(workers.path, "SELECT * FROM coatcheck_sessions")
+    assert workers.slow.save(visit.session, {"n": 1}) is NotSignedIn.UNKNOWN
+    assert workers.slow.rotate(visit.tokens[0]) is NotSignedIn.UNKNOWN
+    assert workers.slow.rotate(visit.tokens[0], reauthenticated=True) is NotSignedIn.UNKNOWN
+    assert workers.slow.note_client(visit.session, ip="192.0.2.9", user_agent="slow") is False
+    workers.slow.flush()
+    rows = run(workers.path, "SELECT * FROM coatcheck_sessions")
+    assert [(*row[:5], *row[7:]) for row in rows] == [(*row[:5], *row[7:]) for row in before]
+    gone(visit, workers, row=True)
+
+
 def test_L8_two_rotations_at_once_leave_one_token(workers: Workers) -> None:
     """The slower one finds the old token gone, and gives nobody a token."""
     visit = Visit(workers.slow)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import pytest
 
 from coatcheck import AsyncSessions, SchemaError, Session, Sessions, Unavailable, UsersTable
 from coatcheck.core.session import copy_in
-from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
+from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore, database
 from tests.sqlite.helpers import (
     backup,
     cached,
@@ -226,6 +228,10 @@ def test_S9_a_deleted_file_is_an_outage(sessions: Sessions, store: FaultyStore, 
     ):
         with pytest.raises(Unavailable, match="cannot be found"):
             call()
+    with ThreadPoolExecutor(1) as elsewhere, pytest.raises(Unavailable, match="cannot be found"):
+        elsewhere.submit(sessions.get, created.token).result()  # a thread that has no connection yet
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        database.connect(path, 1)  # as when it goes between the look for it and this
     assert not Path(path).exists()
     Path(path + ".away").rename(path)
     assert isinstance(sessions.get(created.token), Session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,14 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck import AsyncSessions, NotSignedIn, Policy, Session, Sessions
+from coatcheck import AsyncSessions, NotSignedIn, Policy, Session, Sessions, Unavailable
 from coatcheck.stores.base import Touch
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
 from coatcheck.testing import FaultyStore, ManualClock
 from tests.sqlite.helpers import cached, inner, plain, refused, run
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
 MINUTE = timedelta(minutes=1)
@@ -137,7 +137,7 @@ def test_a_flush_looks_the_touched_rows_up_by_their_ids(path: str, clock: Manual
         sessions.create("anna")
         sql = inner(store)._statements["touch"]
         with plain(path) as connection:
-            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", {"touches": "[]"})]
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", {"touches": "[]", "now": 0})]
     assert any("SEARCH coatcheck_sessions USING" in step for step in plan)
     assert not any("SCAN coatcheck_sessions" in step for step in plan)
 
@@ -197,6 +197,22 @@ def test_a_copy_s_idle_end_moves_only_when_the_flush_has_confirmed_the_row(path:
         store.heal()
         assert sessions.flush() == 1
         assert cached(sessions, store, created.token).idle_expires_at == end + 9 * MINUTE
+
+
+def test_a_copy_stays_as_it_is_when_the_store_has_not_confirmed_its_row(path: str, clock: ManualClock) -> None:
+    """The flush succeeds, and the session was not among those it found."""
+    with opened(path, clock) as (sessions, store):
+        created = sessions.create("anna")
+        cached(sessions, store, created.token)
+        clock.advance(9 * MINUTE)
+        assert sessions.get(created.token)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inner(store), "touch", lambda _: set())
+            assert sessions.flush() == 0
+        session = cached(sessions, store, created.token)
+        assert session.idle_expires_at == created.session.idle_expires_at
+        clock.advance(2 * MINUTE)
+        assert sessions.get(created.token) is NotSignedIn.EXPIRED
 
 
 def test_L7_a_confirmed_touch_brings_no_copy_back(path: str, clock: ManualClock) -> None:
@@ -371,13 +387,29 @@ def test_touches_of_a_driver_that_breaks_stay_pending(path: str, clock: ManualCl
         clock.advance(2 * MINUTE)
         assert sessions.get(created.token)
         before = times(path)
-        for steps in (1, 5, 50):  # it breaks at the beginning, in the statement, and while it is undone
-            writer = writer_of(store)
+        writer = writer_of(store)
+        for steps in (1, 5, 50):  # it breaks at the beginning, or in the statement
             writer.set_progress_handler(lambda: 1, steps)
             assert sessions.flush() == 0
-            if inner(store)._database._writer is writer:
-                writer.set_progress_handler(None, 0)
-            else:
-                sessions.revoke("A" * 43)  # the connection was given up; this makes another
+            writer.set_progress_handler(None, 0)
             assert times(path) == before
         assert sessions.flush() == 1
+
+
+def test_a_writer_that_cannot_even_be_rolled_back_is_given_up(path: str, clock: ManualClock) -> None:
+    """Otherwise it would hold the database's lock, and refuse every later transaction."""
+    with opened(path, clock) as (sessions, store):
+        created = sessions.create("anna")
+
+        def refuse(action: int, what: str | None, *_: str | None) -> int:
+            refused = action == sqlite3.SQLITE_DELETE or (action == sqlite3.SQLITE_TRANSACTION and what == "ROLLBACK")
+            return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
+
+        writer_of(store).set_authorizer(refuse)
+        with pytest.raises(Unavailable):
+            sessions.revoke(created.token)
+        with plain(path) as other:
+            other.execute("PRAGMA busy_timeout = 0")
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+        assert sessions.revoke(created.token)

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar
 
-
 from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import MemoryStore
 from coatcheck.testing.machine import LEASE, SessionsMachine

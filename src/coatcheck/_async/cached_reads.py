@@ -156,14 +156,15 @@ class AsyncCachedReads:
             return
         failure, proof = self._poll_failure, self._knowledge.proven_until
         async with self._polling:
-            if self._proven():
+            polled = self._knowledge.proven_until != proof  # by somebody else, while this call waited
+            if polled and self._proven():
                 return
             if self._poll_failure is not failure and self._poll_failure is not None:
                 # It failed while this call waited; each trying for itself would make a queue of timeouts.
                 message, retry_after = self._poll_failure
                 raise Unavailable(message, retry_after=retry_after)
-            if self._knowledge.proven_until != proof and self._unchanged(self._knowledge.cursor):
-                # A poll has succeeded meanwhile and took longer than a lease; another would as well.
+            if polled and self._unchanged(self._knowledge.cursor):
+                # That poll took longer than a lease; another would as well.
                 return
             await self._poll()
 

@@ -399,10 +399,16 @@ class Sessions:
 
         Args:
             session_id: The public id.
-            user_id: Its owner; None, for administrators only, ends whoever's it is.
+            user_id: Its owner. None, which an anonymous visitor's session has, owns nothing.
             connection: The caller's own connection.
         """
+        if user_id is None:
+            return False
         return bool(self._end(Selection(session_id=session_id, user_id=user_id), connection))
+
+    def revoke_any(self, session_id: str, *, connection: Any = None) -> bool:
+        """End a session by its public id, whoever's it is; for administrators."""
+        return bool(self._end(Selection(session_id=session_id), connection))
 
     def revoke_others(self, session: Session, *, connection: Any = None) -> int:
         """End all sessions of the session's user but this one; returns how many."""

@@ -88,7 +88,7 @@ def revoke(arguments: argparse.Namespace) -> int:
     """End one session, those of a user, or all; says how many."""
     with opened(arguments) as sessions:
         if arguments.id is not None:
-            return _ended(1) if sessions.revoke_by_id(arguments.id, user_id=None) else _no_such_session()
+            return _ended(1) if sessions.revoke_any(arguments.id) else _no_such_session()
         if not (arguments.yes or _confirmed(sessions, arguments.user)):
             sys.stderr.write("coatcheck: nothing was revoked\n")
             return 1

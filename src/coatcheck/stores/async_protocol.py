@@ -73,7 +73,7 @@ class AsyncStore(Protocol):
         ...
 
     async def touch(self, touches: Sequence[Touch]) -> set[str]:
-        """Move last-seen and idle expiry forwards; returns the ids whose rows were there."""
+        """Move live sessions' last-seen and idle expiry forwards; returns their ids. What has expired stays so."""
         ...
 
     async def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:

@@ -74,7 +74,7 @@ class Store(Protocol):
         ...
 
     def touch(self, touches: Sequence[Touch]) -> set[str]:
-        """Move last-seen and idle expiry forwards; returns the ids whose rows were there."""
+        """Move live sessions' last-seen and idle expiry forwards; returns their ids. What has expired stays so."""
         ...
 
     def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:

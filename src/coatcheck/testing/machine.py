@@ -43,7 +43,7 @@ _AN_INSTANT = timedelta(microseconds=1)
 _NOTHING: MultipleResults[Any] = multiple()
 
 _workers = st.integers(0, WORKERS - 1)
-_users = st.sampled_from(["ann", "bob", None])
+_users = st.sampled_from(["ann", "ann", "bob", None])
 _signed_in = st.sampled_from(["ann", "bob"])
 _keys = st.sampled_from(["cart", "lang"])
 
@@ -167,11 +167,6 @@ class SessionsMachine(RuleBasedStateMachine):
         """Time passes: up to an expiry, or to just before it."""
         self.clock.advance(duration - _AN_INSTANT if less else duration)
 
-    @rule()
-    def wait_for_the_bound(self) -> None:
-        """Time passes until nobody may accept any more what is gone now."""
-        self.clock.advance(max(self.bound, _AN_INSTANT))
-
     # --- asking
 
     @rule(target=held, worker=_workers, ticket=tickets)
@@ -185,11 +180,25 @@ class SessionsMachine(RuleBasedStateMachine):
         return answer, ticket.expected
 
     @rule(first=_workers)
-    def get_everything_everywhere(self, first: int) -> None:
+    def get_everything(self, first: int) -> None:
         """Validate every token there ever was on every worker, each in its turn."""
         for turn in range(WORKERS):
             for ticket in self._tickets:
                 self.get((first + turn) % WORKERS, ticket)
+
+    @rule(first=_workers)
+    def get_everything_after_the_bound(self, first: int) -> None:
+        """Do so when nobody may accept any more what is gone now."""
+        self.clock.advance(max(self.bound, _AN_INSTANT))
+        self.get_everything(first)
+
+    @rule(first=_workers)
+    def stay_active(self, first: int) -> None:
+        """Use every token again before it is idle for too long, and write that down: they stay valid."""
+        self.clock.advance(IDLE / 2)
+        self.get_everything(first)
+        for worker in range(WORKERS):
+            self.flush(worker)
 
     @rule(worker=_workers, ticket=tickets)
     def lookup(self, worker: int, ticket: Ticket) -> None:
@@ -339,7 +348,7 @@ class SessionsMachine(RuleBasedStateMachine):
     def _flushed(self, worker: int) -> None:
         for session_id, (seen, idle) in self._touches[worker].items():
             expected = self._expected[session_id]
-            if expected.ended is None and seen < min(expected.idle_expires_at, expected.expires_at):
+            if self._alive(expected) and seen < min(expected.idle_expires_at, expected.expires_at):
                 expected.idle_expires_at = max(expected.idle_expires_at, idle)
         self._touches[worker].clear()
 
@@ -355,12 +364,20 @@ class SessionsMachine(RuleBasedStateMachine):
 
     @rule(worker=_workers, ticket=tickets, user=_users)
     def revoke_by_id(self, worker: int, ticket: Ticket, user: str | None) -> None:
-        """End a session by its id: its owner may, and for None anybody."""
+        """End a session by its id: its owner may, and nobody owns an anonymous one."""
         expected = ticket.expected
-        there = expected.ended is None and user in {None, expected.user_id}
+        there = expected.ended is None and user is not None and user == expected.user_id
         assert self._sessions[worker].revoke_by_id(expected.id, user_id=user) == there
         if there:
             self._end(expected)
+
+    @rule(worker=_workers, ticket=tickets)
+    def revoke_any(self, worker: int, ticket: Ticket) -> None:
+        """End a session by its id, whoever's it is."""
+        there = ticket.expected.ended is None
+        assert self._sessions[worker].revoke_any(ticket.expected.id) == there
+        if there:
+            self._end(ticket.expected)
 
     @rule(worker=_workers, pair=held)
     def revoke_others(self, worker: int, pair: tuple[Session, Expected]) -> None:

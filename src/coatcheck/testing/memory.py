@@ -108,11 +108,11 @@ class MemoryStore:
             return CreateResult(record, evicted, replaced)
 
     def touch(self, touches: Sequence[Touch]) -> set[str]:
-        """Move last-seen and idle expiry forwards; returns the ids whose rows were there."""
+        """Move live sessions' last-seen and idle expiry forwards; returns their ids."""
         confirmed: set[str] = set()
         with self._lock:
             for session_id, seen, idle in touches:
-                key = self._key_of(session_id)
+                key = self._live_key_of(session_id)
                 if key is None or self._rows[key].ends_at() <= seen:
                     continue
                 row = self._rows[key]

@@ -180,8 +180,8 @@ class AsyncSQLiteStore:
         return await self._threads.write(operation, connection)
 
     async def touch(self, touches: Sequence[Touch]) -> set[str]:
-        """Move last-seen and idle expiry forwards in one statement; returns the ids whose rows were there."""
-        return await self._threads.write(self._operations.touch(touches))
+        """Move live sessions' last-seen and idle expiry forwards, in one statement; returns their ids."""
+        return await self._threads.write(self._operations.touch(touches, self._now()))
 
     async def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
         """Merge keys into a live session's data; None when it is gone. Never creates a row."""

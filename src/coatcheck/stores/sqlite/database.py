@@ -90,13 +90,10 @@ class Reader:
 
     def version(self) -> int:
         """Return a number that differs after another connection has committed."""
-        self.lock.acquire()  # twice as fast as `with`, and this is on every request's path
-        try:
+        with self.lock:
             cursor = self._cursor or self._connected()
             number: int = cursor.execute("PRAGMA data_version").fetchall()[0][0]
             return number + self._life
-        finally:
-            self.lock.release()
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         """Run one statement and fetch all of it."""

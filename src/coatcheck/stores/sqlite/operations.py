@@ -120,9 +120,9 @@ class Operations:
         data = json.dumps({**carried, **json.loads(new.record.data)})
         return replaced, new.record._replace(data=data)
 
-    def touch(self, touches: Sequence[Touch]) -> Operation[set[str]]:
-        """Move last-seen and idle expiry of all of them in one statement."""
-        rows = yield Statement(self._sql["touch"], {"touches": json.dumps(touches)})
+    def touch(self, touches: Sequence[Touch], now: int) -> Operation[set[str]]:
+        """Move last-seen and idle expiry of all that are alive, in one statement."""
+        rows = yield Statement(self._sql["touch"], {"touches": json.dumps(touches), "now": now})
         return {row[0] for row in rows}
 
     def save(self, change: SessionChange, now: int) -> Operation[Record | None]:

