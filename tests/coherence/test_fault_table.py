@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck import CacheSettings, NotSignedIn, Session, Sessions, Token, Unavailable
+from coatcheck import CacheSettings, NotSignedIn, Policy, Session, Sessions, Token, Unavailable
 from coatcheck.testing import FaultyStore, ManualClock, MemoryStore
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ class Fleet:
         self.other = self.started(self.authority)
         self.token = self.other.create("ann").token
 
-    def started(self, store: FaultyStore | MemoryStore) -> Sessions:
-        cache = CacheSettings(lease=LEASE)
-        sessions = Sessions(store, cache=cache, clock=self.workers_clock, flush_every=timedelta(days=1))
+    def started(self, store: FaultyStore | MemoryStore, policy: Policy | None = None) -> Sessions:
+        settings = CacheSettings(lease=LEASE)
+        never = timedelta(days=1)
+        sessions = Sessions(store, policy=policy, cache=settings, clock=self.workers_clock, flush_every=never)
         self.workers.append(sessions)
         return sessions
 
@@ -267,3 +268,18 @@ def test_I3_a_repeated_touch_brings_nothing_back(fleet: Fleet) -> None:
     assert fleet.worker.flush() == 0
     fleet.wait(LEASE)
     assert fleet.get() is NotSignedIn.UNKNOWN
+
+
+def test_I6_L15_a_late_touch_does_not_squeeze_in(fleet: Fleet) -> None:
+    """What had expired when another session took its place is not there any more, though it was used before."""
+    policy = Policy(max_sessions=1, idle_timeout=timedelta(minutes=30))
+    worker, other = fleet.started(fleet.link, policy), fleet.started(fleet.authority, policy)
+    first = other.create("bob")
+    fleet.wait(timedelta(minutes=20))
+    assert isinstance(worker.get(first.token), Session)
+    fleet.wait(timedelta(minutes=10))
+    second = other.create("bob")
+    assert second.evicted == ()
+    assert worker.flush() == 0
+    assert [session.id for session in other.list("bob")] == [second.session.id]
+    assert worker.get(first.token) is NotSignedIn.EXPIRED

@@ -185,9 +185,7 @@ def test_S14_network_of_ipv4_is_the_address() -> None:
         ([b"," * 65_536], 3, PEER),
     ],
 )
-def test_S14_forwarded_for_is_counted_from_the_right(
-    forwarded_for: list[bytes], hops: int, expected: str
-) -> None:
+def test_S14_forwarded_for_is_counted_from_the_right(forwarded_for: list[bytes], hops: int, expected: str) -> None:
     """The entry that the outermost proxy of ours appended is the client; without it, the peer is."""
     assert client_address(PEER, forwarded_for, hops) == expected
 

@@ -191,9 +191,7 @@ def test_C5_attribute_with_a_forbidden_character_is_refused(setting: str, good: 
 )
 def test_C5_settings_outside_their_grammar_are_refused(setting: str, value: str) -> None:
     """A name is a token, a path starts with a slash, and a domain is a bare host name."""
-    with pytest.raises(
-        ConfigurationError, match=f"^cookie {setting}={re.escape(repr(value))} is not possible: "
-    ):
+    with pytest.raises(ConfigurationError, match=f"^cookie {setting}={re.escape(repr(value))} is not possible: "):
         changed(**{setting: value})
 
 

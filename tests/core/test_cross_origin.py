@@ -93,9 +93,7 @@ def test_X1_missing_headers_matter_with_a_cookie_only(
 ) -> None:
     """Without either header, only a request with a cookie is refused, and it only by default."""
     policy = CrossOriginPolicy(allow_missing=allow_missing)
-    request = make_request(
-        "GET" if websocket else "POST", has_session_cookie=has_session_cookie, websocket=websocket
-    )
+    request = make_request("GET" if websocket else "POST", has_session_cookie=has_session_cookie, websocket=websocket)
     expected = ORIGIN_MISSING if has_session_cookie and not allow_missing else None
     assert policy.refusal(request) == expected
 
@@ -120,9 +118,7 @@ def test_X6_foreign_origin_without_a_cookie_is_refused() -> None:
 @pytest.mark.parametrize("exempt", [True, False])
 def test_X1_duplicated_headers_are_refused(header: str, *, exempt: bool) -> None:
     """Two lines of a header are refused even if both say the same and the path is exempt."""
-    request = make_request(
-        site="same-origin", origin="https://shop.example", path="/hook/" if exempt else "/"
-    )
+    request = make_request(site="same-origin", origin="https://shop.example", path="/hook/" if exempt else "/")
     assert POLICY.refusal(request) is None
     assert POLICY.refusal(request._replace(**{header: getattr(request, header) * 2})) == AMBIGUOUS
 

@@ -165,7 +165,8 @@ class Database:
             status = _stat(self._file)
             if status.st_ino != reader.inode or status.st_dev != reader.device:
                 return False
-            return reader.cursor == cursor and reader.polled == reader.version()
+            # Nearly always it is the very same object, which is quicker to see than that two are equal.
+            return (reader.cursor is cursor or reader.cursor == cursor) and reader.polled == reader.version()
         except (AttributeError, OSError, sqlite3.Error, Unavailable):
             return False
 

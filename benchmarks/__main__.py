@@ -1,0 +1,43 @@
+"""Runs the benchmarks by name and prints their tables; --write keeps them in benchmarks/results.md."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.report import setting
+
+if TYPE_CHECKING:
+    from benchmarks.report import Report
+
+NAMES = ("hits", "middleware", "million", "rows", "ways", "costs")
+RESULTS = Path(__file__).parent / "results.md"
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"which of {', '.join(NAMES)}; all if none is named")
+    parser.add_argument("--write", action="store_true", help=f"write the tables to {RESULTS.name}")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(NAMES))
+    if unknown:
+        parser.error(f"{', '.join(unknown)} is not among {', '.join(NAMES)}")
+    print(setting(), end="\n\n")
+    reports: list[Report] = []
+    for name in options.names or NAMES:
+        for report in asyncio.run(import_module(f"benchmarks.{name}").run()):
+            print(report.markdown())
+            reports.append(report)
+    tables = [report.markdown() for report in reports]
+    if options.write:
+        RESULTS.write_text("\n".join([f"# Results of `make bench`\n\n{setting()}\n", *tables]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""What a middleware adds to a request, driven without a network: the application is called directly."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starsessions import InMemoryStore, load_session
+from starsessions import SessionMiddleware as StarsessionsMiddleware
+from starsessions.stores.redis import RedisStore
+
+from benchmarks.floor import KEY, Floor, FloorMiddleware, data_version
+from benchmarks.measure import insist, interleaved, timing
+from benchmarks.report import Goal, Report, micros, timed
+from benchmarks.scene import COOKIE, USER_AGENT, cookie_header, scene
+from benchmarks.valkey import valkey
+from coatcheck.starlette import SessionMiddleware, current_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starsessions.stores.base import SessionStore
+
+    from benchmarks.floor import Known
+    from benchmarks.measure import Batch, Timing
+    from benchmarks.scene import Scene
+    from coatcheck.asgi.types import App, Message, Scope
+
+_REQUESTS = 50
+_ROUNDS = 400
+_OVER_FLOOR = 2.5
+_UNDER_REDIS = 25
+
+BARE, FLOOR, FLOOR_SQLITE = "bare Starlette", "floor's middleware", "floor's middleware + data_version"
+OURS, OURS_SQLITE = "coatcheck, lease only", "coatcheck, SQLite"
+STAR, STAR_REDIS = "starsessions, memory", "starsessions, Redis (Valkey)"
+
+
+async def run() -> list[Report]:
+    """Measure one request to each of several applications that differ in their middleware alone."""
+    async with AsyncExitStack() as stack:
+        memory = await stack.enter_async_context(scene(lease_only=True))
+        sqlite = await stack.enter_async_context(scene())
+        redis = await stack.enter_async_context(valkey())
+        connection = sqlite.connect()
+        stack.callback(connection.close)
+        plain, checked = Floor(memory.tokens), Floor(sqlite.tokens, data_version(connection))
+        cases = {
+            BARE: _requests(Starlette(routes=[Route("/", _hello)]), memory.headers()),
+            FLOOR: _requests(_floor(plain.lookup), memory.headers()),
+            FLOOR_SQLITE: _requests(_floor(checked.lookup_if_unchanged), sqlite.headers()),
+            OURS: _requests(_ours(memory), memory.headers()),
+            OURS_SQLITE: _requests(_ours(sqlite), sqlite.headers()),
+            STAR: await _starsessions(InMemoryStore(), memory.tokens),
+            STAR_REDIS: await _starsessions(RedisStore(connection=redis), memory.tokens),
+        }
+        return [_report(await interleaved(cases, rounds=_ROUNDS))]
+
+
+def _report(timings: dict[str, Timing]) -> Report:
+    report = timed("Middleware: one request whose handler reads the user's id", timings)
+    report.columns = ("application", "µs", "adds µs", "noise")
+    added = {name: timing.best - timings[BARE].best for name, timing in timings.items()}
+    report.rows = [(name, total, micros(added[name]), noise) for name, total, _, noise in report.rows]
+    for ours, floor in ((OURS, FLOOR), (OURS_SQLITE, FLOOR_SQLITE)):
+        report.goals.append(Goal(f"{ours}, adds over what {floor} adds", added[ours] / added[floor], _OVER_FLOOR))
+    less = added[STAR_REDIS] / added[OURS_SQLITE]
+    report.goals.append(Goal(f"{STAR_REDIS}, adds over what {OURS_SQLITE}, adds", less, _UNDER_REDIS, at_least=True))
+    report.notes.append(
+        "starsessions reads the session when the handler asks and writes it with every response; its Redis is a Valkey "
+        "server on this host. The bare application reads nothing."
+    )
+    return report
+
+
+async def _hello(_: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+def _floor(lookup: Callable[[bytes], Known | None]) -> App:
+    async def hello(request: Request) -> Response:
+        insist(request.scope[KEY].user_id)
+        return PlainTextResponse("hello")
+
+    return Starlette(routes=[Route("/", hello)], middleware=[Middleware(FloorMiddleware, lookup=lookup)])
+
+
+def _ours(scene: Scene) -> App:
+    async def hello(request: Request) -> Response:
+        session = await current_session(request)
+        insist(session and session.user_id)
+        return PlainTextResponse("hello")
+
+    middleware = [Middleware(SessionMiddleware, sessions=scene.sessions)]
+    return Starlette(routes=[Route("/", hello)], middleware=middleware)
+
+
+async def _starsessions(store: SessionStore, tokens: Sequence[bytes]) -> Batch:
+    async def hello(request: Request) -> Response:
+        await load_session(request)
+        insist(request.session["user_id"])
+        return PlainTextResponse("hello")
+
+    lifetime = int(timedelta(days=7).total_seconds())
+    for number, token in enumerate(tokens):
+        data = json.dumps({"user_id": f"user-{number}", "user_agent": USER_AGENT}).encode()
+        await store.write(token.decode(), data, lifetime, lifetime)
+    middleware = Middleware(StarsessionsMiddleware, store=store, lifetime=lifetime, cookie_name=COOKIE.decode())
+    return _requests(
+        Starlette(routes=[Route("/", hello)], middleware=[middleware]), [cookie_header(token) for token in tokens]
+    )
+
+
+def _requests(app: App, cookies: Sequence[bytes]) -> Batch:
+    """Return a case that sends one request for each cookie header."""
+    scopes = [_scope(cookie) for cookie in cookies[:_REQUESTS]]
+    answers: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    async def batch() -> float:
+        with timing(len(scopes), collecting=True) as took:
+            for scope in scopes:
+                await app({**scope, "headers": list(scope["headers"]), "state": {}}, receive, send)
+        insist(answers[-2]["status"] == PlainTextResponse().status_code)
+        answers.clear()
+        return took.each
+
+    return batch
+
+
+def _scope(cookie: bytes) -> Scope:
+    headers = [
+        (b"host", b"app.example"),
+        (b"user-agent", USER_AGENT.encode()),
+        (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+        (b"accept-language", b"en-GB,en;q=0.5"),
+        (b"accept-encoding", b"gzip, deflate, br, zstd"),
+        (b"sec-fetch-site", b"same-origin"),
+        (b"sec-fetch-mode", b"navigate"),
+        (b"sec-fetch-dest", b"document"),
+        (b"cookie", cookie),
+    ]
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "https",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": ("192.0.2.123", 50000),
+        "server": ("127.0.0.1", 8000),
+    }
