@@ -175,7 +175,11 @@ class RequestContext:
         presented = self.presented()
         if not presented:
             return
-        await self.sessions.revoke(presented, connection=connection)
+        if self._answer:
+            # By its id: a parallel request may have given it another token meanwhile.
+            await self.sessions.revoke_any(self._answer.id, connection=connection)
+        else:
+            await self.sessions.revoke(presented, connection=connection)
         self._answer = NotSignedIn.NO_TOKEN
         self.clear_site_data = self.settings.clear_site_data
         if not self._is_bearer():
