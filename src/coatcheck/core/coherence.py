@@ -24,6 +24,9 @@ from coatcheck.core.session import STAMP, subjects_of
 if TYPE_CHECKING:
     from coatcheck.core.local_cache import LocalCache
 
+MOST_ENTRIES = 100_000
+"""More entries than this are not remembered: the floor rises instead, and every copy is read once more."""
+
 EVERYONE = "*"
 """The subject of an entry that ends every copy."""
 
@@ -122,8 +125,9 @@ class Knowledge:
             self.began = page.now
         for position, subject in page.entries:
             self._remember(position, subject)
-        if page.floor > self.floor:
-            self._raise_floor(page.floor)
+        floor = self.newest + 1 if len(self._entries) > MOST_ENTRIES else page.floor
+        if floor > self.floor:
+            self._raise_floor(floor)
         self.clear_from = max(self.floor, self.newest + 1)
         self.cursor = page.cursor
         if sent + self.lease > self.proven_until:

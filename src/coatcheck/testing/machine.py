@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,64 +22,32 @@ from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.policy import Policy
 from coatcheck.core.session import Session
 from coatcheck.core.settings import CacheSettings
-from coatcheck.core.times import duration_micros, to_micros
+from coatcheck.testing._model import ADDRESS, IDLE, LIFETIME, LIMIT, Expected, Model, Ticket
 from coatcheck.testing.clock import ManualClock
 
 if TYPE_CHECKING:
-    from coatcheck.core.tokens import Token
     from coatcheck.stores.protocol import Store
 
 WORKERS = 3
-LIMIT = 3
-IDLE = timedelta(hours=1)
-LIFETIME = timedelta(hours=4)
 LEASE = timedelta(seconds=2)
 TTL = timedelta(minutes=10)
 
+_POLICY = Policy(
+    idle_timeout=IDLE,
+    lifetime=LIFETIME,
+    remember_idle_timeout=IDLE,
+    remember_lifetime=LIFETIME,
+    touch_every=timedelta(0),
+    max_sessions=LIMIT,
+)
 _STEPS = (timedelta(seconds=1), LEASE, TTL, IDLE / 2, IDLE, LIFETIME)
 _AN_INSTANT = timedelta(microseconds=1)
-
 _NOTHING: MultipleResults[Any] = multiple()
 
 _workers = st.integers(0, WORKERS - 1)
 _users = st.sampled_from(["ann", "ann", "bob", None])
 _signed_in = st.sampled_from(["ann", "bob"])
 _keys = st.sampled_from(["cart", "lang"])
-
-
-@dataclass
-class Expected:
-    """One session, as the dictionary knows it; times of the past by the monotonic clock, in nanoseconds.
-
-    Attributes:
-        id: The public id.
-        user_id: Whose it is.
-        created_at: When it began, in microseconds since the epoch.
-        idle_expires_at: When it ends if it is not used, in microseconds since the epoch.
-        expires_at: When it ends whatever happens, in microseconds since the epoch.
-        contents: What it says: address and data.
-        former: What it said before, and until when.
-        ended: Since when it is gone.
-    """
-
-    id: str
-    user_id: str | None
-    created_at: int
-    idle_expires_at: int
-    expires_at: int
-    contents: dict[str, Any]
-    former: list[tuple[int, dict[str, Any]]] = field(default_factory=list[tuple[int, dict[str, Any]]])
-    ended: int | None = None
-
-
-@dataclass
-class Ticket:
-    """One token, the session it was issued for, and since when it is dead."""
-
-    token: Token
-    expected: Expected
-    dead: int | None = None
-    refused_by: set[int] = field(default_factory=set[int])
 
 
 class SessionsMachine(RuleBasedStateMachine):
@@ -96,7 +63,7 @@ class SessionsMachine(RuleBasedStateMachine):
         TestMyStore = MyMachine.TestCase
 
     Attributes:
-        bound: For how long any worker may accept what was revoked elsewhere: zero, or the lease.
+        bound: For how long any worker may accept what was revoked elsewhere: zero, or `LEASE`.
         by_hand: Whether `end_by_hand` is there.
         clock: The time of all workers and of the store.
     """
@@ -111,10 +78,8 @@ class SessionsMachine(RuleBasedStateMachine):
         """Start with a clock that stands still, and nothing else."""
         super().__init__()
         self.clock = ManualClock()
+        self._model = Model(self.clock, self.bound, WORKERS)
         self._sessions: list[Sessions] = []
-        self._expected: dict[str, Expected] = {}
-        self._tickets: list[Ticket] = []
-        self._touches: list[dict[str, tuple[int, int]]] = [{} for _ in range(WORKERS)]
 
     # --- for subclasses
 
@@ -134,18 +99,9 @@ class SessionsMachine(RuleBasedStateMachine):
         self._sessions = [self._started() for _ in range(WORKERS)]
 
     def _started(self) -> Sessions:
-        policy = Policy(
-            idle_timeout=IDLE,
-            lifetime=LIFETIME,
-            remember_idle_timeout=IDLE,
-            remember_lifetime=LIFETIME,
-            touch_every=timedelta(0),
-            max_sessions=LIMIT,
-        )
         cache = CacheSettings(ttl=TTL, lease=LEASE)
-        sessions = Sessions(
-            self.make_store(), policy=policy, cache=cache, flush_every=timedelta(days=1), clock=self.clock
-        )
+        never = timedelta(days=1)
+        sessions = Sessions(self.make_store(), policy=_POLICY, cache=cache, flush_every=never, clock=self.clock)
         return sessions.open()
 
     def teardown(self) -> None:
@@ -157,10 +113,9 @@ class SessionsMachine(RuleBasedStateMachine):
     def restart(self, worker: int) -> None:
         """A worker ends and another takes its place, knowing nothing."""
         self._sessions[worker].close()
-        self._flushed(worker)
+        self._model.flushed(worker)
+        self._model.restarted(worker)
         self._sessions[worker] = self._started()
-        for ticket in self._tickets:
-            ticket.refused_by.discard(worker)
 
     @rule(duration=st.sampled_from(_STEPS), less=st.booleans())
     def wait(self, duration: timedelta, less: bool) -> None:  # noqa: FBT001 - drawn
@@ -173,17 +128,17 @@ class SessionsMachine(RuleBasedStateMachine):
     def get(self, worker: int, ticket: Ticket) -> Any:
         """Validate a token."""
         answer = self._sessions[worker].get(ticket.token)
-        self._check_ticket(worker, ticket, answer)
+        self._model.check_ticket(worker, ticket, answer)
         if not isinstance(answer, Session):
             return _NOTHING
-        self._use(worker, answer)
+        self._model.used(worker, answer)
         return answer, ticket.expected
 
     @rule(first=_workers)
     def get_everything(self, first: int) -> None:
         """Validate every token there ever was on every worker, each in its turn."""
         for turn in range(WORKERS):
-            for ticket in self._tickets:
+            for ticket in self._model.tickets:
                 self.get((first + turn) % WORKERS, ticket)
 
     @rule(first=_workers)
@@ -205,8 +160,8 @@ class SessionsMachine(RuleBasedStateMachine):
         """Look into memory only: nothing found says nothing."""
         answer = self._sessions[worker].lookup(ticket.token)
         if answer is not None:
-            self._check_ticket(worker, ticket, answer)
-            self._use(worker, answer)
+            self._model.check_ticket(worker, ticket, answer)
+            self._model.used(worker, answer)
 
     @rule(worker=_workers, pair=held)
     def recheck(self, worker: int, pair: tuple[Session, Expected]) -> None:
@@ -214,35 +169,9 @@ class SessionsMachine(RuleBasedStateMachine):
         session, expected = pair
         answer = self._sessions[worker].recheck(session)
         if isinstance(answer, Session):
-            self._check_accepted(expected, answer)
+            self._model.check_accepted(expected, answer)
         else:
-            assert not self._alive(expected), f"valid, but refused: {answer}"
-
-    def _check_ticket(self, worker: int, ticket: Ticket, answer: Session | NotSignedIn) -> None:
-        if isinstance(answer, Session):
-            assert self._recent(ticket.dead), "a dead token was accepted"
-            assert worker not in ticket.refused_by, "a token came back to life"
-            self._check_accepted(ticket.expected, answer)
-            return
-        alive = self._alive(ticket.expected) and ticket.dead is None
-        assert not alive, f"valid, but refused: {answer}"
-        ticket.refused_by.add(worker)
-
-    def _check_accepted(self, expected: Expected, session: Session) -> None:
-        assert self._recent(expected.ended), "an ended session was accepted"
-        assert self._now() < min(expected.idle_expires_at, expected.expires_at), "an expired session was accepted"
-        assert (session.id, session.user_id) == (expected.id, expected.user_id)
-        possible = [expected.contents, *(contents for until, contents in expected.former if self._recent(until))]
-        assert {"ip": session.ip, **session.data} in possible, "outdated contents"
-
-    def _alive(self, expected: Expected) -> bool:
-        return expected.ended is None and self._now() < min(expected.idle_expires_at, expected.expires_at)
-
-    def _recent(self, since: int | None) -> bool:
-        return since is None or self.clock.monotonic() < since + duration_micros(self.bound) * 1000
-
-    def _now(self) -> int:
-        return self.clock.now() // 1000
+            assert not self._model.alive(expected), f"valid, but refused: {answer}"
 
     # --- beginning and continuing
 
@@ -259,98 +188,55 @@ class SessionsMachine(RuleBasedStateMachine):
     def _create(self, worker: int, user: str | None, old: Ticket | None) -> Ticket:
         self.clock.advance(_AN_INSTANT)  # so that no two are of the same age
         if old is not None and old.dead is None:
-            self._end(old.expected)
-        others = sorted(self._live_of(user), key=lambda expected: expected.created_at)
+            self._model.end(old.expected)
+        others = self._model.live_of(user)
+        surplus = others[: max(0, len(others) + 1 - LIMIT)] if user is not None else []
         replaces = None if old is None else old.token
-        created = self._sessions[worker].create(user, ip="192.0.2.1", data={"n": 0}, replaces=replaces)
-        surplus = 0 if user is None else max(0, len(others) + 1 - LIMIT)
-        assert {session.id for session in created.evicted} == {expected.id for expected in others[:surplus]}
-        for expected in others[:surplus]:
-            self._end(expected)
-        return self._issued(created.token, self._remember(created.session))
-
-    def _remember(self, session: Session) -> Expected:
-        now = self._now()
-        expected = Expected(
-            session.id,
-            session.user_id,
-            now,
-            now + duration_micros(IDLE),
-            now + duration_micros(LIFETIME),
-            {"ip": "192.0.2.1", "n": 0},
-        )
-        self._expected[session.id] = expected
-        self._check_accepted(expected, session)
-        return expected
-
-    def _issued(self, token: Token, expected: Expected) -> Ticket:
-        ticket = Ticket(token, expected)
-        self._tickets.append(ticket)
-        return ticket
+        created = self._sessions[worker].create(user, ip=ADDRESS, data={"n": 0}, replaces=replaces)
+        assert {session.id for session in created.evicted} == {expected.id for expected in surplus}
+        self._model.end(*surplus)
+        return self._model.issued(created.token, self._model.created(created.session))
 
     @rule(target=tickets, worker=_workers, ticket=tickets, reauthenticated=st.booleans())
     def rotate(self, worker: int, ticket: Ticket, reauthenticated: bool) -> Any:  # noqa: FBT001 - drawn
         """Exchange a token."""
-        possible = self._alive(ticket.expected) and ticket.dead is None
+        possible = self._model.holds(ticket)
         rotated = self._sessions[worker].rotate(ticket.token, reauthenticated=reauthenticated)
         assert bool(rotated) == possible
         if isinstance(rotated, NotSignedIn):
             return _NOTHING
-        expected = ticket.expected
-        ticket.dead = self.clock.monotonic()
-        if reauthenticated:
-            expected.idle_expires_at = self._now() + duration_micros(IDLE)
-            expected.expires_at = self._now() + duration_micros(LIFETIME)
-        self._check_accepted(expected, rotated.session)
-        return self._issued(rotated.token, expected)
+        self._model.rotated(ticket, reauthenticated=reauthenticated)
+        self._model.check_accepted(ticket.expected, rotated.session)
+        return self._model.issued(rotated.token, ticket.expected)
 
     @rule(worker=_workers, pair=held, key=_keys, value=st.integers(0, 3), remove=st.booleans())
     def save(self, worker: int, pair: tuple[Session, Expected], key: str, value: int, remove: bool) -> None:  # noqa: FBT001
         """Change a session that somebody has read earlier, and that may be gone."""
         session, expected = pair
-        possible = self._alive(expected)
+        possible = self._model.alive(expected)
         saved = self._sessions[worker].save(session, {key: value}, remove=["n"] if remove else [])
         assert bool(saved) == possible, "gone, and changed all the same"
         if isinstance(saved, Session):
             changed = {**expected.contents, key: value}
             if remove:
                 changed.pop("n", None)
-            self._change(expected, changed)
-            self._check_accepted(expected, saved)
+            self._model.changed(expected, changed)
+            self._model.check_accepted(expected, saved)
 
-    @rule(worker=_workers, pair=held, ip=st.sampled_from(["192.0.2.1", "198.51.100.7"]))
+    @rule(worker=_workers, pair=held, ip=st.sampled_from([ADDRESS, "198.51.100.7"]))
     def note_client(self, worker: int, pair: tuple[Session, Expected], ip: str) -> None:
         """Use a session from another address."""
         session, expected = pair
-        possible = self._alive(expected) and expected.contents["ip"] != ip
+        possible = self._model.alive(expected) and expected.contents["ip"] != ip
         assert self._sessions[worker].note_client(session, ip=ip, user_agent=None) == possible
         if possible:
-            self._change(expected, {**expected.contents, "ip": ip})
-
-    def _change(self, expected: Expected, contents: dict[str, Any]) -> None:
-        expected.former.append((self.clock.monotonic(), expected.contents))
-        expected.contents = contents
-
-    def _use(self, worker: int, session: Session) -> None:
-        """Remember that a use was noted, unless an earlier one waits for the flush still."""
-        seen = self._now()
-        idle = max(to_micros(session.idle_expires_at), seen + duration_micros(IDLE))
-        assert session.expires_at is not None
-        touch = (seen, min(idle, to_micros(session.expires_at)))
-        self._touches[worker].setdefault(session.id, touch)
+            self._model.changed(expected, {**expected.contents, "ip": ip})
 
     @rule(worker=_workers)
     def flush(self, worker: int) -> None:
         """Write what a worker has gathered."""
         self._sessions[worker].flush()
-        self._flushed(worker)
-
-    def _flushed(self, worker: int) -> None:
-        for session_id, (seen, idle) in self._touches[worker].items():
-            expected = self._expected[session_id]
-            if self._alive(expected) and seen < min(expected.idle_expires_at, expected.expires_at):
-                expected.idle_expires_at = max(expected.idle_expires_at, idle)
-        self._touches[worker].clear()
+        self._model.flushed(worker)
 
     # --- ending
 
@@ -360,7 +246,7 @@ class SessionsMachine(RuleBasedStateMachine):
         there = ticket.dead is None and ticket.expected.ended is None
         assert self._sessions[worker].revoke(ticket.token) == there
         if there:
-            self._end(ticket.expected)
+            self._model.end(ticket.expected)
 
     @rule(worker=_workers, ticket=tickets, user=_users)
     def revoke_by_id(self, worker: int, ticket: Ticket, user: str | None) -> None:
@@ -369,7 +255,7 @@ class SessionsMachine(RuleBasedStateMachine):
         there = expected.ended is None and user is not None and user == expected.user_id
         assert self._sessions[worker].revoke_by_id(expected.id, user_id=user) == there
         if there:
-            self._end(expected)
+            self._model.end(expected)
 
     @rule(worker=_workers, ticket=tickets)
     def revoke_any(self, worker: int, ticket: Ticket) -> None:
@@ -377,59 +263,50 @@ class SessionsMachine(RuleBasedStateMachine):
         there = ticket.expected.ended is None
         assert self._sessions[worker].revoke_any(ticket.expected.id) == there
         if there:
-            self._end(ticket.expected)
+            self._model.end(ticket.expected)
 
     @rule(worker=_workers, pair=held)
     def revoke_others(self, worker: int, pair: tuple[Session, Expected]) -> None:
         """End all sessions of a user but one, which may be gone itself."""
         session, expected = pair
-        others = [other for other in self._rows_of(expected.user_id) if other is not expected]
-        there = [] if expected.user_id is None else others
-        assert self._sessions[worker].revoke_others(session) == len(there)
-        for other in there:
-            self._end(other)
+        rows = [] if expected.user_id is None else self._model.rows_of(expected.user_id)
+        others = [row for row in rows if row is not expected]
+        assert self._sessions[worker].revoke_others(session) == len(others)
+        self._model.end(*others)
 
     @rule(worker=_workers, user=_signed_in)
     def revoke_user(self, worker: int, user: str) -> None:
         """End all sessions of a user."""
-        there = self._rows_of(user)
-        assert self._sessions[worker].revoke_user(user) == len(there)
-        for expected in there:
-            self._end(expected)
+        rows = self._model.rows_of(user)
+        assert self._sessions[worker].revoke_user(user) == len(rows)
+        self._model.end(*rows)
 
     @rule(worker=_workers)
     def revoke_everyone(self, worker: int) -> None:
         """End all sessions."""
-        there = [expected for expected in self._expected.values() if expected.ended is None]
-        assert self._sessions[worker].revoke_everyone() == len(there)
-        for expected in there:
-            self._end(expected)
+        rows = [row for row in self._model.sessions.values() if row.ended is None]
+        assert self._sessions[worker].revoke_everyone() == len(rows)
+        self._model.end(*rows)
 
     @precondition(lambda self: self.by_hand)
     @rule(ticket=tickets)
     def delete_by_hand(self, ticket: Ticket) -> None:
         """End a session without coatcheck."""
         self.end_by_hand(ticket.expected.id)
-        self._end(ticket.expected)
+        self._model.end(ticket.expected)
 
     @rule(worker=_workers)
     def sweep(self, worker: int) -> None:
         """Clean up: exactly what has expired goes."""
-        expired = [
-            expected for expected in self._expected.values() if expected.ended is None and not self._alive(expected)
-        ]
+        rows = self._model.sessions.values()
+        expired = [row for row in rows if row.ended is None and not self._model.alive(row)]
         assert self._sessions[worker].sweep(batch=2) == len(expired)
-        for expected in expired:
-            self._end(expected)
+        self._model.end(*expired)
 
     @rule(worker=_workers, user=_signed_in)
     def invalidate_user(self, worker: int, user: str) -> None:
         """Outdate all copies of a user, which ends nothing."""
         self._sessions[worker].invalidate_user(user)
-
-    def _end(self, expected: Expected) -> None:
-        if expected.ended is None:
-            expected.ended = self.clock.monotonic()
 
     # --- always
 
@@ -438,13 +315,5 @@ class SessionsMachine(RuleBasedStateMachine):
         """Whoever is listed is alive, and no user has more sessions than allowed."""
         for user in ("ann", "bob") if self._sessions else ():
             listed = [session.id for session in self._sessions[0].list(user)]
-            newest_first = sorted(self._live_of(user), key=lambda expected: expected.created_at, reverse=True)
-            assert listed == [expected.id for expected in newest_first]
+            assert listed == [expected.id for expected in reversed(self._model.live_of(user))]
             assert len(listed) <= LIMIT
-
-    def _rows_of(self, user: str | None) -> list[Expected]:
-        rows = self._expected.values()
-        return [expected for expected in rows if expected.user_id == user and expected.ended is None]
-
-    def _live_of(self, user: str | None) -> list[Expected]:
-        return [expected for expected in self._rows_of(user) if self._alive(expected)]
