@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.processes
 
 MODULE = [sys.executable, "-W", "error", "-m", "coatcheck"]
+# A shell starts what it runs in the background with Ctrl-C ignored, and that is inherited by all that follows.
+INTERRUPTIBLE = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("coatcheck", run_name="__main__")
+"""
 SCRIPT = [str(Path(sysconfig.get_path("scripts")) / "coatcheck")]
 STORE = ["--store", "sqlite:///app.db"]
 
@@ -36,7 +42,7 @@ def test_both_entry_points_are_the_command(command: list[str], signed_in: list[S
 def test_ctrl_c_at_the_question_ends_nothing_and_shows_no_traceback(signed_in: list[Session]) -> None:
     """Interrupted while it waits for an answer: exit 130."""
     terminal, theirs = os.openpty()
-    command = [*MODULE, "sessions", "revoke", "--everyone", *STORE]
+    command = [sys.executable, "-W", "error", "-c", INTERRUPTIBLE, "sessions", "revoke", "--everyone", *STORE]
     with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
         assert process.stderr is not None
         assert process.stdout is not None
