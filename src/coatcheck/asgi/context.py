@@ -158,14 +158,15 @@ class RequestContext:
         Raises:
             LimitReached: The user has too many sessions, and the policy evicts none.
         """
+        return await self._begin(user_id, data=data, remember=remember, connection=connection)
+
+    async def _begin(self, user_id: str | None, **how: Any) -> Session:
         created = await self.sessions.create(
             user_id,
             ip=self.client_ip(),
             user_agent=self.user_agent(),
-            data=data,
-            remember=remember,
             replaces=self.presented() or None,
-            connection=connection,
+            **how,
         )
         self._issue(created.token, created.session)
         return created.session
@@ -207,15 +208,7 @@ class RequestContext:
 
     async def start_anonymous(self, data: Mapping[str, Any]) -> Session:
         """Begin a session for a visitor with something to store; without that there is no row and no cookie."""
-        created = await self.sessions.create(
-            None,
-            ip=self.client_ip(),
-            user_agent=self.user_agent(),
-            data=data,
-            replaces=self.presented() or None,
-        )
-        self._issue(created.token, created.session)
-        return created.session
+        return await self._begin(None, data=data)
 
     def _issue(self, token: Token, session: Session) -> None:
         self._presented = token.reveal().encode()
@@ -269,10 +262,9 @@ class RequestContext:
         return self._presented
 
     def _find(self) -> bytes:
-        if self.settings.bearer:
-            for key, value in self._headers:
-                if key == b"authorization" and value[:7].lower() == b"bearer ":
-                    return bytes(value[7:].strip())
+        bearer = self._bearer() if self.settings.bearer else None
+        if bearer is not None:
+            return bearer
         name = self.settings.cookie.name.encode()
         values: list[bytes] = []
         for key, value in self._headers:
@@ -283,10 +275,14 @@ class RequestContext:
         usable = {value for value in values if self.sessions.well_formed(value)}
         return usable.pop() if len(usable) == 1 else b"ambiguous"
 
+    def _bearer(self) -> bytes | None:
+        for key, value in self._headers:
+            if key == b"authorization" and value[:7].lower() == b"bearer ":
+                return bytes(value[7:].strip())
+        return None
+
     def _is_bearer(self) -> bool:
-        return self.settings.bearer and any(
-            key == b"authorization" and value[:7].lower() == b"bearer " for key, value in self._headers
-        )
+        return self.settings.bearer and self._bearer() is not None
 
     def header_lines(self, name: bytes) -> tuple[bytes, ...]:
         """Return the values of a header, one for each line."""
