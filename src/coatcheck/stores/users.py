@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from coatcheck.errors import ConfigurationError
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class UsersTable:
 
     def __post_init__(self) -> None:
         for name in (self.table, self.id, *self.columns()):
-            if not _NAME.fullmatch(name):
+            if not PLAIN_NAME.fullmatch(name):
                 msg = f"users table or column {name!r} is no plain SQL name; use letters, digits and underscores"
                 raise ConfigurationError(msg)
 

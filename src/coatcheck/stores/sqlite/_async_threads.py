@@ -11,10 +11,12 @@ from coatcheck.stores.sqlite import connections
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coatcheck.stores.operations import Operation
     from coatcheck.stores.sqlite.database import Database
-    from coatcheck.stores.sqlite.operations import Operation
 
 T = TypeVar("T")
+
+async_sleep = asyncio.sleep
 
 
 class AsyncThreads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from coatcheck.stores.sqlite import connections
@@ -9,10 +10,12 @@ from coatcheck.stores.sqlite import connections
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coatcheck.stores.operations import Operation
     from coatcheck.stores.sqlite.database import Database
-    from coatcheck.stores.sqlite.operations import Operation
 
 T = TypeVar("T")
+
+sleep = time.sleep
 
 
 class Threads:

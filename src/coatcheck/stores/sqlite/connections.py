@@ -10,7 +10,7 @@ from coatcheck.errors import ConfigurationError, TransactionRequired
 from coatcheck.stores.sqlite.database import run, translated
 
 if TYPE_CHECKING:
-    from coatcheck.stores.sqlite.operations import Operation
+    from coatcheck.stores.operations import Operation
 
 T = TypeVar("T")
 

@@ -22,13 +22,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
+from coatcheck.core.refusals import refuse
+from coatcheck.errors import DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork, around_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from coatcheck.stores.sqlite.operations import Operation, Row
+    from coatcheck.stores.operations import Operation, Row
 
 T = TypeVar("T")
 
@@ -316,25 +317,24 @@ def check_file(path: str) -> None:
     """
     file = Path(path)
     if path in {"", ":memory:"} or path.startswith("file:"):
-        _refuse(path, "every connection would see a database of its own; name a file")
+        refuse("database", path, "every connection would see a database of its own; name a file")
     if "\0" in path:
-        _refuse(path, "no file's name has a NUL character; name another file")
+        refuse("database", path, "no file's name has a NUL character; name another file")
     if not file.parent.is_dir():
-        _refuse(path, f"the folder {file.parent} does not exist; create it")
+        refuse("database", path, f"the folder {file.parent} does not exist; create it")
     if file.is_dir():
-        _refuse(path, "this is a folder; name a file in it")
+        refuse("database", path, "this is a folder; name a file in it")
     if file.exists() and not os.access(file, os.R_OK | os.W_OK):
-        _refuse(path, "the file cannot be read and written by this user; change its owner or mode")
+        refuse("database", path, "the file cannot be read and written by this user; change its owner or mode")
     if not os.access(file.parent, os.W_OK | os.X_OK):
-        _refuse(path, f"SQLite keeps its -wal file beside the database, and {file.parent} cannot be written")
+        refuse("database", path, f"SQLite keeps its -wal file beside the database, and {file.parent} cannot be written")
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
-        _refuse(path, f"Python is linked to SQLite {sqlite3.sqlite_version}; version {oldest} or newer is needed")
-
-
-def _refuse(path: str, fix: str) -> None:
-    msg = f"database={path!r} is not possible: {fix}"
-    raise ConfigurationError(msg)
+        refuse(
+            "database",
+            path,
+            f"Python is linked to SQLite {sqlite3.sqlite_version}; version {oldest} or newer is needed",
+        )
 
 
 _inherited: list[object] = []

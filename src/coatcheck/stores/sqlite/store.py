@@ -1,5 +1,5 @@
-# Generated from stores/sqlite/async_store.py by tools/generate_sync.py: edit that file and run `make generate`.
-"""The SQLite store for threads, generated from the one for asyncio.
+# Generated from stores/sqlite/async_store.py by tools/generate_sync.py: edit that, run `make generate`.
+"""The SQLite store for threads. Generated from the asyncio side.
 
 Reads are microseconds and run where they are asked; writes wait for the disk and run in a thread.
 """
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.clock import SystemClock
 from coatcheck.core.coherence import Entry, LogPage
-from coatcheck.stores.base import Capabilities
+from coatcheck.stores.base import Capabilities, Vitals
+from coatcheck.stores.operations import Operations, only
 from coatcheck.stores.sqlite import migrations
-from coatcheck.stores.sqlite._threads import Threads
+from coatcheck.stores.sqlite._threads import Threads, sleep
 from coatcheck.stores.sqlite.database import Database, check_file, translated
-from coatcheck.stores.sqlite.operations import Operations, only
 from coatcheck.stores.sqlite.statements import Statements
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         SessionChange,
         Touch,
     )
-    from coatcheck.stores.sqlite.operations import Row
+    from coatcheck.stores.operations import Row
     from coatcheck.stores.users import UsersTable
 
 FLOOD = 10_000
@@ -103,8 +103,8 @@ class SQLiteStore:
         # The whole path, for a server may change its working directory after it has read its settings.
         file = str(Path(path).absolute())
         self._database = Database(file, busy_timeout=busy_timeout, foreign_keys=users is not None and users.foreign_key)
-        self._operations = Operations(Statements(users))
         self._statements = Statements(users)
+        self._operations = Operations(self._statements.__getitem__, users)
         self._threads = Threads(self._database)
 
     def open(self) -> None:
@@ -133,15 +133,28 @@ class SQLiteStore:
         """Say what is missing or unsafe in the database, each with the fix."""
         return migrations.problems(self.path, self.users)
 
+    def vitals(self) -> Vitals:
+        """Tell nothing: a file has no connections that could break."""
+        return Vitals()
+
     def unchanged(self, cursor: Cursor | None) -> bool:
         """Tell whether nothing at all was committed since this thread's last poll, and it led to this cursor."""
         return self._database.unchanged(cursor)
 
+    def news(self, seen: int, seconds: float) -> int:
+        """Wait for the time given: here `unchanged` tells at once, so nobody has to wait for news."""
+        sleep(seconds)
+        return seen
+
     def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
         """Read the session with this token hash, and where the log stands, in one statement."""
-        operation = self._operations.read(token_hash, self._clock.now())
+        operation = self._operations.read(token_hash, self._now())
         reading = self._threads.read(operation, connection)
         return self._identified(reading) if connection is None else reading
+
+    def read_nearby(self, token_hash: bytes) -> Reading | None:  # noqa: ARG002 - there is no replica
+        """Have no answer: there is no replica."""
+        return None
 
     def poll(self, cursor: Cursor | None) -> LogPage:
         """Read the log from a cursor on; one statement.
@@ -215,7 +228,7 @@ class SQLiteStore:
 
     def find(self, session_id: str) -> Reading:
         """Read a session by its public id."""
-        return self._identified(self._threads.read(self._operations.find(session_id, self._clock.now())))
+        return self._identified(self._threads.read(self._operations.find(session_id, self._now())))
 
     def _identified(self, reading: Reading) -> Reading:
         return reading._replace(epoch=f"{reading.epoch}:{self._database.identity}")

@@ -1,6 +1,7 @@
 -- A session by its public id, the log's identity and its next position, in one snapshot.
 SELECT meta.epoch,
        max(meta.floor, coalesce((SELECT max(position) + 1 FROM coatcheck_log), 0)),
+       :now,
        s.id, s.user_id, s.created_at, s.authenticated_at, s.last_seen_at, s.idle_expires_at, s.expires_at,
        s.idle_timeout, s.remember, s.ip, s.user_agent, s.data, /*user*/
 FROM coatcheck_meta AS meta

@@ -1,8 +1,10 @@
-"""What the store does, as generators of statements: each yields one and is sent its rows.
+"""What a SQL store does, as generators of statements: each yields one and is sent its rows.
 
 They do no I/O, so one text serves the store's own connection, a caller's, a thread and an event loop. The first
 statement of every operation that writes is a write: on a caller's deferred transaction, SQLite gives the right
 to write only to those who did not read before somebody else wrote.
+
+`now` is in microseconds since the epoch, or None where the database has a clock of its own to go by.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ from coatcheck.errors import DataError, SchemaError
 from coatcheck.stores.base import CreateResult, Ended, Full, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from coatcheck.stores.base import NewSession, Rotation, Selection, SessionChange, Touch
-    from coatcheck.stores.sqlite.statements import Statements
+    from coatcheck.stores.users import UsersTable
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -52,10 +54,10 @@ def only(rows: Sequence[Row]) -> Row:
 class Operations:
     """The store's operations for one configuration."""
 
-    def __init__(self, statements: Statements) -> None:
-        """Keep the statements to use."""
-        self._sql = statements
-        self._users = statements.users is not None
+    def __init__(self, statement: Callable[[str], str], users: UsersTable | None) -> None:
+        """Keep the texts of the statements, by name, and whether users are joined."""
+        self._text = statement
+        self._users = users is not None
 
     def _record(self, row: Row) -> Record | None:
         """Return the row's record; a session whose user is not there any more counts as missing."""
@@ -63,20 +65,20 @@ class Operations:
             return None
         return Record._make(row)
 
-    def read(self, token_hash: bytes, now_ns: int) -> Operation[Reading]:
+    def read(self, token_hash: bytes, now: int | None) -> Operation[Reading]:
         """Read a session, and in the same snapshot where the log stands."""
-        return self._reading(Statement(self._sql["read"], {"token_hash": token_hash}), now_ns)
+        return self._reading(Statement(self._text("read"), {"token_hash": token_hash, "now": now}))
 
-    def find(self, session_id: str, now_ns: int) -> Operation[Reading]:
+    def find(self, session_id: str, now: int | None) -> Operation[Reading]:
         """Read a session by its public id, in the same way."""
-        return self._reading(Statement(self._sql["find"], {"session_id": session_id}), now_ns)
+        return self._reading(Statement(self._text("find"), {"session_id": session_id, "now": now}))
 
-    def _reading(self, statement: Statement, now_ns: int) -> Operation[Reading]:
+    def _reading(self, statement: Statement) -> Operation[Reading]:
         rows = yield statement
-        epoch, as_of, *columns = only(rows)
-        return Reading(epoch, as_of, now_ns, self._record(tuple(columns)))
+        epoch, as_of, now, *columns = only(rows)
+        return Reading(epoch or "", as_of, now * 1000, self._record(tuple(columns)))
 
-    def create(self, new: NewSession, now: int) -> Operation[CreateResult]:
+    def create(self, new: NewSession, now: int | None) -> Operation[CreateResult]:
         """Insert a session; end the replaced one and those beyond the limit.
 
         Raises:
@@ -86,13 +88,13 @@ class Operations:
         replaced, record = yield from self._replace(new)
         limit = new.limit if new.when_full != "evict_oldest" else None
         values = {**record._asdict(), "token_hash": new.token_hash, "limit": limit, "now": now}
-        rows = yield Statement(self._sql["insert"], values)
+        rows = yield Statement(self._text("insert"), values)
         if not rows:
             raise Full(limit or 0, (yield from self.list_sessions(record.user_id, _ALL, now)))
         evicted: Sequence[Row] = ()
         if new.limit is not None and new.when_full == "evict_oldest":
             keep = {"user_id": record.user_id, "keep": record.id, "others": new.limit - 1, "now": now}
-            evicted = yield Statement(self._sql["evict"], keep)
+            evicted = yield Statement(self._text("evict"), keep)
         described = yield from self._with_user(record)
         if described is None:
             msg = f"there is no user with the id {record.user_id!r}"
@@ -103,13 +105,13 @@ class Operations:
         """Return a record that was just written with its user; None when the users table has no such user."""
         if not self._users:
             return record
-        rows = yield Statement(self._sql["find"], {"session_id": record.id})
-        return self._record(tuple(rows[0][2:]))
+        rows = yield Statement(self._text("find"), {"session_id": record.id, "now": None})
+        return self._record(tuple(rows[0][3:]))
 
     def _replace(self, new: NewSession) -> Operation[tuple[Record | None, Record]]:
         if new.replaces is None:
             return None, new.record
-        rows = yield Statement(self._sql["end_token"], {"token_hash": new.replaces})
+        rows = yield Statement(self._text("end_token"), {"token_hash": new.replaces})
         if not rows:
             return None, new.record
         replaced = Record._make(rows[0])
@@ -120,14 +122,14 @@ class Operations:
         data = json.dumps({**carried, **json.loads(new.record.data)})
         return replaced, new.record._replace(data=data)
 
-    def touch(self, touches: Sequence[Touch], now: int) -> Operation[set[str]]:
+    def touch(self, touches: Sequence[Touch], now: int | None) -> Operation[set[str]]:
         """Move last-seen and idle expiry of all that are alive, in one statement."""
-        rows = yield Statement(self._sql["touch"], {"touches": json.dumps(touches), "now": now})
+        rows = yield Statement(self._text("touch"), {"touches": json.dumps(touches), "now": now})
         return {row[0] for row in rows}
 
-    def save(self, change: SessionChange, now: int) -> Operation[Record | None]:
+    def save(self, change: SessionChange, now: int | None) -> Operation[Record | None]:
         """Merge keys into a session's data, so that writers of different keys both keep theirs."""
-        rows = yield Statement(self._sql["lock_data"], {"session_id": change.session_id, "now": now})
+        rows = yield Statement(self._text("lock_data"), {"session_id": change.session_id, "now": now})
         if not rows:
             return None
         merged = {**json.loads(rows[0][0]), **change.changes}
@@ -137,60 +139,64 @@ class Operations:
         if len(data.encode()) > change.max_bytes:
             msg = f"the session's data would be {len(data.encode())} bytes; max_data_bytes is {change.max_bytes}"
             raise DataError(msg)
-        rows = yield Statement(self._sql["save_data"], {"session_id": change.session_id, "data": data})
+        rows = yield Statement(self._text("save_data"), {"session_id": change.session_id, "data": data})
         return (yield from self._with_user(Record._make(rows[0])))
 
-    def relocate(self, session_id: str, ip: str | None, user_agent: str | None, now: int) -> Operation[bool]:
+    def relocate(self, session_id: str, ip: str | None, user_agent: str | None, now: int | None) -> Operation[bool]:
         """Note a new address and browser, once."""
         values = {"session_id": session_id, "ip": ip, "user_agent": user_agent, "now": now}
-        rows = yield Statement(self._sql["relocate"], values)
+        rows = yield Statement(self._text("relocate"), values)
         return bool(rows)
 
-    def rotate(self, rotation: Rotation, now: int) -> Operation[Record | None]:
+    def rotate(self, rotation: Rotation, now: int | None) -> Operation[Record | None]:
         """Replace the token hash, if it is still the one expected."""
-        rows = yield Statement(self._sql["rotate"], {**rotation._asdict(), "now": now})
+        rows = yield Statement(self._text("rotate"), {**rotation._asdict(), "now": now})
         return (yield from self._with_user(Record._make(rows[0]))) if rows else None
 
     def revoke(self, selection: Selection) -> Operation[list[Ended]]:
         """End the selected sessions."""
         if selection.token_hash is not None:
-            rows = yield Statement(self._sql["end_token"], {"token_hash": selection.token_hash})
+            rows = yield Statement(self._text("end_token"), {"token_hash": selection.token_hash})
         elif selection.session_id is not None:
             values = {"session_id": selection.session_id, "user_id": selection.user_id}
-            rows = yield Statement(self._sql["end_id"], values)
+            rows = yield Statement(self._text("end_id"), values)
         else:
             values = {"user_id": selection.user_id, "keep": selection.keep}
-            rows = yield Statement(self._sql["end_user"], values)
+            rows = yield Statement(self._text("end_user"), values)
         return [Ended(row[0], row[1]) for row in rows]
 
     def revoke_everyone(self) -> Operation[int]:
         """End all sessions with one entry instead of one for each."""
-        yield Statement(self._sql["quiet"], {"quiet": 1})
-        rows = yield Statement(self._sql["count"], {})
-        yield Statement(self._sql["everyone"], {})
-        yield Statement(self._sql["log"], {"subject": "*"})
-        yield Statement(self._sql["quiet"], {"quiet": 0})
+        yield Statement(self._text("quiet"), {"quiet": 1})
+        rows = yield Statement(self._text("count"), {})
+        yield Statement(self._text("everyone"), {})
+        yield Statement(self._text("log"), {"subject": "*"})
+        yield Statement(self._text("quiet"), {"quiet": 0})
         return int(rows[0][0])
 
     def invalidate_user(self, user_id: str) -> Operation[None]:
         """Outdate all copies of a user's name, email and role."""
-        yield Statement(self._sql["log"], {"subject": "u:" + user_id})
+        yield Statement(self._text("log"), {"subject": "u:" + user_id})
 
-    def list_sessions(self, user_id: str | None, limit: int, now: int) -> Operation[tuple[Record, ...]]:
+    def list_sessions(self, user_id: str | None, limit: int, now: int | None) -> Operation[tuple[Record, ...]]:
         """List a user's live sessions, or everybody's."""
         name = "list_active" if user_id is None else "list_of_user"
-        rows = yield Statement(self._sql[name], {"user_id": user_id, "limit": limit, "now": now})
+        rows = yield Statement(self._text(name), {"user_id": user_id, "limit": limit, "now": now})
         return tuple(record for row in rows if (record := self._record(row)) is not None)
 
-    def sweep(self, batch: int, now: int, horizon: int) -> Operation[list[Ended]]:
-        """Delete expired sessions, and log entries from before the horizon (seconds since the epoch)."""
-        yield Statement(self._sql["trim_floor"], {"before": horizon})
-        yield Statement(self._sql["trim"], {})
-        yield Statement(self._sql["quiet"], {"quiet": 1})
-        rows = yield Statement(self._sql["sweep"], {"now": now, "batch": batch})
-        yield Statement(self._sql["quiet"], {"quiet": 0})
+    def trim(self, before: int | None) -> Operation[None]:
+        """Drop log entries from before a time in seconds since the epoch, and raise the floor."""
+        yield Statement(self._text("trim_floor"), {"before": before})
+        yield Statement(self._text("trim"), {})
+
+    def sweep(self, batch: int, now: int | None, before: int | None) -> Operation[list[Ended]]:
+        """Delete expired sessions, and log entries from before a time."""
+        yield from self.trim(before)
+        yield Statement(self._text("quiet"), {"quiet": 1})
+        rows = yield Statement(self._text("sweep"), {"now": now, "batch": batch})
+        yield Statement(self._text("quiet"), {"quiet": 0})
         ended = [Ended(row[0], row[1]) for row in rows]
         if self._users and len(ended) < batch:
-            rows = yield Statement(self._sql["orphans"], {"batch": batch - len(ended)})
+            rows = yield Statement(self._text("orphans"), {"batch": batch - len(ended)})
             ended += [Ended(row[0], row[1]) for row in rows]
         return ended
