@@ -27,6 +27,9 @@ PUBLIC = {
         "SchemaError",
         "Session",
         "Sessions",
+        "Settings",
+        "SharedCacheSettings",
+        "StoreOptions",
         "Token",
         "TokenHash",
         "TransactionRequired",
@@ -34,7 +37,15 @@ PUBLIC = {
         "User",
         "UsersTable",
     },
-    "coatcheck.testing": {"AsyncFaultyStore", "AsyncMemoryStore", "FaultyStore", "ManualClock", "MemoryStore"},
+    "coatcheck.testing": {
+        "AsyncFaultyStore",
+        "AsyncMemoryCache",
+        "AsyncMemoryStore",
+        "FaultyStore",
+        "ManualClock",
+        "MemoryCache",
+        "MemoryStore",
+    },
 }
 
 

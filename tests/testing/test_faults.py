@@ -40,7 +40,7 @@ def test_without_orders_everything_passes(store: FaultyStore, sessions: Sessions
     assert isinstance(sessions.get(token), Session)
     assert (store.count("create"), store.count("read"), store.count("poll")) == (1, 1, 1)
     assert store.count("read", "poll", "revoke") == 2
-    assert store.calls == ["create", "poll", "read"]
+    assert store.calls == ["poll", "create", "read"]
 
 
 def test_S9_a_failing_call_does_not_reach_the_store(store: FaultyStore, sessions: Sessions, token: Token) -> None:
@@ -108,7 +108,7 @@ def test_every_call_of_a_store_can_be_ordered_to_fail(protocol: type, faulty: ty
     """All that the Protocol has, but what asks nobody."""
     calls = {name for name, value in vars(protocol).items() if callable(value) and not name.startswith("_")}
     store = faulty(None)
-    for name in calls - {"unchanged"}:
+    for name in calls - {"unchanged", "news", "vitals"}:
         store.fail(name)
         assert callable(getattr(store, name))
 
@@ -129,7 +129,7 @@ class TestTasks:
             await sessions.revoke(token)
         store.heal()
         assert await sessions.revoke(token) is False
-        assert store.calls == ["create", "poll", "read", "read", "revoke", "revoke"]
+        assert store.calls == ["poll", "create", "read", "read", "revoke", "revoke"]
 
     async def test_a_held_call_waits_for_its_release(self) -> None:
         """While other tasks go on."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Selection,
         SessionChange,
         Touch,
+        Vitals,
     )
 
 
@@ -53,6 +54,10 @@ class AsyncStore(Protocol):
         """Say what about the tables, triggers and settings of the database is unsafe, with the fix."""
         ...
 
+    def vitals(self) -> Vitals:
+        """Tell how the connections are, for health checks; asks nobody."""
+        ...
+
     def unchanged(self, cursor: Any) -> bool:
         """Tell at once, without waiting, that the log has not grown beyond this cursor, as far as this thread can see.
 
@@ -60,8 +65,23 @@ class AsyncStore(Protocol):
         """
         ...
 
+    async def news(self, seen: int, seconds: float) -> int:
+        """Wait until the log may have grown, or so many seconds, and return a number that differs after it has.
+
+        A hint that makes a poll early and never replaces one: it may come late, too often or not at all, and it
+        never raises. Several may wait at once, each with the number it has `seen`, 0 at first.
+        """
+        ...
+
     async def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
         """Read the session with this token hash."""
+        ...
+
+    async def read_nearby(self, token_hash: bytes) -> Reading | None:
+        """Read the session from a replica that may lag behind; None without one that answers.
+
+        Whoever calls judges it by the coherence rule, never caches it, and asks `read` if it is outdated or missing.
+        """
         ...
 
     async def poll(self, cursor: Any) -> LogPage:

@@ -22,6 +22,8 @@ class Capabilities(NamedTuple):
         users_table: The application's users can be joined.
         notices_changes: `unchanged` is false as soon as the log has grown, on every thread and process, so that a
             revocation is seen by the next request. Otherwise the lease is the bound.
+        pushes_changes: `news` returns as soon as the log has grown, so that waiting for it makes the bound early.
+        replica: `read_nearby` may have an answer.
     """
 
     transactions: bool
@@ -30,13 +32,29 @@ class Capabilities(NamedTuple):
     log: bool
     users_table: bool
     notices_changes: bool
+    pushes_changes: bool = False
+    replica: bool = False
+
+
+class Vitals(NamedTuple):
+    """What a store knows of its own connections, without asking anybody.
+
+    Attributes:
+        listening: Whether something is there to hear that the log has grown; None if nothing has to be.
+        connections: How many connections there are.
+        idle: How many of them wait for work.
+    """
+
+    listening: bool | None = None
+    connections: int = 0
+    idle: int = 0
 
 
 class Reading(NamedTuple):
     """One session as it stood in one snapshot of the authority, and where the log stood in the same snapshot.
 
     Attributes:
-        epoch: The identity of the log that `as_of` counts in.
+        epoch: The identity of the log that `as_of` counts in; empty for a reading that must not be cached.
         as_of: The position of the next log entry.
         now: The authority's clock, in nanoseconds since the epoch.
         record: The row, also when it has expired; None when there is none.

@@ -1,4 +1,4 @@
-# Generated from stores/async_protocol.py by tools/generate_sync.py: edit that file and run `make generate`.
+# Generated from stores/async_protocol.py by tools/generate_sync.py: edit that, run `make generate`.
 """The border between the shells and the stores: what a store promises.
 
 A store that cannot answer raises `Unavailable`; it never answers "not there" instead. What is missing, expired
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Selection,
         SessionChange,
         Touch,
+        Vitals,
     )
 
 
@@ -54,6 +55,10 @@ class Store(Protocol):
         """Say what about the tables, triggers and settings of the database is unsafe, with the fix."""
         ...
 
+    def vitals(self) -> Vitals:
+        """Tell how the connections are, for health checks; asks nobody."""
+        ...
+
     def unchanged(self, cursor: Any) -> bool:
         """Tell at once, without waiting, that the log has not grown beyond this cursor, as far as this thread can see.
 
@@ -61,8 +66,23 @@ class Store(Protocol):
         """
         ...
 
+    def news(self, seen: int, seconds: float) -> int:
+        """Wait until the log may have grown, or so many seconds, and return a number that differs after it has.
+
+        A hint that makes a poll early and never replaces one: it may come late, too often or not at all, and it
+        never raises. Several may wait at once, each with the number it has `seen`, 0 at first.
+        """
+        ...
+
     def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
         """Read the session with this token hash."""
+        ...
+
+    def read_nearby(self, token_hash: bytes) -> Reading | None:
+        """Read the session from a replica that may lag behind; None without one that answers.
+
+        Whoever calls judges it by the coherence rule, never caches it, and asks `read` if it is outdated or missing.
+        """
         ...
 
     def poll(self, cursor: Any) -> LogPage:

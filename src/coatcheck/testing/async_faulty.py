@@ -24,13 +24,14 @@ if TYPE_CHECKING:
         Selection,
         SessionChange,
         Touch,
+        Vitals,
     )
 
 T = TypeVar("T")
 
 _CALLS = frozenset(
     {
-        *("open", "aclose", "migrate", "problems", "read", "poll", "find", "list_sessions"),
+        *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate"),
         *("revoke", "revoke_everyone", "invalidate_user", "sweep"),
     }
@@ -41,7 +42,8 @@ class AsyncFaultyStore:
     """Any store, with the faults that a test orders.
 
     Calls are named as in the store's Protocol. A call that fails raises `Unavailable`, as a store does that cannot
-    answer. `unchanged` never fails and is not counted: it asks nobody.
+    answer. `unchanged` and `news` never fail and are not counted:
+    one asks nobody, the other is a mere hint.
 
     Attributes:
         store: The store behind it.
@@ -109,9 +111,17 @@ class AsyncFaultyStore:
         """What the store behind it can."""
         return self.store.capabilities
 
+    def vitals(self) -> Vitals:
+        """Pass on, as it is."""
+        return self.store.vitals()
+
     def unchanged(self, cursor: Any) -> bool:
         """Tell what the store behind it tells."""
         return self.store.unchanged(cursor)
+
+    async def news(self, seen: int, seconds: float) -> int:
+        """Pass on, as it is: a hint that is lost does no harm."""
+        return await self.store.news(seen, seconds)
 
     async def open(self) -> None:
         """Open the store."""
@@ -132,6 +142,10 @@ class AsyncFaultyStore:
     async def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
         """Read a session by its token hash."""
         return await self._through("read", lambda: self.store.read(token_hash, connection=connection))
+
+    async def read_nearby(self, token_hash: bytes) -> Reading | None:
+        """Read a session from a replica."""
+        return await self._through("read_nearby", lambda: self.store.read_nearby(token_hash))
 
     async def poll(self, cursor: Any) -> LogPage:
         """Read the log."""

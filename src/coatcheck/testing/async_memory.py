@@ -7,12 +7,13 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from coatcheck._async._pair import AsyncLock
+from coatcheck.bells import AsyncBell
 from coatcheck.clock import SystemClock
 from coatcheck.core.coherence import EVERYONE, Entry, LogPage, session_subject, user_subject
 from coatcheck.core.settings import LONGEST_COPY
 from coatcheck.core.times import duration_micros
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading
+from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading, Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,21 +28,28 @@ _KEEP_LOG = 2 * duration_micros(LONGEST_COPY)
 class AsyncMemoryStore:
     """Sessions in a dictionary: for tests, and as the plainest example of what a store promises.
 
-    It is a store without a wake-up: nothing tells its readers that the log has grown, so they ask once in a lease,
-    and a revoked session may be accepted for so long. Any number of `AsyncSessions` may share one, as workers do;
+    Its readers ask once in a lease, and a revoked session may be accepted for so long, unless it is told to wake them
+    when the log has grown. Any number of `AsyncSessions` may share one, as workers do;
     closing it keeps what is in it.
     """
 
     capabilities = Capabilities(
-        transactions=False, exact_limits=True, listing=True, log=True, users_table=False, notices_changes=False
+        transactions=False,
+        exact_limits=True,
+        listing=True,
+        log=True,
+        users_table=False,
+        notices_changes=False,
     )
 
-    def __init__(self, *, clock: Clock | None = None) -> None:
+    def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
         """Start empty, with a log of its own.
 
         Args:
             clock: Where the time comes from.
+            pushes_changes: Whether its readers are woken when the log has grown, as a server would.
         """
+        self.capabilities = self.capabilities._replace(pushes_changes=pushes_changes)
         self._clock = clock or SystemClock()
         self._epoch = token_hex(16)
         self._rows: dict[bytes, Record] = {}
@@ -49,6 +57,7 @@ class AsyncMemoryStore:
         self._floor = 1
         self._position = 1
         self._lock = AsyncLock()
+        self._bell = AsyncBell()
 
     async def open(self) -> None:
         """Do nothing: there is nothing to connect to."""
@@ -64,15 +73,27 @@ class AsyncMemoryStore:
         """Find no problem."""
         return ()
 
+    def vitals(self) -> Vitals:
+        """Tell nothing: there are no connections."""
+        return Vitals()
+
     def unchanged(self, cursor: Any) -> bool:  # noqa: ARG002 - nothing here can tell
         """Leave it to the lease."""
         return True
+
+    async def news(self, seen: int, seconds: float) -> int:
+        """Wait until the log has grown."""
+        return await self._bell.wait(seen, seconds)
 
     async def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
         """Read the session with this token hash, and where the log stands."""
         _refuse(connection)
         async with self._lock:
             return self._reading(self._rows.get(token_hash))
+
+    async def read_nearby(self, token_hash: bytes) -> Reading | None:  # noqa: ARG002 - there is no replica
+        """Have no answer: there is no replica."""
+        return None
 
     async def find(self, session_id: str) -> Reading:
         """Read a session by its public id."""
@@ -208,6 +229,7 @@ class AsyncMemoryStore:
     def _note(self, subject: str) -> None:
         self._log.append((Entry(self._position, subject), self._now()))
         self._position += 1
+        self._bell.ring()
 
     def _trim(self, horizon: int) -> None:
         old = [entry.position for entry, at in self._log if at < horizon]

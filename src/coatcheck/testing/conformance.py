@@ -1,4 +1,4 @@
-# Generated from testing/async_conformance.py by tools/generate_sync.py: edit that file and run `make generate`.
+# Generated from testing/async_conformance.py by tools/generate_sync.py: edit that, run `make generate`.
 """Whether a store keeps its promises, for threads."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from testing/async_faulty.py by tools/generate_sync.py: edit that file and run `make generate`.
+# Generated from testing/async_faulty.py by tools/generate_sync.py: edit that, run `make generate`.
 """Fault injection, for threads."""
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Selection,
         SessionChange,
         Touch,
+        Vitals,
     )
     from coatcheck.stores.protocol import Store
 
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 _CALLS = frozenset(
     {
-        *("open", "close", "migrate", "problems", "read", "poll", "find", "list_sessions"),
+        *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate"),
         *("revoke", "revoke_everyone", "invalidate_user", "sweep"),
     }
@@ -42,7 +43,8 @@ class FaultyStore:
     """Any store, with the faults that a test orders.
 
     Calls are named as in the store's Protocol. A call that fails raises `Unavailable`, as a store does that cannot
-    answer. `unchanged` never fails and is not counted: it asks nobody.
+    answer. `unchanged` and `news` never fail and are not counted:
+    one asks nobody, the other is a mere hint.
 
     Attributes:
         store: The store behind it.
@@ -110,9 +112,17 @@ class FaultyStore:
         """What the store behind it can."""
         return self.store.capabilities
 
+    def vitals(self) -> Vitals:
+        """Pass on, as it is."""
+        return self.store.vitals()
+
     def unchanged(self, cursor: Any) -> bool:
         """Tell what the store behind it tells."""
         return self.store.unchanged(cursor)
+
+    def news(self, seen: int, seconds: float) -> int:
+        """Pass on, as it is: a hint that is lost does no harm."""
+        return self.store.news(seen, seconds)
 
     def open(self) -> None:
         """Open the store."""
@@ -133,6 +143,10 @@ class FaultyStore:
     def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
         """Read a session by its token hash."""
         return self._through("read", lambda: self.store.read(token_hash, connection=connection))
+
+    def read_nearby(self, token_hash: bytes) -> Reading | None:
+        """Read a session from a replica."""
+        return self._through("read_nearby", lambda: self.store.read_nearby(token_hash))
 
     def poll(self, cursor: Any) -> LogPage:
         """Read the log."""

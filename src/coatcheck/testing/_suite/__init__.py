@@ -1,4 +1,4 @@
-# Generated from testing/_async_suite/__init__.py by tools/generate_sync.py: edit that file and run `make generate`.
+# Generated from testing/_async_suite/__init__.py by tools/generate_sync.py: edit that, run `make generate`.
 """The parts of the conformance suite, for threads."""
 
 import pytest

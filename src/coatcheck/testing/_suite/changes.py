@@ -1,4 +1,4 @@
-# Generated from testing/_async_suite/changes.py by tools/generate_sync.py: edit that file and run `make generate`.
+# Generated from testing/_async_suite/changes.py by tools/generate_sync.py: edit that, run `make generate`.
 """Changes of a session that goes on, for threads."""
 
 from __future__ import annotations

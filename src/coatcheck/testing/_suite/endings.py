@@ -1,4 +1,4 @@
-# Generated from testing/_async_suite/endings.py by tools/generate_sync.py: edit that file and run `make generate`.
+# Generated from testing/_async_suite/endings.py by tools/generate_sync.py: edit that, run `make generate`.
 """Ending sessions, for threads."""
 
 from __future__ import annotations

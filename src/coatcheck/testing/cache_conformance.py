@@ -1,0 +1,117 @@
+# Generated from testing/async_cache_conformance.py by tools/generate_sync.py: edit that, run `make generate`.
+"""Whether a shared cache keeps its promises, for threads."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coatcheck.errors import Unavailable
+from coatcheck.testing._pair import together
+
+if TYPE_CHECKING:
+    from coatcheck.caches.protocol import SharedCache
+
+_MINUTE = 60_000
+_ALL_BYTES = bytes(range(256))
+
+
+class CacheConformance:
+    """The promises of `coatcheck.caches`, each with a test.
+
+    Subclass it under a name that pytest collects, and give it two fixtures, `cache`: a cache that is open and empty,
+    and `unreachable`: one whose server is away, not opened. Override `let_pass` if time is a server's.
+    """
+
+    def let_pass(self, cache: SharedCache, key: bytes, milliseconds: int) -> None:
+        """Return when so many milliseconds have passed for the cache, and what lies under the key is due to end."""
+        raise NotImplementedError
+
+    def test_what_was_never_put_is_not_there(self, cache: SharedCache) -> None:
+        """A miss is an ordinary answer."""
+        assert cache.get(b"nothing") is None
+
+    @pytest.mark.parametrize(
+        "value", [b"", b"value", _ALL_BYTES, b"long" * 50_000], ids=["empty", "short", "all", "long"]
+    )
+    def test_what_was_put_is_returned(self, cache: SharedCache, value: bytes) -> None:
+        """Values are any bytes, and an empty one is a value."""
+        cache.put(b"key", value, _MINUTE)
+        assert cache.get(b"key") == value
+
+    def test_S6_keys_are_any_bytes_and_map_apart(self, cache: SharedCache) -> None:
+        """No two keys are the same to the cache that are not the same to us."""
+        keys = [
+            b"",
+            b"k",
+            b"K",
+            b"k ",
+            b"k\x00",
+            b"k\n",
+            "\N{KELVIN SIGN}".encode(),
+            b"k-",
+            b"k45",
+            b"{k}",
+            b"k*",
+            _ALL_BYTES,
+        ]
+        for key in keys:
+            cache.put(key, b"of " + key, _MINUTE)
+        assert [cache.get(key) for key in keys] == [b"of " + key for key in keys]
+
+    def test_the_last_value_counts(self, cache: SharedCache) -> None:
+        """A put takes the place of what was there."""
+        cache.put(b"key", b"first", _MINUTE)
+        cache.put(b"key", b"second", _MINUTE)
+        assert cache.get(b"key") == b"second"
+
+    def test_a_value_ends_with_its_time_to_live(self, cache: SharedCache) -> None:
+        """And not those beside it."""
+        cache.put(b"short", b"value", 20)
+        cache.put(b"long", b"value", _MINUTE)
+        self.let_pass(cache, b"short", 20)
+        assert cache.get(b"short") is None
+        assert cache.get(b"long") == b"value"
+
+    def test_the_last_time_to_live_counts(self, cache: SharedCache) -> None:
+        """It comes with the value, whether it is longer or shorter than the one before."""
+        cache.put(b"longer", b"first", 20)
+        cache.put(b"longer", b"second", _MINUTE)
+        cache.put(b"shorter", b"first", _MINUTE)
+        cache.put(b"shorter", b"second", 20)
+        self.let_pass(cache, b"shorter", 20)
+        assert cache.get(b"longer") == b"second"
+        assert cache.get(b"shorter") is None
+
+    def test_calls_at_once_get_each_their_own_answer(self, cache: SharedCache) -> None:
+        """Also when there are more of them than connections."""
+        keys = [b"key %d" % number for number in range(100)]
+        for key in keys:
+            cache.put(key, b"of " + key, _MINUTE)
+        assert together([partial(cache.get, key) for key in keys]) == [b"of " + key for key in keys]
+
+    def test_it_answers(self, cache: SharedCache) -> None:
+        """A ping is the cheapest question."""
+        cache.ping()
+
+    def test_a_cache_that_was_closed_can_be_opened_again(self, cache: SharedCache) -> None:
+        """Applications start and stop more than once in a process."""
+        cache.put(b"key", b"value", _MINUTE)
+        cache.close()
+        cache.close()
+        cache.open()
+        assert cache.get(b"key") == b"value"
+
+    def test_a_cache_that_cannot_answer_says_so(self, unreachable: SharedCache) -> None:
+        """It is never taken for an empty one."""
+        with pytest.raises(Unavailable):
+            unreachable.open()
+        with pytest.raises(Unavailable):
+            unreachable.ping()
+        with pytest.raises(Unavailable):
+            unreachable.get(b"key")
+        with pytest.raises(Unavailable):
+            unreachable.put(b"key", b"value", _MINUTE)
+        unreachable.close()
