@@ -1,0 +1,108 @@
+"""The caller's own connection for asyncio: an operation runs within its transaction. That for threads is generated.
+
+A psycopg connection is used as it is. What SQLAlchemy wraps runs through SQLAlchemy, whichever driver is behind it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+
+from coatcheck.errors import ConfigurationError, TransactionRequired
+from coatcheck.stores.postgresql.errors import translated
+from coatcheck.stores.postgresql.wire import on_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from coatcheck.stores.operations import Operation, Row
+
+    Execute = Callable[[str, Mapping[str, Any]], Awaitable[Sequence[Row]]]
+
+T = TypeVar("T")
+
+_HOW = "begin a transaction on the connection before it is handed in, so that the call commits or vanishes with it"
+
+
+async def async_run_inside(operation: Operation[T], connection: Any) -> T:
+    """Run an operation in the caller's transaction; if it fails, only its own part is undone.
+
+    Raises:
+        TransactionRequired: There is no transaction.
+        ConfigurationError: It is no connection to PostgreSQL that is known here.
+    """
+    execute = await _executor(connection)
+    with translated():
+        await execute("SAVEPOINT coatcheck", {})
+        try:
+            result = await _run(operation, execute)
+        except BaseException:
+            await execute("ROLLBACK TO SAVEPOINT coatcheck", {})
+            raise
+        await execute("RELEASE SAVEPOINT coatcheck", {})
+        return result
+
+
+async def _run(operation: Operation[T], execute: Execute) -> T:
+    try:
+        statement = next(operation)
+        while True:
+            statement = operation.send(await execute(statement.sql, statement.parameters))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def _executor(connection: Any) -> Execute:
+    """Return how a statement runs on a caller's connection."""
+    if _is_sqlalchemys(connection):
+        return await _through_sqlalchemy(connection)
+    if hasattr(connection, "ensure_connection"):  # Django
+        connection.ensure_connection()
+        connection = connection.connection
+    if not isinstance(connection, AsyncConnection):
+        kind = f"{type(connection).__module__}.{type(connection).__qualname__}"
+        what = f"a psycopg {AsyncConnection.__name__}, or SQLAlchemy's of the same kind, to this database"
+        msg = f"connection={kind} is not possible: hand in {what}"
+        raise ConfigurationError(msg)
+    if connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+        raise TransactionRequired(_HOW)
+    return lambda sql, parameters: _through_psycopg(connection, sql, parameters)
+
+
+async def _through_psycopg(connection: AsyncConnection[Any], sql: str, parameters: Mapping[str, Any]) -> Sequence[Row]:
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(on_wire(sql), parameters or None)
+        return await cursor.fetchall() if cursor.description else ()
+
+
+def _is_sqlalchemys(connection: Any) -> bool:
+    ours = any(kind.__module__.startswith("sqlalchemy.") for kind in type(connection).__mro__)
+    return ours and hasattr(connection, "run_sync") is ASYNC and hasattr(connection, "in_transaction")
+
+
+ASYNC = True
+
+
+async def _through_sqlalchemy(connection: Any) -> Execute:
+    if hasattr(connection, "flush"):  # a session, which begins a transaction by itself
+        await connection.flush()
+    elif not connection.in_transaction():
+        raise TransactionRequired(_HOW)
+
+    async def execute(sql: str, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        result = await connection.execute(_text(sql), dict(parameters))
+        return [tuple(row) for row in result.all()] if result.returns_rows else ()
+
+    return execute
+
+
+@cache
+def _text(sql: str) -> Any:
+    from sqlalchemy import text  # noqa: PLC0415 - only for those who have handed in something of it
+
+    return text(sql)

@@ -1,0 +1,110 @@
+# Generated from stores/postgresql/async_listener.py by tools/generate_sync.py: edit that, run `make generate`.
+"""What wakes the poller, for threads: a connection that listens. Generated from the asyncio side.
+
+It proves nothing. What it misses, because its connection was cut or leads nowhere, costs at most the lease.
+"""
+
+from __future__ import annotations
+
+import random
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from coatcheck.bells import Bell
+from coatcheck.fork import after_fork
+
+if TYPE_CHECKING:
+    from coatcheck.stores.postgresql.connections import Bounded, Connections
+
+_SILENCE = 10.0
+"""After so many seconds without a word the connection is asked whether it is still there."""
+
+_PATIENCE = 2.0
+_SHORTEST, _LONGEST = 0.2, 15.0
+"""Seconds between two attempts to connect."""
+
+
+class Listener:
+    """One connection of a process that hears when the log has grown, however many wait for it."""
+
+    def __init__(self, connections: Connections, channel: str) -> None:
+        """Wire it; nothing is connected yet."""
+        self._connections = connections
+        self._channel = channel
+        self.forked()
+        after_fork(self)
+
+    def forked(self) -> None:
+        """Start anew; the parent's connection is the parent's."""
+        self._bell = Bell()
+        self._connection: Bounded | None = None
+        self._listening = False
+        self._pause = 0.0
+        self._next_attempt = 0.0
+        self._heard = 0.0
+
+    @property
+    def listens(self) -> bool | None:
+        """Whether a connection is there to hear something; None before the first was wanted."""
+        return None if self._heard == 0.0 and not self._next_attempt else self._connection is not None
+
+    def news(self, seen: int, seconds: float) -> int:
+        """Wait for a notification, or so many seconds; returns the number of the last one."""
+        if self._bell.rung != seen:
+            return self._bell.rung
+        if self._listening:
+            return self._bell.wait(seen, seconds)
+        self._listening = True
+        try:
+            self._listen(seen, seconds)
+        finally:
+            self._listening = False
+        return self._bell.rung
+
+    def _listen(self, seen: int, seconds: float) -> None:
+        try:
+            if self._connection is None and not self._connected():
+                self._bell.wait(seen, seconds)
+                return
+            self._heed(seconds)
+        except psycopg.Error:
+            self.close()
+            self._bell.ring()  # something may have been said that nobody heard
+
+    def _heed(self, seconds: float) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        for _ in connection.notifies(timeout=seconds, stop_after=1):
+            self._heard = monotonic()
+            self._bell.ring()
+        if monotonic() - self._heard > _SILENCE:
+            connection.rows("SELECT 1", {})
+            self._heard = monotonic()
+
+    def _connected(self) -> bool:
+        if monotonic() < self._next_attempt:
+            return False
+        try:
+            connection = self._connections.connect()
+            connection.patience = _PATIENCE
+            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+        except psycopg.Error:
+            # Apart from each other, so that a restarted server does not meet all workers at once.
+            self._pause = min(max(self._pause * 2, _SHORTEST), _LONGEST)
+            self._next_attempt = monotonic() + self._pause * random.uniform(0.5, 1.5)  # noqa: S311
+            return False
+        self._pause = 0.0
+        self._heard = monotonic()
+        self._connection = connection
+        self._bell.ring()  # listen first, then look: what was written before is in the log
+        return True
+
+    def close(self) -> None:
+        """Stop listening."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,291 @@
+"""Bringing the tables and triggers to this release's form, and saying what is wrong with them: as operations.
+
+Every statement takes its lock for a moment only, and does not queue for it: `lock_timeout` ends the attempt before the
+application's own statements pile up behind it, and the whole is tried again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from coatcheck.errors import ConfigurationError, SchemaError
+from coatcheck.stores.operations import Statement
+from coatcheck.stores.postgresql.statements import Statements, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coatcheck.stores.operations import Operation
+    from coatcheck.stores.users import UsersTable
+
+MIGRATIONS: Final = ("0001_sessions",)
+"""The steps in order; step n brings the schema to version n."""
+
+OLDEST: Final = 140_000
+"""PostgreSQL 14."""
+
+_FUNCTION: Final = re.compile(r"FUNCTION \S*?(coatcheck_\w+)\(")
+_BODY: Final = re.compile(r"\$\$(.*)\$\$", re.DOTALL)
+_TRIGGER: Final = re.compile(r"CREATE TRIGGER (\w+) AFTER .*? ON (\S+)")
+
+
+class Wanted(NamedTuple):
+    """A trigger as it has to be: its name, the table it belongs to, the statement that creates it."""
+
+    name: str
+    table: str
+    sql: str
+
+
+def split(script: str) -> Iterator[str]:
+    """Split a script into its statements; what stands between `$$` stays together."""
+    parts = script.split("$$")
+    statement = ""
+    for index, part in enumerate(parts):
+        if index % 2:
+            statement += f"$${part}$$"
+            continue
+        *ended, rest = part.split(";")
+        for piece in ended:
+            if (statement + piece).strip():
+                yield (statement + piece).strip()
+            statement = ""
+        statement += rest
+    if statement.strip():
+        yield statement.strip()
+
+
+class Migration:
+    """The tables of one configuration."""
+
+    def __init__(self, statements: Statements, *, notify: bool) -> None:
+        """Keep what is wanted.
+
+        Args:
+            statements: The statements, with schema and users table.
+            notify: Whether a grown log notifies; two-phase commit refuses transactions that do.
+        """
+        self._sql = statements
+        self._users = statements.users
+        self._notify = notify
+
+    # --- looking
+
+    def user_type(self) -> Operation[str]:
+        """Return the SQL type of the sessions' user ids."""
+        rows = yield from self._column_type(f'"{self._sql.schema}".coatcheck_sessions', "user_id")
+        return rows or "text"
+
+    def _column_type(self, table: str, column: str) -> Operation[str | None]:
+        rows = yield Statement(
+            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
+            " WHERE attrelid = to_regclass(:table) AND attname = :column AND NOT attisdropped",
+            {"table": table, "column": column},
+        )
+        return rows[0][0] if rows else None
+
+    def problems(self) -> Operation[list[str]]:
+        """Say what is missing or unsafe, each with the fix."""
+        version = yield from self.version()
+        if version < len(MIGRATIONS):
+            return [f"the schema is version {version} of {len(MIGRATIONS)}: run `coatcheck migrate`"]
+        found = yield from self._wrong_functions()
+        problems = [
+            f"function {name} is missing or altered, so changes by hand may not be seen: run `coatcheck migrate`"
+            for name in found
+        ]
+        for wanted in (yield from self._missing_triggers()):
+            what = f"trigger {wanted.name} on {wanted.table} is missing, altered or not ENABLE ALWAYS"
+            problems.append(f"{what}, so changes by hand are not seen: run `coatcheck migrate`")
+        if self._users is not None and self._users.foreign_key and not (yield from self._has_foreign_key()):
+            problems.append("the foreign key to the users table is missing: run `coatcheck migrate`")
+        return problems
+
+    def version(self) -> Operation[int]:
+        """Return the schema's version, 0 for none.
+
+        Raises:
+            SchemaError: It is newer than this release.
+            ConfigurationError: The server is older than PostgreSQL 14.
+        """
+        rows = yield Statement(
+            "SELECT current_setting('server_version_num')::integer, to_regclass(:table) IS NOT NULL",
+            {"table": f'"{self._sql.schema}".coatcheck_meta'},
+        )
+        number, there = rows[0]
+        if number < OLDEST:
+            msg = f"the server is PostgreSQL {number // 10_000}; use 14 or newer"
+            raise ConfigurationError(msg)
+        if not there:
+            return 0
+        rows = yield Statement(self._sql.filled("SELECT schema FROM /*schema*/coatcheck_meta"), {})
+        if not rows:
+            msg = "the row of coatcheck_meta has been deleted; drop the coatcheck tables and run `coatcheck migrate`"
+            raise SchemaError(msg)
+        version: int = rows[0][0]
+        if version > len(MIGRATIONS):
+            msg = f"the schema is version {version}, newer than {len(MIGRATIONS)} of this release; upgrade coatcheck"
+            raise SchemaError(msg)
+        return version
+
+    # --- changing
+
+    def run(self) -> Operation[list[str]]:
+        """Run the missing steps and renew functions and triggers, in one transaction; returns the steps that ran."""
+        yield Statement("SELECT set_config('lock_timeout', '2s', true)", {})
+        key = f"coatcheck_migrate {self._sql.schema}"
+        yield Statement("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))", {"key": key})
+        missing = list(MIGRATIONS[(yield from self.version()) :])
+        user_type = yield from self._checked_user_type(new=bool(missing))
+        if missing:
+            yield Statement(f'CREATE SCHEMA IF NOT EXISTS "{self._sql.schema}"', {})
+        for name in missing:
+            script = text(f"migrations/{name}").replace("/*user_column*/", self._user_column(user_type))
+            for statement in split(self._sql.filled(script)):
+                yield Statement(statement, {})
+        if missing:
+            update = self._sql.filled("UPDATE /*schema*/coatcheck_meta SET schema = :version")
+            yield Statement(update, {"version": len(MIGRATIONS)})
+        if missing or (yield from self._wrong_functions()):
+            for statement in self._functions():
+                yield Statement(statement, {})
+        for wanted in (yield from self._missing_triggers()):
+            yield Statement(f"DROP TRIGGER IF EXISTS {wanted.name} ON {wanted.table}", {})
+            yield Statement(wanted.sql, {})
+            yield Statement(f"ALTER TABLE {wanted.table} ENABLE ALWAYS TRIGGER {wanted.name}", {})
+            yield Statement(f"COMMENT ON TRIGGER {wanted.name} ON {wanted.table} IS '{_mark(wanted.sql)}'", {})
+        if not self._notify:
+            drop = self._sql.filled("DROP TRIGGER IF EXISTS coatcheck_logged ON /*schema*/coatcheck_log")
+            yield Statement(drop, {})
+        return missing
+
+    def _user_column(self, user_type: str) -> str:
+        return 'text COLLATE "C"' if user_type == "text" else user_type
+
+    def _checked_user_type(self, *, new: bool) -> Operation[str]:
+        """Return the type of user ids: that of the users table's key, which they must be comparable with."""
+        if self._users is None:
+            return (yield from self.user_type())
+        yield from self._check_users(self._users)
+        wanted = yield from self._column_type(f'"{self._users.table}"', self._users.id)
+        wanted = "text" if wanted is None or wanted.startswith("character varying") else wanted
+        if new:
+            return wanted
+        present = yield from self.user_type()
+        if present != wanted:
+            table = f'"{self._sql.schema}".coatcheck_sessions'
+            fix = f"ALTER TABLE {table} ALTER COLUMN user_id TYPE {wanted} USING user_id::{wanted}"
+            msg = f"users id={self._users.id!r} is {wanted}, but sessions hold user ids as {present}: {fix}"
+            raise ConfigurationError(msg)
+        return present
+
+    def _check_users(self, users: UsersTable) -> Operation[None]:
+        rows = yield Statement(
+            "SELECT attname::text FROM pg_attribute"
+            " WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped",
+            {"table": f'"{users.table}"'},
+        )
+        found = {row[0] for row in rows}
+        if not found:
+            msg = f"users table={users.table!r} does not exist in this database; create it first or name another"
+            raise ConfigurationError(msg)
+        missing = [column for column in (users.id, *users.columns()) if column not in found]
+        if missing:
+            fix = "set that field of UsersTable to the right column, or to None"
+            msg = f"users table={users.table!r} has no column {', '.join(missing)}; {fix}"
+            raise ConfigurationError(msg)
+
+    def foreign_key(self) -> Operation[bool]:
+        """Add the foreign key without a check, which needs no look at the rows; returns whether it was missing.
+
+        `validate` looks at them later, while everybody goes on writing.
+        """
+        if self._users is None or not self._users.foreign_key or (yield from self._has_foreign_key()):
+            return False
+        yield Statement("SELECT set_config('lock_timeout', '2s', true)", {})
+        yield Statement(
+            f'ALTER TABLE "{self._sql.schema}".coatcheck_sessions ADD CONSTRAINT coatcheck_sessions_user_fkey'
+            f' FOREIGN KEY (user_id) REFERENCES "{self._users.table}" ("{self._users.id}")'
+            " ON DELETE CASCADE NOT VALID",
+            {},
+        )
+        return True
+
+    def validate(self) -> Operation[None]:
+        """Check the rows that were there before the foreign key; takes no lock that stops writers."""
+        table = f'"{self._sql.schema}".coatcheck_sessions'
+        yield Statement(f"ALTER TABLE {table} VALIDATE CONSTRAINT coatcheck_sessions_user_fkey", {})
+
+    def _has_foreign_key(self) -> Operation[bool]:
+        rows = yield Statement(
+            "SELECT 1 FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(:table)",
+            {"table": f'"{self._sql.schema}".coatcheck_sessions'},
+        )
+        return bool(rows)
+
+    # --- functions and triggers
+
+    def _functions(self) -> list[str]:
+        script = self._sql.filled(text("functions"))
+        parts = list(split(script))
+        # Without a users table nobody needs the function for its trigger, and it could not be written.
+        return [part for part in parts if self._users is not None or "coatcheck_user_changed" not in part]
+
+    def _wrong_functions(self) -> Operation[list[str]]:
+        """Return the names of functions that are missing or not as this release has them."""
+        rows = yield Statement(
+            "SELECT proname::text, prosrc FROM pg_proc WHERE pronamespace = to_regnamespace(:schema)",
+            {"schema": f'"{self._sql.schema}"'},
+        )
+        present: dict[str, str] = {row[0]: row[1] for row in rows}
+        wrong: list[str] = []
+        for statement in self._functions():
+            name, body = _FUNCTION.search(statement), _BODY.search(statement)
+            if name is not None and body is not None and present.get(name[1]) != body[1]:
+                wrong.append(name[1])
+        return wrong
+
+    def _triggers(self) -> Operation[list[Wanted]]:
+        """Return the triggers that this configuration needs, on partitions as well."""
+        script = text("triggers") + (text("users_triggers") if self._users is not None else "")
+        wanted: list[Wanted] = []
+        for statement in split(self._sql.filled(script)):
+            match = _TRIGGER.search(statement)
+            if match is None or (match[1] == "coatcheck_logged" and not self._notify):
+                continue
+            wanted.append(Wanted(match[1], match[2], statement))
+            if match[1].endswith("truncated"):
+                # Row triggers are copied to partitions by the database, those of a statement are not.
+                wanted += [
+                    Wanted(match[1], part, statement.replace(f" ON {match[2]}", f" ON {part}"))
+                    for part in (yield from self._partitions(match[2]))
+                ]
+        return wanted
+
+    def _partitions(self, table: str) -> Operation[list[str]]:
+        rows = yield Statement(
+            "SELECT relid::regclass::text FROM pg_partition_tree(to_regclass(:table)) WHERE level > 0",
+            {"table": table},
+        )
+        return [row[0] for row in rows]
+
+    def _missing_triggers(self) -> Operation[list[Wanted]]:
+        rows = yield Statement(
+            "SELECT tgname::text, tgrelid::regclass::oid::bigint, obj_description(oid, 'pg_trigger') FROM pg_trigger"
+            " WHERE tgname LIKE 'coatcheck%' AND tgenabled = 'A'",
+            {},
+        )
+        present = {(name, table): mark for name, table, mark in rows}
+        missing: list[Wanted] = []
+        for wanted in (yield from self._triggers()):
+            rows = yield Statement("SELECT to_regclass(:table)::oid::bigint", {"table": wanted.table})
+            if present.get((wanted.name, rows[0][0])) != _mark(wanted.sql):
+                missing.append(wanted)
+        return missing
+
+
+def _mark(sql: str) -> str:
+    """Return the comment by which a trigger is known: the server's own spelling of its definition varies."""
+    return f"coatcheck {hashlib.sha256(sql.encode()).hexdigest()[:16]}"

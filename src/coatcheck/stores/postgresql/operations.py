@@ -1,0 +1,46 @@
+"""What PostgreSQL does differently: locks for the limits, and an end for everyone that takes no time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coatcheck.errors import ConfigurationError
+from coatcheck.stores.operations import Operations, Statement
+
+if TYPE_CHECKING:
+    from coatcheck.stores.base import CreateResult, NewSession, Reading
+    from coatcheck.stores.operations import Operation
+
+
+class PostgreSQLOperations(Operations):
+    """The store's operations; times are the server's."""
+
+    def create(self, new: NewSession, now: int | None) -> Operation[CreateResult]:
+        """Insert a session; end the replaced one and those beyond the limit, one sign-in of a user after another.
+
+        Raises:
+            ConfigurationError: There is a limit, and the caller's transaction cannot see who came before it.
+        """
+        if new.limit is not None and new.record.user_id is not None:
+            rows = yield Statement(self._text("lock_user"), {"user_id": new.record.user_id})
+            isolation = rows[0][1]
+            if isolation != "read committed":
+                fix = "use READ COMMITTED, or sign in outside of it"
+                msg = f"isolation level {isolation!r} of connection= is not possible with a limit per user: {fix}"
+                raise ConfigurationError(msg)
+        return (yield from super().create(new, now))
+
+    def read_replica(self, token_hash: bytes, now: int | None) -> Operation[Reading]:
+        """Read a session as a standby has it."""
+        return self._reading(Statement(self._text("read_replica"), {"token_hash": token_hash, "now": now}))
+
+    def revoke_everyone(self) -> Operation[int]:
+        """End all sessions by a number that none of them has, with one entry."""
+        yield Statement(self._text("everyone"), {})
+        yield Statement(self._text("log"), {"subject": "*"})
+        rows = yield Statement(self._text("count"), {})
+        return int(rows[0][0])
+
+    def trim(self, before: int | None) -> Operation[None]:
+        """Drop log entries that no copy is old enough for."""
+        yield Statement(self._text("trim"), {"now": before})

@@ -1,0 +1,1 @@
+SELECT /*schema*/coatcheck_begin_epoch()

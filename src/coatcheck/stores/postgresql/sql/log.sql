@@ -1,0 +1,1 @@
+SELECT /*schema*/coatcheck_invalidate(:subject)

@@ -1,0 +1,5 @@
+-- The same from a standby, where the unlogged epoch cannot be read: its copy that travels with the log is.
+SELECT meta.epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, /*micros_now*/, /*columns*/, /*user*/
+FROM /*schema*/coatcheck_meta AS meta
+LEFT JOIN /*schema*/coatcheck_sessions AS s ON s.token_hash = :token_hash AND s.generation = meta.generation
+/*user_join*/

@@ -1,0 +1,311 @@
+# Generated from stores/postgresql/async_store.py by tools/generate_sync.py: edit that, run `make generate`.
+"""The PostgreSQL store for threads. Generated from the asyncio side.
+
+Positions are transaction numbers. An entry's position is the number of the transaction that wrote it, and a copy's
+`as_of` is the oldest number that was still open when it was read: whatever stands below it, the copy has seen. So
+nobody waits for a counter, and a transaction that stays open for long costs reads and never a revocation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coatcheck.core.coherence import Entry, LogPage
+from coatcheck.errors import SchemaError, Unavailable
+from coatcheck.stores.base import Capabilities, Vitals
+from coatcheck.stores.operations import Statement
+from coatcheck.stores.postgresql.callers import run_inside
+from coatcheck.stores.postgresql.connections import Connections, Reserved
+from coatcheck.stores.postgresql.listener import Listener
+from coatcheck.stores.postgresql.migrations import Migration
+from coatcheck.stores.postgresql.operations import PostgreSQLOperations
+from coatcheck.stores.postgresql.replica import Replica
+from coatcheck.stores.postgresql.statements import Statements
+from coatcheck.stores.postgresql.wire import connection_info
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    from coatcheck.clock import Clock
+    from coatcheck.core.session import Record
+    from coatcheck.stores.base import (
+        CreateResult,
+        Ended,
+        NewSession,
+        Reading,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
+    from coatcheck.stores.operations import Operation, Row
+    from coatcheck.stores.users import UsersTable
+
+    T = TypeVar("T")
+
+FLOOD = 50_000
+"""A poll that finds more entries than this raises the floor instead of learning each of them."""
+
+_POLL_PATIENCE = 1.0
+"""Seconds until a poll is tried again on a new connection: the lease must not end while one leads nowhere."""
+
+
+_REPLICA_PATIENCE = 0.5
+"""Seconds a replica may take; then the primary is asked."""
+
+
+class Cursor(NamedTuple):
+    """How far a poll has read: the snapshot it was read in.
+
+    Attributes:
+        first: The first transaction number that had not been given out.
+        open: Those before it that had not ended.
+    """
+
+    first: int
+    open: tuple[int, ...]
+
+
+class PostgreSQLStore:
+    """Sessions in PostgreSQL, for any number of processes on any number of hosts.
+
+    A revocation is pushed to every process, and seen by all within a lease whatever becomes of the push.
+    """
+
+    capabilities = Capabilities(
+        transactions=True,
+        exact_limits=True,
+        listing=True,
+        log=True,
+        users_table=True,
+        notices_changes=False,
+        pushes_changes=True,
+    )
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        users: UsersTable | None = None,
+        migrate: bool = True,
+        schema: str = "public",
+        timeout: float = 5.0,
+        pool_size: int = 8,
+        replica_url: str | None = None,
+        listen_url: str | None = None,
+        prepared_statements: bool = True,
+        notify: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        """Name the database; nothing is connected yet.
+
+        Args:
+            url: The primary, as `postgresql://user:password@host/database`; may lead through a pooler.
+            users: The application's users table in the same database, to be joined to each session.
+            migrate: Whether opening brings the tables to this release's form; False to do it by command.
+            schema: The schema of the tables.
+            timeout: How many seconds a statement may take, connecting included.
+            pool_size: How many connections a process uses for statements, besides one that polls and one that listens.
+            replica_url: A streaming replica to read from; what it says is confirmed by the primary unless it is
+                known to be current.
+            listen_url: The primary without a pooler in between, for the connection that listens.
+            prepared_statements: Whether statements are prepared; switched off by itself where a pooler cannot.
+            notify: Whether migrations install the trigger that wakes all processes when the log has grown. Without it
+                a revocation is seen within a lease; two-phase commit refuses transactions that notify.
+            clock: Instead of the server's time; for tests.
+
+        Raises:
+            ConfigurationError: A URL or a setting is wrong.
+        """
+        self.users = users
+        self._migrate_on_open = migrate
+        self._clock = clock
+        self._statements = Statements(schema, users)
+        self._operations = PostgreSQLOperations(self._statements.__getitem__, users)
+        self._migration = Migration(self._statements, notify=notify)
+        self._connections = Connections(
+            connection_info(url, timeout), size=pool_size, timeout=timeout, prepare=prepared_statements
+        )
+        self._reserved = Reserved(self._connections, patience=min(_POLL_PATIENCE, timeout))
+        direct = self._connections
+        if listen_url is not None:
+            direct = Connections(connection_info(listen_url, timeout), size=1, timeout=timeout, prepare=True)
+        self._listener = Listener(direct, self._statements.channel)
+        replica = None
+        if replica_url is not None:
+            patience = min(_REPLICA_PATIENCE, timeout)
+            info = connection_info(replica_url, patience)
+            replica = Connections(info, size=pool_size, timeout=patience, prepare=prepared_statements)
+            self.capabilities = self.capabilities._replace(replica=True)
+        self._replica = Replica(replica)
+
+    def open(self) -> None:
+        """Verify the schema, after migrating it where that is wanted.
+
+        Raises:
+            ConfigurationError: The server, the user or the users table can never work.
+            SchemaError: The tables are missing, older or newer, or their triggers have been altered.
+            Unavailable: The server does not answer.
+        """
+        try:
+            if self._migrate_on_open:
+                self.migrate()
+            _refuse_if(self.problems())
+            self._statements.use_type(self._connections.single(self._migration.user_type, reads=True))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection this process has made."""
+        self._listener.close()
+        self._replica.close()
+        self._reserved.close()
+        self._connections.drain()
+
+    def migrate(self) -> Sequence[str]:
+        """Bring the tables, functions and triggers to this release's form; returns the names of the steps that ran."""
+        if not self.problems():
+            return []
+        ran = self._connections.transaction(self._migration.run)
+        if self._connections.transaction(self._migration.foreign_key):
+            self._connections.single(self._migration.validate)
+        return ran
+
+    def problems(self) -> Sequence[str]:
+        """Say what is missing or unsafe in the database, each with the fix."""
+        return self._connections.single(self._migration.problems, reads=True)
+
+    def vitals(self) -> Vitals:
+        """Tell how the connections are; asks nobody."""
+        return Vitals(self._listener.listens, self._connections.count, self._connections.idle)
+
+    def unchanged(self, cursor: Cursor | None) -> bool:  # noqa: ARG002 - nothing here can tell at once
+        """Leave it to the lease and the notifications."""
+        return True
+
+    def news(self, seen: int, seconds: float) -> int:
+        """Wait for a notification, or so many seconds."""
+        return self._listener.news(seen, seconds)
+
+    def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
+        """Read the session with this token hash, and where the log stands, in one statement."""
+        return self._single(lambda: self._operations.read(token_hash, self._now()), connection, reads=True)
+
+    def read_nearby(self, token_hash: bytes) -> Reading | None:
+        """Read the session from the replica; None without one that answers."""
+        return self._replica.read(lambda: self._operations.read_replica(token_hash, self._now()))
+
+    def find(self, session_id: str) -> Reading:
+        """Read a session by its public id."""
+        return self._single(lambda: self._operations.find(session_id, self._now()), None, reads=True)
+
+    def poll(self, cursor: Cursor | None) -> LogPage:
+        """Read the log from a cursor on, in one statement, on a connection of its own."""
+        page = self._reserved.ask(lambda: self._page(cursor))
+        if not page.epoch:
+            # The server has begun another life: a crash, a promotion, a restored dump, a restart.
+            self._connections.transaction(self._begin_epoch)
+            page = self._reserved.ask(lambda: self._page(None))
+        return page
+
+    def _begin_epoch(self) -> Operation[None]:
+        yield Statement(self._statements["begin_epoch"], {})
+
+    def _page(self, cursor: Cursor | None) -> Operation[LogPage]:
+        first, still_open = (0, ()) if cursor is None else cursor
+        values = {"first": first, "open": list(still_open), "limit": FLOOD + 1, "now": self._now()}
+        rows = yield Statement(self._statements["poll"], values)
+        if len(rows) > FLOOD:
+            rows = yield Statement(self._statements["head"], {"now": self._now()})
+            epoch, snapshot, now, floor = _told(rows)
+            return LogPage(epoch or "", floor, (), _cursor(snapshot), now * 1000, resumed=True)
+        epoch, snapshot, now, floor, *_ = _told(rows)
+        entries = tuple(Entry(row[4], row[5]) for row in rows if row[4] is not None)
+        reached = _cursor(snapshot)
+        return LogPage(epoch or "", floor, entries, reached, now * 1000, resumed=reached.first >= first)
+
+    def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
+        """Insert a session and enforce the limit, exactly and in one transaction; raises Full."""
+        alone = new.limit is None and new.replaces is None and self.users is None
+        return self._write(lambda: self._operations.create(new, self._now()), connection, alone=alone)
+
+    def touch(self, touches: Sequence[Touch]) -> set[str]:
+        """Move live sessions' last-seen and idle expiry forwards, in one statement; returns their ids."""
+        if not touches:
+            return set()
+        return self._write(lambda: self._operations.touch(touches, self._now()), None, alone=True)
+
+    def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
+        """Merge keys into a live session's data; None when it is gone. Never creates a row."""
+        return self._write(lambda: self._operations.save(change, self._now()), connection)
+
+    def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
+        """Note a live session's new address and browser; False when they are noted already."""
+        make = lambda: self._operations.relocate(session_id, ip, user_agent, self._now())  # noqa: E731
+        return self._write(make, None, alone=True)
+
+    def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
+        """Give a live session a new token hash; None when the old one is gone."""
+        make = lambda: self._operations.rotate(rotation, self._now())  # noqa: E731
+        return self._write(make, connection, alone=self.users is None)
+
+    def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
+        """End the selected sessions and say which they were."""
+        return self._write(lambda: self._operations.revoke(selection), connection, alone=True)
+
+    def revoke_everyone(self, *, connection: Any = None) -> int:
+        """End all sessions at once, however many there are; returns how many there were."""
+        return self._write(self._operations.revoke_everyone, connection)
+
+    def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
+        """Write a log entry that outdates all copies of a user's name, email and role."""
+        return self._write(lambda: self._operations.invalidate_user(user_id), connection, alone=True)
+
+    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+        make = lambda: self._operations.list_sessions(user_id, limit, self._now())  # noqa: E731
+        return self._single(make, connection, reads=True)
+
+    def sweep(self, batch: int) -> Sequence[Ended]:
+        """Delete at most `batch` expired sessions, without log entries, and trim the log."""
+        return self._write(lambda: self._operations.sweep(batch, self._now(), self._now()), None)
+
+    def _single(self, make: Callable[[], Operation[T]], connection: Any, *, reads: bool) -> T:
+        if connection is not None:
+            return run_inside(make(), connection)
+        return self._connections.single(make, reads=reads)
+
+    def _write(self, make: Callable[[], Operation[T]], connection: Any, *, alone: bool = False) -> T:
+        """Run an operation in the caller's transaction, in one of its own, or as the one statement that it is."""
+        if connection is not None or alone:
+            return self._single(make, connection, reads=False)
+        return self._connections.transaction(make)
+
+    def _now(self) -> int | None:
+        return None if self._clock is None else self._clock.now() // 1000
+
+
+def _refuse_if(problems: Sequence[str]) -> None:
+    if problems:
+        msg = f"the database is not ready: {'; '.join(problems)}"
+        raise SchemaError(msg)
+
+
+def _told(rows: Sequence[Row]) -> Row:
+    """Return the first row of what a poll was told.
+
+    Raises:
+        Unavailable: There is none: the server is a standby, which can prove nothing.
+    """
+    if not rows:
+        msg = "the database is a standby, which can prove nothing; the store URL must lead to the primary"
+        raise Unavailable(msg)
+    return rows[0]
+
+
+def _cursor(snapshot: str) -> Cursor:
+    """Return the cursor that a snapshot, as PostgreSQL writes it, stands for: "xmin:xmax:xip,xip"."""
+    _, upper, still_open = snapshot.split(":")
+    return Cursor(int(upper), tuple(map(int, still_open.split(","))) if still_open else ())
