@@ -14,12 +14,25 @@ SOURCE = Path(__file__).parent.parent / "src" / "coatcheck"
 
 FILES = {
     "_async/cached_reads.py": "_sync/cached_reads.py",
+    "_async/follower.py": "_sync/follower.py",
     "_async/touches.py": "_sync/touches.py",
     "_async/sessions.py": "_sync/sessions.py",
+    "_async/shared_tier.py": "_sync/shared_tier.py",
+    "caches/async_protocol.py": "caches/protocol.py",
+    "caches/valkey/async_cache.py": "caches/valkey/cache.py",
     "stores/async_protocol.py": "stores/protocol.py",
+    "stores/postgresql/async_callers.py": "stores/postgresql/callers.py",
+    "stores/postgresql/async_connections.py": "stores/postgresql/connections.py",
+    "stores/postgresql/async_listener.py": "stores/postgresql/listener.py",
+    "stores/postgresql/async_replica.py": "stores/postgresql/replica.py",
+    "stores/postgresql/async_store.py": "stores/postgresql/store.py",
     "stores/sqlite/async_store.py": "stores/sqlite/store.py",
+    "stores/valkey/async_listener.py": "stores/valkey/listener.py",
+    "stores/valkey/async_store.py": "stores/valkey/store.py",
     "testing/async_faulty.py": "testing/faulty.py",
     "testing/async_memory.py": "testing/memory.py",
+    "testing/async_memory_cache.py": "testing/memory_cache.py",
+    "testing/async_cache_conformance.py": "testing/cache_conformance.py",
     "testing/async_conformance.py": "testing/conformance.py",
     "testing/_async_suite/__init__.py": "testing/_suite/__init__.py",
     "testing/_async_suite/common.py": "testing/_suite/common.py",
@@ -43,18 +56,21 @@ RULES = [
     (r"\b_async\.", "_sync."),
     (r"\basync_protocol\b", "protocol"),
     (r"\b_async_threads\b", "_threads"),
+    (r"\b_async_wire\b", "_wire"),
+    (r"\b_async_clients\b", "_clients"),
     (r"\b_async_pair\b", "_pair"),
     (r"\b_async_suite\b", "_suite"),
     (r"\basync_together\b", "together"),
-    (r"\basync_store_from_url\b", "store_from_url"),
-    (
-        r" for asyncio\. The one for threads is generated from it\.",
-        " for threads, generated from the one for asyncio.",
-    ),
-    (r", for asyncio\.", ", for threads."),
+    (r"\basync_sleep\b", "sleep"),
+    (r"\basync for ", "for "),
+    (r"\basync_(run|run_inside|callers|connections|listener|replica)\b", r"\1"),
+    (r"\bASYNC = True", "ASYNC = False"),
+    (r"\basync_(store|cache)_from_url\b", r"\1_from_url"),
+    (r"\bfor asyncio\b", "for threads"),
+    (r"(The one|Those|That) for threads (is|are) generated( from it)?\.", "Generated from the asyncio side."),
 ]
 
-HEADER = "# Generated from {source} by tools/generate_sync.py: edit that file and run `make generate`.\n"
+HEADER = "# Generated from {source} by tools/generate_sync.py: edit that, run `make generate`.\n"
 
 
 def converted(text: str, used: set[str]) -> str:

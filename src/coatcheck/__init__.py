@@ -2,13 +2,14 @@
 
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.sessions import Sessions
+from coatcheck.configuration import Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.events import Event
 from coatcheck.core.policy import Policy
 from coatcheck.core.session import Session, User
-from coatcheck.core.settings import CacheSettings
+from coatcheck.core.settings import CacheSettings, SharedCacheSettings
 from coatcheck.core.tokens import Token, TokenHash
 from coatcheck.errors import (
     CoatcheckError,
@@ -38,6 +39,9 @@ __all__ = [
     "SchemaError",
     "Session",
     "Sessions",
+    "Settings",
+    "SharedCacheSettings",
+    "StoreOptions",
     "Token",
     "TokenHash",
     "TransactionRequired",

@@ -189,9 +189,18 @@ def _cache(sessions: AsyncSessions | Sessions) -> Iterator[Line]:
     yield Line("cache.max_entries", entries)
     yield Line("cache.ttl", in_words(cache.ttl))
     yield Line("cache.lease", in_words(cache.lease))
-    at_once = sessions.store.capabilities.notices_changes or not cache.max_entries
-    bound = "0: from the next request on, in every process" if at_once else f"at most {in_words(cache.lease)}"
-    yield Line("revocation_bound", bound)
+    yield Line("cache.serve_stale_for", in_words(cache.serve_stale_for) if cache.serve_stale_for else "off")
+    shared = sessions.shared_cache_settings
+    yield Line("shared_cache", in_words(shared.ttl) if sessions.has_shared_cache else "none")
+    yield Line("revocation_bound", _bound(sessions))
+
+
+def _bound(sessions: AsyncSessions | Sessions) -> str:
+    cache, can = sessions.cache_settings, sessions.store.capabilities
+    if can.notices_changes:
+        return "0: from the next request on, in every process"
+    longest = f"at most {in_words(cache.lease + cache.serve_stale_for)}"
+    return f"{longest} under any fault, about a millisecond without one" if can.pushes_changes else longest
 
 
 def _store(store: AsyncStore | Store, problems: Sequence[str]) -> Iterator[Line]:

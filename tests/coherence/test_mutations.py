@@ -32,6 +32,7 @@ from tests.coherence.search import Scenario, Search, Violation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coatcheck.core.answers import Source
     from coatcheck.core.coherence import Knowledge
     from coatcheck.core.session import Record
     from coatcheck.stores.base import Reading
@@ -112,16 +113,18 @@ def test_I1_a_fatal_mistake_is_found(name: str) -> None:
 # A follower's trust is in `get` itself, which the search does not run: here it is the real one that is mutated.
 
 
-def trusting_get(self: CachedReads, presented: bytes, read: Callable[[], Reading]) -> Session | Reading:
+def trusting_get(
+    self: CachedReads, presented: bytes, read: Callable[[], Reading], nearby: object = None
+) -> tuple[Session | Reading, Source]:
     """Wait for a read under way and take what it brings."""
     key = key_of(presented)
     self.prove()
     if (session := self.lookup(presented)) is not None:
-        return session
+        return session, "memory"
     flight = self._flights.claim(key)
     if flight is not None and (reading := self._flights.wait(flight)) is not None:
-        return reading
-    return self._lead(key, read)
+        return reading, "store"
+    return self._lead(key, read), "store"
 
 
 def answer_to_a_late_follower() -> Session | NotSignedIn:

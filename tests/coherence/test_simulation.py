@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from coatcheck import Session
+    from coatcheck.core.answers import Source
     from coatcheck.core.coherence import Knowledge
     from coatcheck.core.session import Record
     from coatcheck.stores.base import Reading
@@ -86,15 +87,15 @@ def trusting_follower(patch: pytest.MonkeyPatch) -> None:
     """Who waits for a read under way takes what it brings."""
 
     async def get(
-        self: AsyncCachedReads, presented: bytes, read: Callable[[], Awaitable[Reading]]
-    ) -> Session | Reading:
+        self: AsyncCachedReads, presented: bytes, read: Callable[[], Awaitable[Reading]], nearby: object = None
+    ) -> tuple[Session | Reading, Source]:
         await self.prove()
         if (session := self.lookup(presented)) is not None:
-            return session
+            return session, "memory"
         flight = self._flights.claim(key_of(presented))
         if flight is not None and (reading := await self._flights.wait(flight)) is not None:
-            return reading
-        return await self._lead(key_of(presented), read)
+            return reading, "store"
+        return await self._lead(key_of(presented), read), "store"
 
     patch.setattr(AsyncCachedReads, "get", get)
 
@@ -103,10 +104,10 @@ def no_single_flight(patch: pytest.MonkeyPatch) -> None:
     """Everybody reads for themselves."""
 
     async def get(
-        self: AsyncCachedReads, presented: bytes, read: Callable[[], Awaitable[Reading]]
-    ) -> Session | Reading:
+        self: AsyncCachedReads, presented: bytes, read: Callable[[], Awaitable[Reading]], nearby: object = None
+    ) -> tuple[Session | Reading, Source]:
         await self.prove()
-        return self.lookup(presented) or await self._read(key_of(presented), read)
+        return self.lookup(presented) or await self._read(key_of(presented), read), "store"
 
     patch.setattr(AsyncCachedReads, "get", get)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from coatcheck.errors import Unavailable
@@ -10,7 +11,13 @@ from coatcheck.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from coatcheck.core.session import Session
     from coatcheck.stores.base import Reading
+
+    Answer = Reading | Session
+
+
+_log = logging.getLogger("coatcheck")
 
 
 class AsyncFlights:
@@ -18,22 +25,22 @@ class AsyncFlights:
 
     def __init__(self) -> None:
         """Start with nothing under way."""
-        self._flights: dict[bytes, asyncio.Future[Reading | Unavailable | None]] = {}
+        self._flights: dict[bytes, asyncio.Future[Answer | Unavailable | None]] = {}
 
-    def claim(self, key: bytes) -> asyncio.Future[Reading | Unavailable | None] | None:
+    def claim(self, key: bytes) -> asyncio.Future[Answer | Unavailable | None] | None:
         """Become the one who reads, who must call `end`: None. Or get the flight of who does already."""
         flight = self._flights.get(key)
         if flight is None:
             self._flights[key] = asyncio.get_running_loop().create_future()
         return flight
 
-    def end(self, key: bytes, result: Reading | Unavailable | None) -> None:
+    def end(self, key: bytes, result: Answer | Unavailable | None) -> None:
         """Let the followers have what the leader has read, fail as it did, or go on without it: None."""
         flight = self._flights.pop(key)
         if not flight.done():
             flight.set_result(result)
 
-    async def wait(self, flight: asyncio.Future[Reading | Unavailable | None]) -> Reading | None:
+    async def wait(self, flight: asyncio.Future[Answer | Unavailable | None]) -> Answer | None:
         """Wait for somebody else's read. What it brought may be older than the caller's wish.
 
         Returns:
@@ -98,3 +105,38 @@ class AsyncTimer:
         if self._task is not None:
             await asyncio.wait([self._task])
             self._task = None
+
+
+class AsyncRepeater:
+    """Does a job over and over in the background, until it is stopped. The job itself waits between its rounds."""
+
+    slice = 3600.0
+    """Seconds a round may wait; a task can be stopped in the middle of one."""
+
+    def __init__(self, job: Callable[[], Awaitable[object]]) -> None:
+        """Keep the job."""
+        self._job = job
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, unless it has begun already."""
+        if self._task is None or self._task.get_loop() is not asyncio.get_running_loop():
+            self._task = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._job()
+            except Exception:  # noqa: BLE001 - a round that failed must not be the last one
+                _log.exception("coatcheck.background_failed")
+                await asyncio.sleep(1)
+
+    async def stop(self) -> None:
+        """Stop, in the middle of a round too."""
+        task, self._task = self._task, None
+        if task is not None and task.get_loop() is asyncio.get_running_loop():
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async_sleep = asyncio.sleep

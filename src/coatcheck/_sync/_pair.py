@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from coatcheck.errors import Unavailable
@@ -10,7 +12,13 @@ from coatcheck.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coatcheck.core.session import Session
     from coatcheck.stores.base import Reading
+
+    Answer = Reading | Session
+
+
+_log = logging.getLogger("coatcheck")
 
 
 class _Flight:
@@ -18,7 +26,7 @@ class _Flight:
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.result: Reading | Unavailable | None = None
+        self.result: Answer | Unavailable | None = None
 
 
 class Flights:
@@ -34,13 +42,13 @@ class Flights:
         flight = self._flights.setdefault(key, mine)
         return None if flight is mine else flight
 
-    def end(self, key: bytes, result: Reading | Unavailable | None) -> None:
+    def end(self, key: bytes, result: Answer | Unavailable | None) -> None:
         """Let the followers have what the leader has read, fail as it did, or go on without it: None."""
         flight = self._flights.pop(key)
         flight.result = result
         flight.done.set()
 
-    def wait(self, flight: _Flight) -> Reading | None:
+    def wait(self, flight: _Flight) -> Answer | None:
         """Wait for somebody else's read. What it brought may be older than the caller's wish.
 
         Returns:
@@ -102,3 +110,48 @@ class Timer:
         for thread in (timer, self._running):
             if thread is not None and thread is not threading.current_thread():
                 thread.join()
+
+
+_SLICE = 0.1
+"""Seconds a round of a background job waits at the most, so that it can be stopped."""
+
+
+class Repeater:
+    """Does a job over and over in the background, until it is stopped. The job itself waits between its rounds."""
+
+    slice = _SLICE
+
+    def __init__(self, job: Callable[[], object]) -> None:
+        """Keep the job."""
+        self._job = job
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._over = threading.Event()
+
+    def start(self) -> None:
+        """Begin, unless it has begun already."""
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._over.clear()
+                    self._thread = threading.Thread(target=self._run, name="coatcheck-follower", daemon=True)
+                    self._thread.start()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                self._job()
+            except Exception:  # noqa: BLE001 - a round that failed must not be the last one
+                _log.exception("coatcheck.background_failed")
+                self._over.wait(1)
+
+    def stop(self) -> None:
+        """Stop, and wait for the round that runs."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._over.set()
+            if thread is not threading.current_thread():
+                thread.join()
+
+
+sleep = time.sleep

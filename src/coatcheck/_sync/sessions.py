@@ -1,28 +1,34 @@
-# Generated from _async/sessions.py by tools/generate_sync.py: edit that file and run `make generate`.
+# Generated from _async/sessions.py by tools/generate_sync.py: edit that, run `make generate`.
 """`Sessions`: everything an application does with sessions."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from coatcheck._sync._pair import sleep
 from coatcheck._sync.cached_reads import CachedReads
+from coatcheck._sync.shared_tier import SharedTier
 from coatcheck._sync.touches import Touches
+from coatcheck.caches.urls import cache_from_url
 from coatcheck.clock import SystemClock
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.drafts import data_json, new_record, printable
 from coatcheck.core.events import Event, EventKind
+from coatcheck.core.health import Proof, health_of
 from coatcheck.core.local_cache import key_of
 from coatcheck.core.policy import Policy, expiries
+from coatcheck.core.sealing import CONTEXT
 from coatcheck.core.session import STAMP, Record, Session, User, user_json
-from coatcheck.core.settings import CacheSettings
+from coatcheck.core.settings import CacheSettings, SharedCacheSettings
 from coatcheck.core.signing import KeyRing
 from coatcheck.core.times import duration_micros, from_micros
 from coatcheck.core.tokens import Token, TokenHash, new_token
-from coatcheck.errors import ConfigurationError, DataError, LimitReached
+from coatcheck.errors import ConfigurationError, DataError, LimitReached, Unavailable
 from coatcheck.fork import after_fork
 from coatcheck.stores.base import Full, NewSession, Rotation, Selection, SessionChange
 from coatcheck.stores.urls import store_from_url
@@ -32,8 +38,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from coatcheck.caches.protocol import SharedCache
     from coatcheck.clock import Clock
     from coatcheck.core.answers import Source
+    from coatcheck.core.health import Health
     from coatcheck.stores.base import Ended, Reading
     from coatcheck.stores.protocol import Store
     from coatcheck.stores.users import UsersTable
@@ -57,6 +65,8 @@ class Sessions:
         *,
         policy: Policy | None = None,
         cache: CacheSettings | None = None,
+        shared_cache: SharedCache | str | None = None,
+        shared_cache_settings: SharedCacheSettings | None = None,
         purpose: str = "session",
         token_hash: TokenHash | None = None,
         keys: Sequence[str | bytes] | None = None,
@@ -70,9 +80,12 @@ class Sessions:
         """Wire the sessions to their store.
 
         Args:
-            store: A store, or a URL such as `sqlite:///app.db`.
+            store: A store, or a URL such as `sqlite:///app.db` or `postgresql://user:password@host/database`.
             policy: Timeouts and limits.
             cache: Size, time to live and lease of the local cache.
+            shared_cache: A cache between the processes, or its URL such as `valkey://host`; needs `keys`, by which
+                nobody else can write into it.
+            shared_cache_settings: Its time to live and how long a request waits for it.
             purpose: What the tokens are for; tokens of two purposes are never interchangeable.
             token_hash: How tokens are hashed, for tables adopted from another system.
             keys: Keys of 32 bytes or more that sign what the client holds: the first signs, all verify. Without
@@ -90,8 +103,10 @@ class Sessions:
         self.policy = policy or Policy()
         self.cache_settings = cache or CacheSettings()
         self._clock = clock or SystemClock()
-        self.store = self._store_of(store, users)
+        self.store = self._store_of(store, users, clock)
         ring = None if keys is None else KeyRing(keys, deployment=f"{deployment}:{purpose}")
+        self.shared_cache_settings = shared_cache_settings or SharedCacheSettings()
+        self._shared = self._tier_of(shared_cache, ring)
         self._credentials = Credentials(token_hash or TokenHash(purpose=purpose), ring)
         self._load_users = load_users
         self._on_event = on_event
@@ -105,17 +120,33 @@ class Sessions:
             cache=lambda: self._reads.cache,
         )
         self._reads = CachedReads(
-            self.store, self.cache_settings, self._clock, touch_every=touch_every, on_use=self._touches.note
+            self.store,
+            self.cache_settings,
+            self._clock,
+            touch_every=touch_every,
+            on_use=self._touches.note,
+            shared=self._shared,
+            shared_settings=self.shared_cache_settings,
         )
         after_fork(self)
 
-    def _store_of(self, store: Store | str, users: UsersTable | None) -> Store:
+    def _store_of(self, store: Store | str, users: UsersTable | None, clock: Clock | None) -> Store:
         if isinstance(store, str):
-            return store_from_url(store, users, self._clock)
+            return store_from_url(store, users, clock)
         if users is not None:
             msg = "users= goes with a store URL; a store object takes it itself, as in SQLiteStore(path, users=...)"
             raise ConfigurationError(msg)
         return store
+
+    def _tier_of(self, cache: SharedCache | str | None, ring: KeyRing | None) -> SharedTier | None:
+        settings = self.shared_cache_settings
+        if cache is None or not settings.enabled:
+            return None
+        if ring is None:
+            msg = "shared_cache without keys= is not possible: without a key anybody who can write into it is believed"
+            raise ConfigurationError(msg)
+        cache = cache_from_url(cache, timeout=settings.timeout) if isinstance(cache, str) else cache
+        return SharedTier(cache, settings, secret=ring.derived(CONTEXT), clock=self._clock)
 
     def _check_capabilities(self) -> None:
         if self.policy.max_sessions is not None and not self.store.capabilities.exact_limits:
@@ -126,6 +157,8 @@ class Sessions:
         """Drop what belongs to the parent process."""
         self._touches.forked()
         self._reads.forked()
+        if self._shared is not None:
+            self._shared.forked()
 
     def open(self) -> Self:
         """Verify, and where configured create, the tables; a wrong configuration fails here.
@@ -135,11 +168,16 @@ class Sessions:
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
         self.store.open()
+        if self._shared is not None:
+            self._shared.open()
         return self
 
     def close(self) -> None:
-        """Write pending touches and close the store's connections."""
+        """Write pending touches and close all connections."""
         self._touches.close()
+        self._reads.close()
+        if self._shared is not None:
+            self._shared.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -177,8 +215,7 @@ class Sessions:
     def ask(self, token: bytes) -> tuple[Session | NotSignedIn, Source | None]:
         """Validate a token that `lookup` had no answer for, and say which tier answered in the end.
 
-        It is the memory, when a look at the log was all that was missing, and neither for a token that cannot
-        be ours.
+        It is the memory, when a look at the log was all that was missing, and none for a token that cannot be ours.
 
         Raises:
             Unavailable: Nobody can tell: the store did not answer.
@@ -186,11 +223,16 @@ class Sessions:
         token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
             return token_hash, None
-        answer = self._reads.get(token, lambda: self._read(token_hash))
-        return (answer, "memory") if isinstance(answer, Session) else (self._judged(answer, token), "store")
+        nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
+        answer, source = self._reads.get(token, lambda: self._read(token_hash), nearby)
+        return (answer if isinstance(answer, Session) else self._judged(answer, token)), source
 
     def _read(self, token_hash: bytes) -> Reading:
         return self._with_user(self.store.read(token_hash))
+
+    def _read_nearby(self, token_hash: bytes) -> Reading | None:
+        reading = self.store.read_nearby(token_hash)
+        return None if reading is None else self._with_user(reading)
 
     def _judged(self, reading: Reading, presented: bytes | None) -> Session | NotSignedIn:
         record = reading.record
@@ -227,8 +269,25 @@ class Sessions:
         return self._credentials.renewed(presented_bytes(token))
 
     def now(self) -> datetime:
-        """Return the time by which sessions are created and judged, in UTC."""
-        return from_micros(self._now())
+        """Return the time by which sessions are created and judged, in UTC: the store's, as far as it is known."""
+        return from_micros(self._reads.now() // 1000 if self._reads.proof_sent else self._clock.now() // 1000)
+
+    def health(self) -> Health:
+        """Ask the store for the log, unless the lease is good, and say how every part is. Never raises."""
+        with suppress(Unavailable):
+            self._reads.prove()
+        vitals = self.store.vitals()
+        lease, stale = self.cache_settings.lease_ns, self.cache_settings.serve_stale_ns
+        shared = self._shared
+        return health_of(
+            answers=not self._reads.failing,
+            proof=Proof(self._clock.monotonic(), self._reads.proof_sent, lease, stale),
+            listening=vitals.listening,
+            shared_cache=None if shared is None else shared.available,
+            shared_cache_numbers={} if shared is None else _numbers(shared),
+            local_cache_numbers={"entries": len(self._reads.cache), "max_entries": self.cache_settings.max_entries},
+            pool_numbers={"connections": vitals.connections, "idle": vitals.idle} if vitals.connections else {},
+        )
 
     @property
     def token_hash(self) -> TokenHash:
@@ -239,6 +298,11 @@ class Sessions:
     def signing_keys(self) -> int:
         """How many keys sign and verify tokens; 0 when tokens are not signed."""
         return self._credentials.signing_keys
+
+    @property
+    def has_shared_cache(self) -> bool:
+        """Whether copies are shared between processes."""
+        return self._shared is not None
 
     @property
     def wants_events(self) -> bool:
@@ -341,7 +405,7 @@ class Sessions:
         reading = self.store.read(rotation.old_hash, connection=connection)
         if reading.record is None:
             return rotation
-        now, record = self._now(), reading.record
+        now, record = reading.now // 1000, reading.record
         lifetime = None if record.expires_at is None else timedelta(microseconds=record.expires_at - _started(record))
         ends = expiries(now, timedelta(microseconds=record.idle_timeout), lifetime)
         return rotation._replace(authenticated_at=now, idle_expires_at=ends.idle_expires_at, expires_at=ends.expires_at)
@@ -387,50 +451,68 @@ class Sessions:
 
     # --- ending
 
-    def revoke(self, token: str | bytes | Token, *, connection: Any = None) -> bool:
+    # With `wait`, each of these returns when no worker anywhere can accept what has ended: on SQLite at once, with a
+    # server after a lease. It cannot wait for the caller's own transaction to commit.
+
+    def revoke(self, token: str | bytes | Token, *, wait: bool = False, connection: Any = None) -> bool:
         """End the session of a token; returns whether there was one."""
         token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return False
-        return bool(self._end(Selection(token_hash=token_hash), connection))
+        return bool(self._end(Selection(token_hash=token_hash), connection, wait=wait))
 
-    def revoke_by_id(self, session_id: str, *, user_id: str | None, connection: Any = None) -> bool:
+    def revoke_by_id(self, session_id: str, *, user_id: str | None, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, if it belongs to the user (rule L14).
 
         Args:
             session_id: The public id.
             user_id: Its owner. None, which an anonymous visitor's session has, owns nothing.
+            wait: Whether to return only when nobody can accept it any more.
             connection: The caller's own connection.
         """
         if user_id is None:
             return False
-        return bool(self._end(Selection(session_id=session_id, user_id=user_id), connection))
+        return bool(self._end(Selection(session_id=session_id, user_id=user_id), connection, wait=wait))
 
-    def revoke_any(self, session_id: str, *, connection: Any = None) -> bool:
+    def revoke_any(self, session_id: str, *, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, whoever's it is; for administrators."""
-        return bool(self._end(Selection(session_id=session_id), connection))
+        return bool(self._end(Selection(session_id=session_id), connection, wait=wait))
 
-    def revoke_others(self, session: Session, *, connection: Any = None) -> int:
+    def revoke_others(self, session: Session, *, wait: bool = False, connection: Any = None) -> int:
         """End all sessions of the session's user but this one; returns how many."""
         if session.user_id is None:
             return 0
-        return len(self._end(Selection(user_id=session.user_id, keep=session.id), connection))
+        return len(self._end(Selection(user_id=session.user_id, keep=session.id), connection, wait=wait))
 
-    def revoke_user(self, user_id: str, *, connection: Any = None) -> int:
+    def revoke_user(self, user_id: str, *, wait: bool = False, connection: Any = None) -> int:
         """End all sessions of a user, as when their account is closed (rule L11); returns how many."""
-        return len(self._end(Selection(user_id=user_id), connection))
+        return len(self._end(Selection(user_id=user_id), connection, wait=wait))
 
-    def revoke_everyone(self, *, connection: Any = None) -> int:
-        """End every session there is; returns how many there were."""
+    def revoke_everyone(self, *, wait: bool = False, connection: Any = None) -> int:
+        """End every session there is; returns how many there were (rule L13)."""
+        self._check_wait(connection, wait=wait)
         count = self.store.revoke_everyone(connection=connection)
         self._emit("revoked", None, None, "everyone")
+        self._settled(wait=wait)
         return count
 
-    def _end(self, selection: Selection, connection: Any) -> Sequence[Ended]:
+    def _end(self, selection: Selection, connection: Any, *, wait: bool) -> Sequence[Ended]:
+        self._check_wait(connection, wait=wait)
         ended = self.store.revoke(selection, connection=connection)
         for session_id, user_id in ended:
             self._emit("revoked", session_id, user_id)
+        self._settled(wait=wait)
         return ended
+
+    def _check_wait(self, connection: Any, *, wait: bool) -> None:
+        if wait and connection is not None:
+            msg = "wait=True with connection= is not possible: nobody can see the change before the caller commits"
+            raise ConfigurationError(msg)
+
+    def _settled(self, *, wait: bool) -> None:
+        """Wait until every worker has either learned of what was just committed or trusts its memory no more."""
+        if wait and not self.store.capabilities.notices_changes:
+            sleep((self.cache_settings.lease + self.cache_settings.serve_stale_for).total_seconds())
 
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Make every process read a user's name, email and role again; for `load_users`, which has no triggers."""
@@ -505,13 +587,15 @@ class Sessions:
         return Session(STAMP.pack(0, 0, 0) + record.pack())
 
     def _now(self) -> int:
-        return self._clock.now() // 1000
+        """Return the store's time in microseconds; a worker's own clock may be wrong."""
+        self._reads.prove()
+        return self._reads.now() // 1000
 
     def _emit(self, kind: EventKind, session_id: str | None, user_id: str | None, detail: str = "") -> None:
         _log.info("coatcheck.%s", kind, extra={"session_id": session_id, "user_id": user_id, "detail": detail})
         if self._on_event is None:
             return
-        at = from_micros(self._now())
+        at = self.now()
         try:
             self._on_event(Event(kind=kind, at=at, session_id=session_id, user_id=user_id, detail=detail))
         except Exception:  # noqa: BLE001 - a hook is the application's, and must not break a request
@@ -520,6 +604,10 @@ class Sessions:
 
 def _started(record: Record) -> int:
     return record.created_at if record.authenticated_at is None else record.authenticated_at
+
+
+def _numbers(shared: SharedTier) -> Mapping[str, float]:
+    return {name: getattr(shared, name) for name in ("hits", "misses", "refused", "failures", "dropped")}
 
 
 def _page_size(limit: int) -> int:

@@ -1,4 +1,4 @@
-# Generated from _async/touches.py by tools/generate_sync.py: edit that file and run `make generate`.
+# Generated from _async/touches.py by tools/generate_sync.py: edit that, run `make generate`.
 """Last-seen times on their way to the store: gathered, written in one statement, never in a request's way."""
 
 from __future__ import annotations

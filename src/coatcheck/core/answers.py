@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
     from coatcheck.core.tokens import Token
 
-Source = Literal["memory", "store"]
-"""Which tier had the answer."""
+Source = Literal["memory", "shared", "store", "stale"]
+"""Which tier had the answer; "stale" is the memory while the log cannot be asked, where that is wanted."""
 
 
 class NotSignedIn(enum.Enum):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, NoReturn
+from typing import Final, Literal, NamedTuple
 
-from coatcheck.errors import CoatcheckError, ConfigurationError
+from coatcheck.core.refusals import refuse
+from coatcheck.errors import CoatcheckError
 
 MAX_PAIR: Final = 4096
 """Octets of name and value together; browsers drop more (RFC 6265bis section 5.6, rule C4)."""
@@ -80,9 +81,14 @@ class CookieSettings:
         _check_path(self.path)
         _check_domain(self.domain)
         if self.same_site not in {"lax", "strict", "none"}:
-            _refuse("same_site", self.same_site, "use 'lax', 'strict' or 'none'")
+            refuse("same_site", self.same_site, "use 'lax', 'strict' or 'none'", of="cookie")
         if self.same_site == "none" and not self.secure:
-            _refuse("same_site", self.same_site, "browsers take it only with secure=True; set that, or use 'lax'")
+            refuse(
+                "same_site",
+                self.same_site,
+                "browsers take it only with secure=True; set that, or use 'lax'",
+                of="cookie",
+            )
         _check_prefix(self)
 
 
@@ -176,23 +182,30 @@ def _check_value(name: str, value: str) -> None:
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        _refuse("name", name, "use one or more ASCII letters, digits, '-' and '_', such as '__Host-session'")
+        refuse(
+            "name", name, "use one or more ASCII letters, digits, '-' and '_', such as '__Host-session'", of="cookie"
+        )
 
 
 def _check_path(path: str) -> None:
     if not path.startswith("/") or not _OCTETS.fullmatch(path):
-        _refuse("path", path, "start with '/', and percent-encode spaces, quotes and the like")
+        refuse("path", path, "start with '/', and percent-encode spaces, quotes and the like", of="cookie")
     if len(path) > MAX_ATTRIBUTE:
-        _refuse("path", path, f"use at most {MAX_ATTRIBUTE} octets, or browsers ignore it")
+        refuse("path", path, f"use at most {MAX_ATTRIBUTE} octets, or browsers ignore it", of="cookie")
 
 
 def _check_domain(domain: str | None) -> None:
     if domain is None:
         return
     if not _DOMAIN.fullmatch(domain):
-        _refuse("domain", domain, "use a bare ASCII host name such as 'example.com', or None for this host only")
+        refuse(
+            "domain",
+            domain,
+            "use a bare ASCII host name such as 'example.com', or None for this host only",
+            of="cookie",
+        )
     if len(domain) > MAX_ATTRIBUTE:
-        _refuse("domain", domain, f"use at most {MAX_ATTRIBUTE} octets, or browsers ignore it")
+        refuse("domain", domain, f"use at most {MAX_ATTRIBUTE} octets, or browsers ignore it", of="cookie")
 
 
 def _check_prefix(settings: CookieSettings) -> None:
@@ -203,14 +216,10 @@ def _check_prefix(settings: CookieSettings) -> None:
         return
     why = f"browsers refuse a cookie named {prefix.spelling}* otherwise; or use a name without the prefix"
     if not settings.secure:
-        _refuse("secure", settings.secure, f"use True; {why}")
+        refuse("secure", settings.secure, f"use True; {why}", of="cookie")
     if prefix.host_only and settings.path != "/":
-        _refuse("path", settings.path, f"use '/'; {why}")
+        refuse("path", settings.path, f"use '/'; {why}", of="cookie")
     if prefix.host_only and settings.domain is not None:
-        _refuse("domain", settings.domain, f"use None; {why}")
+        refuse("domain", settings.domain, f"use None; {why}", of="cookie")
     if prefix.http_only and not settings.http_only:
-        _refuse("http_only", settings.http_only, f"use True; {why}")
-
-
-def _refuse(setting: str, value: object, fix: str) -> NoReturn:
-    raise ConfigurationError(f"cookie {setting}={value!r} is not possible: {fix}")
+        refuse("http_only", settings.http_only, f"use True; {why}", of="cookie")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from coatcheck.errors import ConfigurationError
+from coatcheck.core.refusals import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -88,7 +88,7 @@ class CrossOriginPolicy:
     def __post_init__(self) -> None:
         for setting in ("trusted_origins", "exempt"):
             if isinstance(value := getattr(self, setting), str):
-                _refuse(setting, value, f"put it in a list: [{value!r}]")
+                refuse(setting, value, f"put it in a list: [{value!r}]", of="cross-origin")
         object.__setattr__(self, "trusted_origins", frozenset(map(_trusted, self.trusted_origins)))
         object.__setattr__(self, "exempt", frozenset(map(_exemption, self.exempt)))
 
@@ -171,23 +171,34 @@ def _trusted(origin: str) -> str:
     scheme, _, authority = origin.partition("://")
     normal = _normal(scheme, authority)
     if normal is None:
-        _refuse("trusted_origins", origin, "use 'scheme://host' or 'scheme://host:port', without path or '*'")
+        refuse(
+            "trusted_origins",
+            origin,
+            "use 'scheme://host' or 'scheme://host:port', without path or '*'",
+            of="cross-origin",
+        )
     if scheme.lower() in _HTTP:
-        _refuse("trusted_origins", origin, f"use the origin of the page: '{_HTTP[scheme.lower()]}://{authority}'")
+        refuse(
+            "trusted_origins",
+            origin,
+            f"use the origin of the page: '{_HTTP[scheme.lower()]}://{authority}'",
+            of="cross-origin",
+        )
     return normal
 
 
 def _exemption(item: str | tuple[str, str]) -> tuple[str, str]:
     pair = tuple(item.split(" ", 1)) if isinstance(item, str) else tuple(item)
     if len(pair) != 2:  # noqa: PLR2004 - a pair
-        _refuse("exempt", item, "use 'METHOD /path', such as 'POST /hook/'")
+        refuse("exempt", item, "use 'METHOD /path', such as 'POST /hook/'", of="cross-origin")
     method, path = pair
     if not _METHOD.fullmatch(method):
-        _refuse("exempt", item, "start with one method in capital letters, such as 'POST /hook/'")
+        refuse("exempt", item, "start with one method in capital letters, such as 'POST /hook/'", of="cross-origin")
     if not path.startswith("/") or _NO_PATH.search(path):
-        _refuse("exempt", item, "use one exact path such as '/hook/': no pattern, query, '//' or dot segment")
+        refuse(
+            "exempt",
+            item,
+            "use one exact path such as '/hook/': no pattern, query, '//' or dot segment",
+            of="cross-origin",
+        )
     return method, path
-
-
-def _refuse(setting: str, value: object, fix: str) -> NoReturn:
-    raise ConfigurationError(f"cross-origin {setting}: {value!r} is not possible: {fix}")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from coatcheck.core.refusals import refuse
 from coatcheck.core.times import duration_micros
-from coatcheck.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,24 +62,24 @@ class Policy:
     def __post_init__(self) -> None:
         self._check_durations()
         if self.extend_when_less_than is None and None in {self.lifetime, self.remember_lifetime}:
-            _refuse("lifetime", None, "give an absolute limit, such as timedelta(days=30)")
+            refuse("lifetime", None, "give an absolute limit, such as timedelta(days=30)")
         if isinstance(self.max_sessions, int) and self.max_sessions < 1:
-            _refuse("max_sessions", self.max_sessions, "use 1 or more, or None for no limit")
+            refuse("max_sessions", self.max_sessions, "use 1 or more, or None for no limit")
         if self.when_full not in {"evict_oldest", "refuse", "ask"}:
-            _refuse("when_full", self.when_full, "use 'evict_oldest', 'refuse' or 'ask'")
+            refuse("when_full", self.when_full, "use 'evict_oldest', 'refuse' or 'ask'")
         if not _MIN_DATA <= self.max_data_bytes <= _MAX_DATA:
-            _refuse("max_data_bytes", self.max_data_bytes, f"use {_MIN_DATA} to {_MAX_DATA}")
+            refuse("max_data_bytes", self.max_data_bytes, f"use {_MIN_DATA} to {_MAX_DATA}")
 
     def _check_durations(self) -> None:
         for name in ("idle_timeout", "lifetime", "remember_idle_timeout", "remember_lifetime"):
             value = getattr(self, name)
             if value is not None and not timedelta(seconds=1) <= value <= LONGEST:
-                _refuse(name, value, "use one second to ten years, such as timedelta(hours=8)")
+                refuse(name, value, "use one second to ten years, such as timedelta(hours=8)")
         if not timedelta(0) <= self.touch_every <= min(self.idle_timeout, self.remember_idle_timeout) / 2:
-            _refuse("touch_every", self.touch_every, "use at most half of the idle timeout")
+            refuse("touch_every", self.touch_every, "use at most half of the idle timeout")
         extend = self.extend_when_less_than
         if extend is not None and not timedelta(0) < extend <= self.idle_timeout:
-            _refuse("extend_when_less_than", extend, "use more than zero and at most idle_timeout")
+            refuse("extend_when_less_than", extend, "use more than zero and at most idle_timeout")
 
     @classmethod
     def aal1(cls) -> Policy:
@@ -110,7 +110,7 @@ class Policy:
             return self.max_sessions if user_id is not None and isinstance(self.max_sessions, int) else None
         limit = self.max_sessions(user_id)
         if limit is not None and limit < 1:
-            _refuse("max_sessions", f"{limit} (returned by the function)", "return 1 or more, or None")
+            refuse("max_sessions", limit, "the function has returned it; return 1 or more, or None")
         return limit
 
     def extended(self, now: int, idle_timeout: int, idle_expires_at: int) -> int:
@@ -137,8 +137,3 @@ def _preset(*, idle: timedelta, lifetime: timedelta) -> Policy:
         touch_every=idle / 15,
     )
     return replace(base, touch_every=min(base.touch_every, timedelta(minutes=5)))
-
-
-def _refuse(setting: str, value: object, fix: str) -> None:
-    msg = f"{setting}={value!s} is not possible: {fix}"
-    raise ConfigurationError(msg)

@@ -1,11 +1,11 @@
-"""Settings of the local cache and of the coherence rule."""
+"""Settings of the caches and of the coherence rule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-from coatcheck.errors import ConfigurationError
+from coatcheck.core.refusals import refuse
 
 LONGEST_COPY = timedelta(hours=1)
 """No copy is served longer than this after it was read; older log entries can be trimmed."""
@@ -23,31 +23,97 @@ class CacheSettings:
         lease: How long a worker may trust its cache after it last asked for the invalidation log. It is the
             longest time a revoked session can still be accepted under any fault; where the store can tell at
             once that nothing has changed (SQLite), every request asks, and that time is zero.
+        serve_stale_for: For how long after the lease known sessions are still served when the store does not answer.
+            It is added to the bound, and zero unless somebody asks for it: then such requests are refused with 503.
     """
 
     max_entries: int = 100_000
     ttl: timedelta = timedelta(minutes=10)
     lease: timedelta = timedelta(seconds=2)
+    serve_stale_for: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         if self.max_entries < 0:
-            _refuse("max_entries", self.max_entries, "use 0 (no cache) or more")
+            refuse("max_entries", self.max_entries, "use 0 (no cache) or more", of="cache")
         if not _SECOND <= self.ttl <= LONGEST_COPY:
-            _refuse("ttl", self.ttl, "use one second to one hour")
+            refuse("ttl", self.ttl, "use one second to one hour", of="cache")
         if not timedelta(0) < self.lease <= timedelta(minutes=1):
-            _refuse("lease", self.lease, "use more than zero and at most one minute")
+            refuse("lease", self.lease, "use more than zero and at most one minute", of="cache")
+        if not timedelta(0) <= self.serve_stale_for <= LONGEST_COPY:
+            refuse("serve_stale_for", self.serve_stale_for, "use zero (refuse) to one hour", of="cache")
 
     @property
     def ttl_ns(self) -> int:
         """The time to live in nanoseconds."""
-        return self.ttl // timedelta(microseconds=1) * 1000
+        return _nanoseconds(self.ttl)
 
     @property
     def lease_ns(self) -> int:
         """The lease in nanoseconds."""
-        return self.lease // timedelta(microseconds=1) * 1000
+        return _nanoseconds(self.lease)
+
+    @property
+    def serve_stale_ns(self) -> int:
+        """The time after the lease in nanoseconds."""
+        return _nanoseconds(self.serve_stale_for)
 
 
-def _refuse(setting: str, value: object, fix: str) -> None:
-    msg = f"cache {setting}={value!s} is not possible: {fix}"
-    raise ConfigurationError(msg)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedCacheSettings:
+    """The shared cache, between the processes.
+
+    A request never waits for it longer than `timeout`. After `failures` calls in a row have failed or taken longer,
+    where those that were under way together count as one, nobody asks it for a pause, and a request then pays nothing
+    for it. After the pause one call tries; if that fails too, the next pause is twice as long.
+
+    Attributes:
+        enabled: Whether it is used.
+        ttl: How long a copy stays there; at most one hour, and never longer than its session.
+        timeout: How long a request waits for it before it goes on to the store.
+        failures: After how many failures in a row it is left alone.
+        pause: For how long at first.
+        longest_pause: For how long at most.
+    """
+
+    enabled: bool = True
+    ttl: timedelta = LONGEST_COPY
+    timeout: timedelta = timedelta(milliseconds=50)
+    failures: int = 3
+    pause: timedelta = timedelta(milliseconds=500)
+    longest_pause: timedelta = timedelta(seconds=10)
+
+    def __post_init__(self) -> None:
+        if not _SECOND <= self.ttl <= LONGEST_COPY:
+            refuse("ttl", self.ttl, "use one second to one hour", of="shared cache")
+        if not timedelta(milliseconds=1) <= self.timeout <= _SECOND:
+            refuse("timeout", self.timeout, "use one millisecond to one second", of="shared cache")
+        if self.failures < 1:
+            refuse("failures", self.failures, "use 1 or more", of="shared cache")
+        if not timedelta(milliseconds=10) <= self.pause <= timedelta(minutes=1):
+            refuse("pause", self.pause, "use ten milliseconds to one minute", of="shared cache")
+        if not self.pause <= self.longest_pause <= timedelta(minutes=10):
+            refuse("longest_pause", self.longest_pause, "use pause to ten minutes", of="shared cache")
+
+    @property
+    def ttl_ns(self) -> int:
+        """The time to live in nanoseconds."""
+        return _nanoseconds(self.ttl)
+
+    @property
+    def timeout_ns(self) -> int:
+        """The timeout in nanoseconds."""
+        return _nanoseconds(self.timeout)
+
+    @property
+    def pause_ns(self) -> int:
+        """The first pause in nanoseconds."""
+        return _nanoseconds(self.pause)
+
+    @property
+    def longest_pause_ns(self) -> int:
+        """The longest pause in nanoseconds."""
+        return _nanoseconds(self.longest_pause)
+
+
+def _nanoseconds(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1) * 1000

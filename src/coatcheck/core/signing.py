@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from coatcheck.errors import ConfigurationError
+from coatcheck.core.refusals import refuse, refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,8 @@ _FIX: Final = "make one with: python -c 'import secrets; print(secrets.token_url
 
 # What is signed starts with this, so that the keys may serve other purposes too.
 _CONTEXT: Final = b"coatcheck signed token 1"
+# No message that is signed starts like this.
+_DERIVED: Final = b"coatcheck derived key 1"
 
 # 43 base64url characters are the 32 octets of a SHA-256 hash.
 _SIGNED: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})")
@@ -77,9 +79,9 @@ class KeyRing:
                 is empty (rule S4). The message names a key by its position and never contains it.
         """
         if isinstance(keys, (str, bytes)) or not keys:
-            _refuse("keys", "must be a list of at least one key", _FIX)
+            refuse_secret("keys", "must be a list of at least one key", _FIX)
         if not deployment.strip():
-            _refuse(f"deployment={deployment!r}", "is empty", "name the site and stage, such as 'shop-production'")
+            refuse("deployment", deployment, "it is empty; name the site and stage, such as 'shop-production'")
         self._keys = tuple(_octets(key) for key in keys)
         for position in range(len(self._keys)):
             _check_key(self._keys, position)
@@ -110,6 +112,15 @@ class KeyRing:
                 return Verified(token, current=position == 0)
         return None
 
+    def derived(self, context: bytes) -> tuple[bytes, ...]:
+        """Return keys of 32 octets for another purpose of this deployment, in the same order as ours.
+
+        They say nothing about our keys, about each other, or about those of another context or deployment.
+        """
+        # The one part of a message that differs comes last, so no length is needed to keep the parts apart.
+        label = _DERIVED + self._context + context
+        return tuple(hmac.digest(key, label, "sha256") for key in self._keys)
+
     def _signature(self, key: bytes, token: str) -> str:
         digest = hmac.digest(key, self._context + token.encode("ascii"), "sha256")
         return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
@@ -130,11 +141,11 @@ def _check_key(keys: Sequence[bytes], position: int) -> None:
     key = keys[position]
     setting = f"keys[{position}]"
     if len(key) < MIN_KEY:
-        _refuse(setting, f"has {len(key)} octets, and {MIN_KEY} are needed", _FIX)
+        refuse_secret(setting, f"has {len(key)} octets, and {MIN_KEY} are needed", _FIX)
     if _is_well_known(key):
-        _refuse(setting, "can be guessed: a placeholder, a published example, or a repetition", _FIX)
+        refuse_secret(setting, "can be guessed: a placeholder, a published example, or a repetition", _FIX)
     if key in keys[:position]:
-        _refuse(setting, f"is the same as keys[{keys.index(key)}]", "remove it")
+        refuse_secret(setting, f"is the same as keys[{keys.index(key)}]", "remove it")
 
 
 def _is_well_known(key: bytes) -> bool:
@@ -147,7 +158,3 @@ def _is_well_known(key: bytes) -> bool:
 def _repeats(key: bytes) -> bool:
     """Tell whether the key is one piece twice or more often, the last time perhaps cut short."""
     return any(key[length:] == key[:-length] for length in range(1, len(key) // 2 + 1))
-
-
-def _refuse(setting: str, problem: str, fix: str) -> NoReturn:
-    raise ConfigurationError(f"{setting} {problem}: {fix}")

@@ -1,0 +1,108 @@
+# Generated from caches/valkey/async_cache.py by tools/generate_sync.py: edit that, run `make generate`.
+"""A shared cache in Valkey or Redis, for threads."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import redis
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisClusterException, ResponseError
+
+from coatcheck.caches.valkey._clients import Clients
+from coatcheck.errors import ConfigurationError, Unavailable
+from coatcheck.fork import after_fork
+from coatcheck.valkey_urls import parsed
+
+_FAILURES = (redis.RedisError, RedisClusterException, OSError)
+_FIX = "its URL needs a user who may SET, GET, PING and, for a database other than 0, SELECT, with keys {prefix!r}"
+
+
+class ValkeyCache:
+    """Copies in Valkey or Redis, each a string with a time to live.
+
+    Any eviction policy will do: what is missing is read from the store. In a cluster the copies spread over all nodes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: timedelta = timedelta(milliseconds=50),
+        prefix: str = "coatcheck:cache:",
+        max_connections: int = 32,
+    ) -> None:
+        """Name the server; nothing is connected yet.
+
+        Args:
+            url: Such as `valkey://user:password@host:6379/0`; see `coatcheck.valkey_urls`.
+            timeout: How long to wait for a connection to become free, for connecting, and for an answer.
+            prefix: What the names of all our keys begin with, so that a server can be shared (rule S6).
+            max_connections: How many connections a process may have.
+
+        Raises:
+            ConfigurationError: The URL is wrong; the message shows nothing of it but the scheme.
+        """
+        parsed(url)
+        self._prefix = prefix
+        self._name = prefix.encode()
+        self._clients = Clients(url, timeout=timeout.total_seconds(), max_connections=max_connections)
+        after_fork(self)
+
+    def forked(self) -> None:
+        """Drop the connections of the parent process."""
+        self._clients.forked()
+
+    def open(self) -> None:
+        """Connect, and find out whether we may read and write.
+
+        Raises:
+            ConfigurationError: The server refuses the user, the password or the number of the database.
+            Unavailable: It is away.
+        """
+        try:
+            self.ping()
+            self.put(b"", b"", 1)
+            self.get(b"")
+        except Unavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, (AuthenticationError, NoPermissionError)):
+                msg = f"the shared cache refuses us ({cause}): {_FIX.format(prefix=self._prefix + '*')}"
+                raise ConfigurationError(msg) from cause
+            if isinstance(cause, ResponseError) and "DB index" in str(cause):
+                msg = f"the shared cache has no such database ({cause}): correct the number at the end of its URL"
+                raise ConfigurationError(msg) from cause
+            raise
+
+    def close(self) -> None:
+        """Close every connection this process has made."""
+        self._clients.close()
+
+    def ping(self) -> None:
+        """Raise nothing if the server answers."""
+        self._call("PING")
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return what was put under this key, or None."""
+        try:
+            value: bytes | None = self._clients.value(self._name + key)
+        except _FAILURES as error:
+            if "WRONGTYPE" in str(error):
+                return None  # somebody else's, and our next copy takes its place
+            raise _unavailable(error) from error
+        return value
+
+    def put(self, key: bytes, value: bytes, ttl_ms: int) -> None:
+        """Keep a value for so many milliseconds."""
+        self._call("SET", self._name + key, value, "PX", ttl_ms)
+
+    def _call(self, *command: Any) -> Any:
+        try:
+            return self._clients.get().execute_command(*command)
+        except _FAILURES as error:
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    # The name of the error and no more: a server's text may quote what it was sent.
+    return Unavailable(f"the shared cache does not answer: {type(error).__name__}")
