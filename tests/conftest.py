@@ -1,10 +1,14 @@
-"""Settings for every test: how Hypothesis looks for examples."""
+"""For every test: how Hypothesis looks for examples, and the servers that tests can ask for."""
 
 from __future__ import annotations
 
 import os
 
 from hypothesis import HealthCheck, settings
+
+from tests.servers.fixtures import postgresql, postgresql_url, valkey, valkey_url
+
+__all__ = ["postgresql", "postgresql_url", "valkey", "valkey_url"]
 
 # No deadline anywhere: a test says what happens, never how fast this machine is.
 settings.register_profile("dev", deadline=None)
