@@ -1,0 +1,399 @@
+"""The Valkey store for asyncio. The one for threads is generated from it.
+
+All keys share one hash tag, `{coatcheck}:...`, and each change is one script, which writes the log entry too. So in a
+cluster, too, all of it stands on one master and its replicas: the sessions must fit into the memory of one, and a
+second store with a prefix of its own is the way to use another.
+
+What each key holds, with the generation as `g`:
+
+    {coatcheck}:meta        epoch, server, position (the next), floor, generation, layout
+    {coatcheck}:log         the stream of entries; `<position>-0` is the id of each
+    {coatcheck}:dead        generations whose keys are still to be removed
+    {coatcheck}:g:s:<hash>  one session, by the hash of its token
+    {coatcheck}:g:i:<id>    the hash of its token
+    {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
+    {coatcheck}:g:a, g:e    the ids of all, by latest activity and by expiry
+
+Why a reading and a page of the same epoch belong to the same log: the epoch is a random word beside the log. It goes
+with it (FLUSHALL), and comes back with it (a snapshot, a replica). The poll asks the server who it is (`run_id`, new
+with each start) and since when it is a master (`master_replid`, new with each promotion), and if that is not what is
+noted beside the epoch, it notes a new epoch with it, in the same script. So a poll never proves anything about a log
+that stood on another server or was loaded from disk, whatever was lost on the way. A reading takes the epoch that is
+noted. Between a failover and the next poll that is the old one, of a log that may have lost entries and gone on
+differently: such a copy is admitted only until the lease of the last poll is over, for the next poll finds the
+new epoch and drops every copy of the old one. A first poll always notes a new epoch, so none can be proven with
+an epoch that somebody else's lost poll has left half known. A log with a hole or with a head behind the cursor gets a
+new epoch as well.
+
+A connection may still lead to a former master, which answers readings and knows nothing of what came later. So a
+reading must have the epoch of this store's latest poll and stand at or after its head; otherwise unused connections
+are dropped, and one poll and one more reading tell whether that was all. Of two servers that both take themselves
+for the master the old one can be kept from proving anything by `min-replicas-to-write` with `poll_writes`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redis.exceptions import OutOfMemoryError
+
+from coatcheck.core.coherence import Entry, LogPage, user_subject
+from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
+from coatcheck.fork import after_fork
+from coatcheck.stores.base import Capabilities, CreateResult, Full, Vitals
+from coatcheck.stores.valkey import rows, scripts
+from coatcheck.stores.valkey._async_wire import AsyncWire
+from coatcheck.stores.valkey.async_listener import AsyncListener
+from coatcheck.stores.valkey.failures import wrong_setting
+from coatcheck.stores.valkey.server import problems_of, too_old
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coatcheck.clock import Clock
+    from coatcheck.core.session import Record
+    from coatcheck.stores.base import Ended, NewSession, Reading, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.valkey.scripts import Script
+
+FLOOD = 10_000
+"""A poll that finds more entries than this raises the floor instead of learning each of them."""
+
+KEEP_LOG = 2 * 3600 * 1_000_000
+"""Entries are kept for so many microseconds: longer than any cached copy lives."""
+
+LAYOUT = 1
+"""The form of the keys above."""
+
+_TOUCHES = 500
+"""So many touches go into one script: more of them would keep everybody else waiting."""
+
+_ATTEMPTS = 100
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]+")
+
+
+class Cursor(NamedTuple):
+    """How far a poll has read: the log's epoch and the next position."""
+
+    epoch: str
+    position: int
+
+
+class AsyncValkeyStore:
+    """Sessions on a Valkey (7.2 or newer) or Redis (7.0 or newer) server, behind Sentinel, or in a cluster.
+
+    Only what coatcheck does is in the log: a session that somebody ends with `DEL` may be accepted from memory for as
+    long as copies are kept. What the server forgets, in a failover or a restart without persistence, is forgotten.
+    """
+
+    capabilities = Capabilities(
+        transactions=False,
+        exact_limits=True,
+        listing=True,
+        log=False,
+        users_table=False,
+        notices_changes=False,
+        pushes_changes=True,
+    )
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "coatcheck",
+        timeout: float = 1.0,
+        max_connections: int = 32,
+        poll_writes: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        """Name the server; nothing is connected yet.
+
+        Args:
+            url: Such as `valkey://host:6379/0`; see `coatcheck.valkey_urls` for TLS, Sentinel and clusters.
+            prefix: What all keys begin with, in braces.
+            timeout: How many seconds a call may take before it is `Unavailable`.
+            max_connections: How many connections a process may have; who needs another one waits.
+            poll_writes: Whether each poll counts as a write, so that a master that `min-replicas-to-write` forbids
+                to write can prove nothing.
+            clock: Where the time comes from, instead of the server; for tests.
+
+        Raises:
+            ConfigurationError: The URL, the prefix or the timeout is not possible.
+        """
+        if not _PREFIX.fullmatch(prefix):
+            msg = f"store prefix={prefix!r} is not possible: use letters, digits, and '_', '-', '.' or ':'"
+            raise ConfigurationError(msg)
+        if timeout <= 0:
+            msg = f"store timeout={timeout!r} is not possible: use more than zero seconds"
+            raise ConfigurationError(msg)
+        self._meta_key = f"{{{prefix}}}:meta"
+        self._clock = clock
+        self._poll_writes = poll_writes
+        self._wire = AsyncWire(url, timeout=timeout, max_connections=max_connections)
+        # Polls have a connection of their own: whatever the others are busy with, the lease can be renewed.
+        self._reserved = AsyncWire(url, timeout=timeout, max_connections=1)
+        self._listener = AsyncListener(url, timeout=timeout, meta_key=self._meta_key, log_key=f"{{{prefix}}}:log")
+        self._polled: Cursor | None = None
+        after_fork(self)
+
+    def forked(self) -> None:
+        """Leave the parent's connections alone."""
+        self._wire.forked()
+        self._reserved.forked()
+        self._listener.forked()
+
+    async def open(self) -> None:
+        """Verify the server and its settings, if it can be reached; if not, it will be asked again by every call.
+
+        Raises:
+            ConfigurationError: It can never work: wrong password, wrong database, too old a server.
+            SchemaError: The keys were written by a newer release.
+        """
+        self._listener.reopen()
+        try:
+            layout = await self._wire.command(self._meta_key, "HGET", self._meta_key, "layout")
+            info = await self._wire.command(self._meta_key, "INFO", "server")
+            await self._run(scripts.READ, "id", "")
+        except Unavailable as error:
+            if (wrong := wrong_setting(error.__cause__)) is not None:
+                msg = f"store with {wrong}"
+                raise ConfigurationError(msg) from error
+            return
+        if (old := too_old(info)) is not None:
+            raise ConfigurationError(old)
+        if layout is not None and int(layout) > LAYOUT:
+            msg = f"the keys of this store have layout {int(layout)}, this release knows {LAYOUT}: use a newer release"
+            raise SchemaError(msg)
+
+    async def aclose(self) -> None:
+        """Close every connection this process has made."""
+        await self._listener.aclose()
+        await self._reserved.close()
+        await self._wire.close()
+
+    async def migrate(self) -> Sequence[str]:
+        """Do nothing: there are no tables."""
+        return ()
+
+    async def problems(self) -> Sequence[str]:
+        """Say which settings of the server are unsafe, each with the fix."""
+        info = await self._wire.command(self._meta_key, "INFO")
+        try:
+            saves = await self._wire.command(self._meta_key, "CONFIG", "GET", "save")
+        except Unavailable:  # as with many who rent out servers
+            saves = None
+        return problems_of(info, saves, clustered=self._wire.clustered)
+
+    def vitals(self) -> Vitals:
+        """Tell how the connections are; asks nobody."""
+        connections, idle = self._wire.count()
+        return Vitals(self._listener.listens, connections, idle)
+
+    def unchanged(self, cursor: Cursor | None) -> bool:  # noqa: ARG002 - nothing here can tell
+        """Leave it to the lease, and to `news`."""
+        return True
+
+    async def news(self, seen: int, seconds: float) -> int:
+        """Wait until the log may have grown, or so many seconds; returns how often it has."""
+        return await self._listener.news(seen, seconds)
+
+    async def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
+        """Read the session with this token hash, and where the log stands, in one script."""
+        _refuse(connection)
+        return await self._read("hash", token_hash.hex())
+
+    async def read_nearby(self, token_hash: bytes) -> Reading | None:  # noqa: ARG002 - a replica's readings may be old
+        """Have no answer: only the master is asked."""
+        return None
+
+    async def find(self, session_id: str) -> Reading:
+        """Read a session by its public id."""
+        return await self._read("id", session_id)
+
+    async def _read(self, by: str, value: str) -> Reading:
+        polled = self._polled
+        reading = rows.reading_of(await self._run(scripts.READ, by, value))
+        if _is_current(reading, polled):
+            return reading
+        await self._wire.renew()
+        await self.poll(polled)
+        polled = self._polled
+        reading = rows.reading_of(await self._run(scripts.READ, by, value))
+        if _is_current(reading, polled):
+            return reading
+        msg = "the Valkey store could not answer (a server that is not the master, or not any more)"
+        raise Unavailable(msg)
+
+    async def poll(self, cursor: Cursor | None) -> LogPage:
+        """Read the log from a cursor on, in one script, which fails on a replica."""
+        epoch, position = cursor or ("", 0)
+        answer = await self._polled_with(epoch, position)
+        end = Cursor(answer[0].decode(), int(answer[2]))
+        words = answer[4]
+        entries = tuple(Entry(int(at), what.decode()) for at, what in zip(words[::2], words[1::2], strict=True))
+        self._polled = end
+        self._listener.begin_at(end.epoch, end.position)
+        resumed = epoch in ("", end.epoch)
+        return LogPage(end.epoch, int(answer[1]), entries, end, int(answer[3]) * 1000, resumed)
+
+    async def _polled_with(self, epoch: str, position: int) -> Any:
+        order = (epoch, position, FLOOD)
+        try:
+            return await self._ask(scripts.POLL_WRITING if self._poll_writes else scripts.POLL, *order)
+        except Unavailable as error:
+            if self._poll_writes or not isinstance(error.__cause__, OutOfMemoryError):
+                raise
+        # There was something to note, and no memory for it.
+        return await self._ask(scripts.POLL_WRITING, *order)
+
+    async def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
+        """Insert a session and enforce the limit, exactly and in one script; raises Full."""
+        _refuse(connection)
+        record, seen = new.record, b""
+        carries = new.replaces is not None and bool(new.carry_over)
+        for _ in range(_ATTEMPTS):
+            status, *answer = await self._run(
+                scripts.CREATE,
+                new.token_hash.hex(),
+                "" if new.limit is None else new.limit,
+                new.when_full,
+                "" if new.replaces is None else new.replaces.hex(),
+                "1" if carries else "0",
+                seen,
+                *rows.fields_of(record),
+            )
+            if status == b"ok":
+                replaced, evicted = answer
+                return CreateResult(record, rows.records_of(evicted), rows.record_of(replaced) if replaced else None)
+            if status == b"full":
+                raise Full(new.limit or 0, rows.records_of(answer[0]))
+            if status == b"taken":
+                msg = "there is a session with this token or id already"
+                raise DataError(msg)
+            # Lua's JSON would not keep numbers and empty lists as they are, so the data are joined here.
+            seen = answer[0]
+            record = _carried(new, seen)
+        raise _contended()
+
+    async def touch(self, touches: Sequence[Touch]) -> set[str]:
+        """Move live sessions' last-seen and idle expiry forwards, hundreds in one script; returns their ids."""
+        touched: set[str] = set()
+        for start in range(0, len(touches), _TOUCHES):
+            words = [word for touch in touches[start : start + _TOUCHES] for word in touch]
+            touched.update(found.decode() for found in await self._run(scripts.TOUCH, *words))
+        return touched
+
+    async def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
+        """Merge keys into a live session's data; None when it is gone. Never creates a row."""
+        _refuse(connection)
+        _, _, now, record = await self.find(change.session_id)
+        if record is None or record.ends_at() * 1000 <= now:
+            return None
+        seen = record.data.encode()
+        for _ in range(_ATTEMPTS):
+            status, *answer = await self._run(scripts.SAVE, change.session_id, seen, _merged(seen, change))
+            if status == b"gone":
+                return None
+            if status == b"ok":
+                return rows.record_of(answer[0])
+            seen = answer[0]
+        raise _contended()
+
+    async def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
+        """Note a live session's new address and browser; False when they are noted already."""
+        words = [word for value in (ip, user_agent) for word in ("0" if value is None else "1", value or "")]
+        return bool(await self._run(scripts.RELOCATE, session_id, *words))
+
+    async def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
+        """Give a live session a new token hash; None when the old one is gone."""
+        _refuse(connection)
+        times = (rotation.authenticated_at, rotation.idle_expires_at, rotation.expires_at)
+        words = ("" if time is None else time for time in times)
+        status, *answer = await self._run(scripts.ROTATE, rotation.old_hash.hex(), rotation.new_hash.hex(), *words)
+        if status == b"taken":
+            msg = "there is a session with this token already"
+            raise DataError(msg)
+        return rows.record_of(answer[0]) if status == b"ok" else None
+
+    async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
+        """End the selected sessions and say which they were."""
+        _refuse(connection)
+        if selection.token_hash is not None:
+            words = ["hash", selection.token_hash.hex()]
+        elif selection.session_id is not None:
+            owned = selection.user_id is not None
+            words = ["id", selection.session_id, "1" if owned else "0", selection.user_id or ""]
+        elif selection.user_id is not None:
+            words = ["user", selection.user_id, selection.keep or ""]
+        else:
+            return []
+        return rows.ended_of(await self._run(scripts.REVOKE, *words))
+
+    async def revoke_everyone(self, *, connection: Any = None) -> int:
+        """End all sessions at once with one log entry, however many; returns how many there were."""
+        _refuse(connection)
+        return int(await self._run(scripts.REVOKE_EVERYONE))
+
+    async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
+        """Write a log entry that outdates all copies of a user's name, email and role."""
+        _refuse(connection)
+        await self._run(scripts.NOTE, user_subject(user_id))
+
+    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+        _refuse(connection)
+        kind = "all" if user_id is None else "user"
+        return rows.records_of(await self._run(scripts.LIST, kind, user_id or "", limit))
+
+    async def sweep(self, batch: int) -> Sequence[Ended]:
+        """Delete at most `batch` expired sessions, without log entries, and trim the log."""
+        return rows.ended_of(await self._run(scripts.SWEEP, batch, KEEP_LOG))
+
+    async def _run(self, script: Script, *arguments: str | bytes | int) -> Any:
+        return await self._wire.run(script, self._meta_key, self._now(), token_hex(16), *arguments)
+
+    async def _ask(self, script: Script, *arguments: str | bytes | int) -> Any:
+        try:
+            return await self._reserved.run(script, self._meta_key, self._now(), token_hex(16), *arguments)
+        except Unavailable:
+            # Perhaps it leads to a server that is not the master any more; the next attempt finds out.
+            await self._reserved.renew()
+            raise
+
+    def _now(self) -> str | int:
+        return "" if self._clock is None else self._clock.now() // 1000
+
+
+def _is_current(reading: Reading, polled: Cursor | None) -> bool:
+    return polled is None or (reading.epoch == polled.epoch and reading.as_of >= polled.position)
+
+
+def _carried(new: NewSession, data: bytes) -> Record:
+    """Return the new record, with what the policy lets an anonymous visitor keep."""
+    old: dict[str, Any] = json.loads(data or b"{}")
+    kept = {name: old[name] for name in new.carry_over if name in old}
+    merged: dict[str, Any] = {**kept, **json.loads(new.record.data)}
+    return new.record._replace(data=json.dumps(merged, separators=(",", ":"))) if kept else new.record
+
+
+def _merged(data: bytes, change: SessionChange) -> bytes:
+    merged = {**json.loads(data), **change.changes}
+    for key in change.remove:
+        merged.pop(key, None)
+    text = json.dumps(merged, separators=(",", ":")).encode()
+    if len(text) > change.max_bytes:
+        msg = f"the session's data would be {len(text)} bytes; max_data_bytes is {change.max_bytes}"
+        raise DataError(msg)
+    return text
+
+
+def _contended() -> Unavailable:
+    return Unavailable("the Valkey store could not answer (too many others change the same session)")
+
+
+def _refuse(connection: Any) -> None:
+    if connection is not None:
+        msg = "connection= is not possible: Valkey has no transactions to join"
+        raise ConfigurationError(msg)

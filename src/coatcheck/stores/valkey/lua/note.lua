@@ -1,0 +1,3 @@
+-- a subject
+note(ARGV[3])
+return 1

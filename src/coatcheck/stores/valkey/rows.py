@@ -1,0 +1,70 @@
+"""Records as the fields of a hash, and the answers of the scripts as what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coatcheck.core.session import Record
+from coatcheck.stores.base import Ended, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TEXTS = {"id": "id", "u": "user_id", "ip": "ip", "ua": "user_agent", "d": "data"}
+_NUMBERS = {
+    "c": "created_at",
+    "a": "authenticated_at",
+    "l": "last_seen_at",
+    "i": "idle_expires_at",
+    "x": "expires_at",
+    "t": "idle_timeout",
+    "r": "remember",
+}
+_NOTHING: dict[str, Any] = dict.fromkeys([*_TEXTS.values(), *_NUMBERS.values()])
+
+
+def fields_of(record: Record) -> list[str]:
+    """Return names and values by turns; what is None has no field."""
+    row = record._asdict()
+    fields: list[str] = []
+    for name, column in _TEXTS.items():
+        if row[column] is not None:
+            fields += [name, row[column]]
+    for name, column in _NUMBERS.items():
+        if row[column] is not None:
+            fields += [name, str(int(row[column]))]
+    return fields
+
+
+def record_of(fields: Sequence[bytes]) -> Record:
+    """Return the record with these names and values."""
+    row = _NOTHING.copy()
+    for name, value in _pairs(fields):
+        if name in _TEXTS:
+            row[_TEXTS[name]] = value.decode()
+        elif name in _NUMBERS:
+            row[_NUMBERS[name]] = int(value)
+    row["remember"] = bool(row["remember"])
+    return Record(**row)
+
+
+def records_of(rows: Sequence[Sequence[bytes]]) -> tuple[Record, ...]:
+    """Return a record for each list of names and values."""
+    return tuple(map(record_of, rows))
+
+
+def ended_of(rows: Sequence[Sequence[bytes]]) -> list[Ended]:
+    """Return which sessions have ended, from their ids and users."""
+    named = [dict(_pairs(row)) for row in rows]
+    return [Ended(row["id"].decode(), row["u"].decode() if "u" in row else None) for row in named]
+
+
+def reading_of(answer: Sequence[Any]) -> Reading:
+    """Return what the script `read` has answered."""
+    epoch, position, now, fields = answer
+    return Reading(epoch.decode(), int(position), int(now) * 1000, record_of(fields) if fields else None)
+
+
+def _pairs(fields: Sequence[bytes]) -> list[tuple[str, bytes]]:
+    # A user that is None ends the list after its name: Lua's lists end at the first nil.
+    return [(name.decode(), value) for name, value in zip(fields[::2], fields[1::2], strict=False)]

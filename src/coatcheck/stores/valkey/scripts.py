@@ -1,0 +1,61 @@
+"""The Lua scripts of this store, read from the files beside it.
+
+What a script may do on a server that is short of something stands in its first line. Those that only read run always.
+Those that end sessions, or keep them, also run when memory is full; those that bring something new do not. A script
+with such a line is refused before it has done anything, so none is ever half done for want of memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from typing import NamedTuple
+
+_FOLDER = files("coatcheck.stores.valkey") / "lua"
+
+_READS = "#!lua flags=no-writes"
+_WRITES = "#!lua"
+_ALWAYS_WRITES = "#!lua flags=allow-oom"
+
+
+class Script(NamedTuple):
+    """One script.
+
+    Attributes:
+        text: What it does.
+        sha: The name by which a server knows it once it has seen it.
+        repeatable: Whether it makes no difference if it runs twice, when nobody knows whether it has run.
+    """
+
+    text: str
+    sha: str
+    repeatable: bool
+
+
+def _part(name: str) -> str:
+    return (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _script(first_line: str, name: str, *, repeatable: bool = False) -> Script:
+    parts = [first_line, _part("common"), _part(name)]
+    if first_line != _READS:
+        parts.insert(2, _part("changes"))
+    text = "\n".join(part for part in parts if part)
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), repeatable)
+
+
+READ = _script(_READS, "read", repeatable=True)
+LIST = _script(_READS, "list", repeatable=True)
+CREATE = _script(_WRITES, "create")
+SAVE = _script(_WRITES, "save")
+RELOCATE = _script(_WRITES, "relocate")
+TOUCH = _script(_ALWAYS_WRITES, "touch", repeatable=True)
+ROTATE = _script(_ALWAYS_WRITES, "rotate")
+REVOKE = _script(_ALWAYS_WRITES, "revoke")
+REVOKE_EVERYONE = _script(_ALWAYS_WRITES, "revoke_everyone")
+NOTE = _script(_ALWAYS_WRITES, "note", repeatable=True)
+SWEEP = _script(_ALWAYS_WRITES, "sweep")
+# Without a first line a script is judged by what it does: this one writes to a server it has not met yet.
+POLL = _script("", "poll", repeatable=True)
+# With one it counts as a write: a master that has too few replicas refuses it, and one whose memory is full does not.
+POLL_WRITING = _script(_ALWAYS_WRITES, "poll", repeatable=True)
