@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class AsyncErrands:
         if len(self._runners) >= self._at_once:
             self._forget_those_of_closed_loops()
         if len(self._runners) < self._at_once:
-            runner = loop.create_task(self._run())
+            # Not in the context of a request: what it runs later is other requests'.
+            runner = loop.create_task(self._run(), context=Context())
             self._runners.add(runner)
             runner.add_done_callback(self._runners.discard)
         return True
@@ -64,12 +66,13 @@ class AsyncErrands:
         self._runners.difference_update([runner for runner in self._runners if runner.get_loop().is_closed()])
 
     async def _run(self) -> None:
+        this = asyncio.current_task()
         try:
             while self._jobs:
                 await self._jobs.popleft()()
         finally:
             # At once, and not when the event loop tells that this task is done: a job that came between would wait.
-            self._runners.difference_update([runner for runner in self._runners if runner is asyncio.current_task()])
+            self._runners.difference_update([runner for runner in self._runners if runner is this])
 
     async def aclose(self) -> None:
         """Wait until everything is done."""

@@ -276,6 +276,8 @@ class Sessions:
         """Ask the store for the log, unless the lease is good, and say how every part is. Never raises."""
         with suppress(Unavailable):
             self._reads.prove()
+        if self._shared is not None and not self._shared.available:
+            self._shared.get("health", b"")  # without a miss nobody would notice that it is back
         vitals = self.store.vitals()
         lease, stale = self.cache_settings.lease_ns, self.cache_settings.serve_stale_ns
         shared = self._shared
@@ -511,8 +513,10 @@ class Sessions:
 
     def _settled(self, *, wait: bool) -> None:
         """Wait until every worker has either learned of what was just committed or trusts its memory no more."""
-        if wait and not self.store.capabilities.notices_changes:
-            sleep((self.cache_settings.lease + self.cache_settings.serve_stale_for).total_seconds())
+        # A stale copy is served without a look at the store, so one that notices changes makes no difference to it.
+        stale = self.cache_settings.serve_stale_for
+        if wait and (stale or not self.store.capabilities.notices_changes):
+            sleep((self.cache_settings.lease + stale).total_seconds())
 
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Make every process read a user's name, email and role again; for `load_users`, which has no triggers."""

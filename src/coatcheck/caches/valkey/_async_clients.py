@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.valkey_urls import async_client
@@ -63,7 +64,7 @@ class AsyncClients:
         future: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((name, future))
         if self._sender is None:
-            self._sender = loop.create_task(self._send())
+            self._sender = loop.create_task(self._send(), context=Context())  # it asks for many requests
         answer = await future
         if isinstance(answer, Exception):
             raise answer
@@ -111,10 +112,6 @@ class AsyncClients:
             await asyncio.wait([sender])
         self._start_anew(None)
         await client.aclose()
-        # A client knows the Sentinels that it asks, and leaves their connections open.
-        sentinels = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
-        if sentinels is not None:
-            await sentinels.aclose()
 
 
 def _like(error: Exception) -> Exception:

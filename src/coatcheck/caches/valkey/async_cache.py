@@ -35,7 +35,8 @@ class AsyncValkeyCache:
 
         Args:
             url: Such as `valkey://user:password@host:6379/0`; see `coatcheck.valkey_urls`.
-            timeout: How long to wait for a connection to become free, for connecting, and for an answer.
+            timeout: How long to wait for a connection to become free, for connecting, and for each answer; a new
+                connection asks for one or two before it is of use.
             prefix: What the names of all our keys begin with, so that a server can be shared (rule S6).
             max_connections: How many connections a process may have.
 
