@@ -6,14 +6,15 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, Security
+from fastapi import APIRouter, Depends, Security
 from fastapi.security import APIKeyCookie
 from starlette.requests import HTTPConnection
 
 from coatcheck.asgi import RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
+from coatcheck.asgi.health import HasHealth
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.session import Session
-from coatcheck.starlette import revoke_others, rotate, sign_in, sign_out
+from coatcheck.starlette import health_routes, revoke_others, rotate, sign_in, sign_out
 
 __all__ = [
     "CurrentSession",
@@ -22,6 +23,7 @@ __all__ = [
     "SessionCookie",
     "SessionMiddleware",
     "SignInRequired",
+    "health_router",
     "recent_auth",
     "revoke_others",
     "rotate",
@@ -67,3 +69,11 @@ CurrentSession = Annotated[Session, Depends(_current)]
 
 OptionalSession = Annotated[Session | None, Depends(_optional)]
 """The session, or None when nobody is signed in. An outage is neither: it ends with 503."""
+
+
+def health_router(sessions: HasHealth) -> APIRouter:
+    """Return a router with `/healthz` (the process is alive) and `/readyz` (it can serve requests), for orchestrators.
+
+    Neither shows up in OpenAPI.
+    """
+    return APIRouter(routes=list(health_routes(sessions)))

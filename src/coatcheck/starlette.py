@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.routing import Route
+
 from coatcheck.asgi import RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
+from coatcheck.asgi.health import Liveness, Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection
 
+    from coatcheck.asgi.health import HasHealth
     from coatcheck.core.answers import NotSignedIn
     from coatcheck.core.session import Session
 
@@ -23,6 +27,7 @@ __all__ = [
     "SessionMiddleware",
     "SignInRequired",
     "current_session",
+    "health_routes",
     "require_recent_auth",
     "require_session",
     "revoke_others",
@@ -106,3 +111,8 @@ async def revoke_others(connection: HTTPConnection) -> int:
         SignInRequired: There is no session.
     """
     return await context_of(connection.scope).revoke_others()
+
+
+def health_routes(sessions: HasHealth) -> list[Route]:
+    """Return the routes `/healthz` (the process is alive) and `/readyz` (it can serve requests)."""
+    return [Route("/healthz", Liveness()), Route("/readyz", Readiness(sessions))]

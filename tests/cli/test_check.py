@@ -38,7 +38,7 @@ KEYS = ["jlBzMsjr2CmMnvT6iHrqz0EKnZrYW0UPcwXyJzVOoSM", "X0PFgLtCTnDsKl8r7WqYw2Zb
 DAY = timedelta(days=1)
 
 GOLDEN = """\
-configuration: defaults, on the database of --store
+configuration: defaults, and settings of the command line
   policy.idle_timeout           7 days
   policy.lifetime               30 days
   policy.remember_idle_timeout  30 days
@@ -68,9 +68,13 @@ configuration: defaults, on the database of --store
   cache.max_entries             at most 100000 sessions
   cache.ttl                     10 minutes
   cache.lease                   2 seconds
+  cache.serve_stale_for         off
+  shared_cache                  none
   revocation_bound              0: from the next request on, in every process
   store                         SQLite, app.db
   store.users                   none
+settings:
+  store.url  sqlite:///app.db  --store
 """
 
 UNSAFE_APP = """\
@@ -126,6 +130,8 @@ configuration: the application shop:app
   cache.max_entries             off
   cache.ttl                     10 minutes
   cache.lease                   2 seconds
+  cache.serve_stale_for         off
+  shared_cache                  none
   revocation_bound              0: from the next request on, in every process
   store                         SQLite, app.db
   store.users                   table people
@@ -179,10 +185,9 @@ def test_check_says_when_the_tables_are_missing(run: Run, folder: Path) -> None:
     """A database that was never migrated is a finding, and looking at it creates nothing."""
     result = run("check", *STORE)
     line = "UNSAFE L7 store.problem: there is no such file: the store cannot keep its promise; run `coatcheck migrate`"
-    assert (result.code, result.out) == (
-        1,
-        f"{GOLDEN}  store.problem                 there is no such file\n{line}\n1 unsafe setting\n",
-    )
+    problem = "  store.problem                 there is no such file\nsettings:"
+    expected = GOLDEN.replace("settings:", problem)
+    assert (result.code, result.out) == (1, f"{expected}{line}\n1 unsafe setting\n")
     assert list(folder.iterdir()) == []
 
 

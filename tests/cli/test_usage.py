@@ -76,7 +76,11 @@ def test_help_is_exit_0(run: Run, command: str) -> None:
 # --- mistakes
 
 RANGE = "is not possible: use a whole number from"
-WHICH = "no database is named: give --store sqlite:///app.db (or COATCHECK_STORE), or --app module:attribute"
+WHICH = (
+    "no database is named: give --store sqlite:///app.db (or COATCHECK_STORE), --config coatcheck.toml, "
+    "or --app module:attribute"
+)
+BOTH = "--store or --config and --app (COATCHECK_STORE and COATCHECK_APP) both name a database: give one of them"
 
 
 @pytest.mark.parametrize(
@@ -123,19 +127,17 @@ WHICH = "no database is named: give --store sqlite:///app.db (or COATCHECK_STORE
         ("migrate", f"coatcheck: {WHICH}"),
         ("sessions list", f"coatcheck: {WHICH}"),
         (
-            "check --store postgresql://ada:hunter2@db/app",
+            "check --store oracle://ada:hunter2@db/app",
             (
-                "coatcheck: store URL with scheme 'postgresql' is not possible: "
-                "use 'sqlite:///app.db' or 'sqlite:////srv/app.db'"
+                "coatcheck: --store='oracle://***@db/app' is not possible: use a URL such as 'sqlite:///app.db', "
+                "'postgresql://user@host/database' or 'valkey://host:6379/0'"
             ),
         ),
-        (
-            "check --store sqlite:///app.db --app shop:app",
-            "coatcheck: --store and --app (COATCHECK_STORE and COATCHECK_APP) both name a database: give one of them",
-        ),
+        ("check --store sqlite:///app.db --app shop:app", f"coatcheck: {BOTH}"),
+        ("check --config coatcheck.toml --app shop:app", f"coatcheck: {BOTH}"),
         (
             "check --store sqlite:///app.db --users-table x;y",
-            "coatcheck: users table or column 'x;y' is no plain SQL name; use letters, digits and underscores",
+            "coatcheck: --users-table='x;y' is not possible: use letters, digits and underscores",
         ),
         ("check --app shop", "coatcheck: app='shop' is not possible: use 'module:attribute', such as 'shop.main:app'"),
     ],

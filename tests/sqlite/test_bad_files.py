@@ -112,7 +112,7 @@ def test_a_file_that_the_driver_cannot_write_is_no_sign_out(path: str) -> None:
 
 
 URLS = {
-    "another scheme": "postgresql://anna:hunter2@host/app",
+    "another scheme": "oracle://anna:hunter2@host/app",
     "a driver in the scheme": "sqlite+aiosqlite:///app.db",
     "a host": "sqlite://app.db",
     "no slashes": "sqlite:app.db",

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
-from coatcheck.errors import ConfigurationError
+from coatcheck.core.refusals import refuse
 
 _MOST_HOPS = 20
 # A path of this site and nothing more: it goes into a Location header, with "?next=…" behind it.
@@ -40,13 +40,8 @@ class WebSettings:
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.sign_in_path):
-            _refuse("sign_in_path", self.sign_in_path, "use a path of this site, such as '/login'")
+            refuse("sign_in_path", self.sign_in_path, "use a path of this site, such as '/login'")
         if not 0 <= self.trusted_hops <= _MOST_HOPS:
-            _refuse("trusted_hops", self.trusted_hops, f"use the number of your own proxies, 0 to {_MOST_HOPS}")
+            refuse("trusted_hops", self.trusted_hops, f"use the number of your own proxies, 0 to {_MOST_HOPS}")
         if not timedelta(0) < self.stream_check_every <= timedelta(seconds=1):
-            _refuse("stream_check_every", self.stream_check_every, "use more than zero and at most one second")
-
-
-def _refuse(setting: str, value: object, fix: str) -> None:
-    msg = f"{setting}={value!s} is not possible: {fix}"
-    raise ConfigurationError(msg)
+            refuse("stream_check_every", self.stream_check_every, "use more than zero and at most one second")

@@ -114,13 +114,26 @@ def _sweep(sweeping: argparse.ArgumentParser) -> None:
 
 
 def _store(command: argparse.ArgumentParser) -> None:
-    _option(command, "--store", "COATCHECK_STORE", "the database, as sqlite:///app.db", metavar="URL")
+    _option(
+        command,
+        "--store",
+        "COATCHECK_STORE",
+        "the store, as sqlite:///app.db, postgresql://host/database or valkey://host:6379/0",
+        metavar="URL",
+    )
     _option(
         command,
         "--users-table",
         "COATCHECK_USERS_TABLE",
-        "with --store: the users table, with columns id, name, email and role (if others: --app)",
+        "with --store: the users table, with columns id, name, email and role (if others: --config or --app)",
         metavar="NAME",
+    )
+    _option(
+        command,
+        "--config",
+        "COATCHECK_CONFIG",
+        "a TOML file with the settings, below [coatcheck] or [tool.coatcheck]; variables count for more",
+        metavar="FILE",
     )
     _option(
         command,

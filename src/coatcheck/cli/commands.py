@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from coatcheck.cli.output import aligned, counted, printable
 from coatcheck.cli.target import opened, store_of, target_of
-from coatcheck.describe import describe
+from coatcheck.describe import describe, in_words
 
 if TYPE_CHECKING:
     import argparse
+
+    from coatcheck.configuration import Settings
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -61,8 +64,35 @@ def check(arguments: argparse.Namespace) -> int:
     print(f"configuration: {target.origin}")
     for text in aligned([(line.setting, printable(line.value)) for line in lines]):
         print(f"  {text}")
+    if target.settings is not None:
+        print("settings:")
+        for text in aligned(_written(target.settings)):
+            print(f"  {text}")
     unsafe = [(line, line.unsafe) for line in lines if line.unsafe is not None]
     for line, why in unsafe:
         print(f"UNSAFE {why.rule} {line.setting}: {printable(line.value)}: {why.reason}; {why.fix}")
     print(f"{counted(len(unsafe), 'unsafe setting')}" if unsafe else "no unsafe setting")
     return 1 if unsafe else 0
+
+
+def _written(settings: Settings) -> list[tuple[str, str, str]]:
+    """Return each setting that somebody has written: its name, its value in words, and where it stands.
+
+    With a shared cache, all that is known of it: nothing else says what applies there.
+    """
+    cached = settings.shared_cache is not None
+    return [
+        (path, printable(_in_words(value)), printable(settings.origins.get(path, "default")))
+        for path, value in settings.effective().items()
+        if path in settings.origins or (cached and path.startswith("shared_cache."))
+    ]
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, timedelta):
+        return in_words(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return "none" if value is None else str(value)

@@ -1,7 +1,8 @@
-"""Which sessions a command is about: those of a store URL, or those of an application."""
+"""Which sessions a command is about: those of a store URL or a file of settings, or those of an application."""
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from importlib import import_module
@@ -11,15 +12,19 @@ from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.sessions import Sessions
 from coatcheck.asgi.middleware import SessionMiddleware
 from coatcheck.asgi.settings import WebSettings
+from coatcheck.cli.blocking import blocking_sessions, blocking_store
 from coatcheck.cli.environment import FromEnvironment
+from coatcheck.configuration import Settings
+from coatcheck.configuration.schema import KINDS
+from coatcheck.configuration.sources import Given, from_environment, from_file
 from coatcheck.errors import ConfigurationError, SchemaError
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
-from coatcheck.stores.users import UsersTable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Generator
 
+    from coatcheck.configuration.sources import Source
     from coatcheck.stores.protocol import Store
 
 _DEEPEST = 50
@@ -32,11 +37,13 @@ class Target(NamedTuple):
         origin: Where the configuration comes from, in words.
         sessions: The sessions as configured.
         web: How they travel over HTTP.
+        settings: The settings they are made of; None if an application makes them.
     """
 
     origin: str
     sessions: AsyncSessions | Sessions
     web: WebSettings
+    settings: Settings | None = None
 
 
 def target_of(arguments: argparse.Namespace) -> Target:
@@ -45,33 +52,48 @@ def target_of(arguments: argparse.Namespace) -> Target:
     Raises:
         ConfigurationError: They name nothing, too much, or something that cannot be used.
     """
-    store, app = arguments.store, arguments.app
-    if store and app and isinstance(store, FromEnvironment) == isinstance(app, FromEnvironment):
-        msg = "--store and --app (COATCHECK_STORE and COATCHECK_APP) both name a database: give one of them"
-        raise ConfigurationError(msg)
-    if app and not (store and isinstance(app, FromEnvironment)):
+    app, store, config = arguments.app, arguments.store, arguments.config
+    if _typed(app) and (_typed(store) or _typed(config)):
+        raise ConfigurationError(_BOTH)
+    if _typed(app) or (app and not _typed(store) and not _typed(config)):
+        if store and not _typed(app):
+            raise ConfigurationError(_BOTH)
         return _application(app)
-    if store:
-        table = arguments.users_table
-        users = UsersTable(table=table) if table else None
-        return Target("defaults, on the database of --store", Sessions(store, users=users), WebSettings())
-    msg = "no database is named: give --store sqlite:///app.db (or COATCHECK_STORE), or --app module:attribute"
+    if store or config:
+        return _configured(arguments)
+    msg = (
+        "no database is named: give --store sqlite:///app.db (or COATCHECK_STORE), --config coatcheck.toml, "
+        "or --app module:attribute"
+    )
     raise ConfigurationError(msg)
 
 
-def store_of(target: Target) -> Store:
-    """Return a store for threads that does not migrate by itself.
+_BOTH = "--store or --config and --app (COATCHECK_STORE and COATCHECK_APP) both name a database: give one of them"
 
-    Raises:
-        ConfigurationError: The application's store has no side for threads.
-    """
+
+def _typed(value: str | None) -> bool:
+    return bool(value) and not isinstance(value, FromEnvironment)
+
+
+def _configured(arguments: argparse.Namespace) -> Target:
+    written: Source = from_file(arguments.config, KINDS) if arguments.config else {}
+    options = {"store.url": ("--store", arguments.store), "users.table": ("--users-table", arguments.users_table)}
+    typed = {path: Given(str(value), name) for path, (name, value) in options.items() if _typed(value)}
+    environment = from_environment(os.environ, KINDS)
+    settings = Settings.merged(written, environment, typed)
+    sources = {str(arguments.config): written, "the environment": environment, "the command line": typed}
+    origin = f"defaults, and settings of {', '.join(name for name, source in sources.items() if source)}"
+    return Target(origin, settings.sessions(), WebSettings(), settings)
+
+
+def store_of(target: Target) -> Store:
+    """Return a store for threads."""
     store = target.sessions.store
     if isinstance(store, (AsyncSQLiteStore, SQLiteStore)):
         return SQLiteStore(store.path, users=store.users, migrate=False)
     if isinstance(target.sessions, Sessions):
         return target.sessions.store
-    msg = f"{type(store).__name__} works with asyncio only: use --store"
-    raise ConfigurationError(msg)
+    return blocking_store(target.sessions.store)
 
 
 @contextmanager
@@ -82,13 +104,18 @@ def opened(arguments: argparse.Namespace) -> Generator[Sessions]:
         SchemaError: It is not in order; the message says what to do.
     """
     store = store_of(target_of(arguments))
+    sessions: Sessions | None = None
     try:
-        problems = store.problems()
+        # Before it is opened, so that to look on makes no tables. Where only our own calls are logged, no trigger can
+        # be missing, and what else is unsafe about the server must not keep anybody from ending a session.
+        problems = store.problems() if store.capabilities.log else ()
         if problems:
             raise SchemaError(f"the database is not ready: {'; '.join(problems)}")
-        yield Sessions(store)
+        store.open()
+        sessions = blocking_sessions(store) or Sessions(store)
+        yield sessions
     finally:
-        store.close()
+        (store if sessions is None else sessions).close()
 
 
 # --- applications
