@@ -8,29 +8,46 @@ import re
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SERVERS = {"shop@db.internal/shop": "postgresql_url", "cache.internal:6379/0": "valkey_url"}
+"""What the pages call their servers, and the fixtures that have real ones."""
 
 
 def blocks_of(page: Path) -> list[tuple[str, str]]:
     return [(match[1], match[2]) for match in BLOCK.finditer(page.read_text(encoding="utf-8"))]
 
 
+def with_servers(code: str, request: pytest.FixtureRequest) -> str:
+    """Name the tests' own servers instead of those of the pages."""
+    for place, fixture in SERVERS.items():
+        if place in code:
+            code = code.replace(place, request.getfixturevalue(fixture).partition("://")[2])
+    return code
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_samples_print_what_they_say(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page's samples run in their order, in one namespace and an empty folder."""
+def test_samples_print_what_they_say(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """A page's samples run in their order, in one namespace and an empty folder; SQL in the page's own database."""
     monkeypatch.chdir(tmp_path)
     blocks = blocks_of(page)
     namespace: dict[str, Any] = {"__name__": page.stem}
     for index, (language, code) in enumerate(blocks):
+        if language == "sql":
+            with psycopg.connect(request.getfixturevalue("postgresql_url")) as connection:
+                connection.execute(code.encode())
+                connection.rollback()  # what it does is tested elsewhere; roles would stay behind
         if language != "python":
             continue
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(code, str(page), "exec"), namespace)  # noqa: S102 - this is what is tested
+            exec(compile(with_servers(code, request), str(page), "exec"), namespace)  # noqa: S102 - this is what is tested
         follows = blocks[index + 1] if index + 1 < len(blocks) else ("", "")
         assert printed.getvalue() == (follows[1] if follows[0] == "text" else "")
     for value in list(namespace.values()):
@@ -63,6 +80,14 @@ def test_readme_keeps_its_length() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert 110 <= len(lines) <= 160
     assert lines.index("```python") < 60
+
+
+def test_tests_that_pages_name_exist() -> None:
+    """What a page says is tested can be looked up."""
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    for page in PAGES:
+        for name in re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")):
+            assert f"def {name}(" in tests, f"{page.name} names {name}"
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -1,0 +1,75 @@
+"""docs/configuration.md lists every setting, with the default it has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coatcheck import CacheSettings, Policy, UsersTable
+from coatcheck.configuration.durations import duration
+from coatcheck.configuration.schema import KINDS
+from coatcheck.core.settings import SharedCacheSettings
+from coatcheck.stores.postgresql import PostgreSQLStore
+from coatcheck.stores.sqlite import SQLiteStore
+from coatcheck.stores.valkey import ValkeyStore
+
+PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+PARTS: dict[str, Any] = {"policy": Policy(), "cache": CacheSettings(), "shared_cache": SharedCacheSettings()}
+STORES = (SQLiteStore, PostgreSQLStore, ValkeyStore)
+
+
+def listed() -> dict[str, str]:
+    """Read the table: each setting with its default."""
+    table = PAGE.partition("## Settings")[2]
+    rows = re.findall(r"^\| (`[a-z_.`, ]+`) \| ([^|]*?) ?\|", table, re.MULTILINE)
+    found: dict[str, str] = {}
+    for names, default in rows:
+        paths = re.findall(r"`([a-z_.]+)`", names)
+        defaults = [default] if len(paths) == 1 else default.split(", ")
+        found |= dict(zip(paths, defaults, strict=True))
+    return found
+
+
+def test_every_setting_is_listed() -> None:
+    assert set(listed()) == set(KINDS)
+
+
+def meant(text: str, like: Any) -> Any:
+    """Return what a cell of the table says, as a value like the true one."""
+    if text in {"none", ""}:
+        return () if isinstance(like, tuple) else None
+    if isinstance(like, bool):
+        return text == "true"
+    if isinstance(like, (int, float)):
+        return int(text) if isinstance(like, int) else duration(text).total_seconds()
+    return text if isinstance(like, str) else duration(text)
+
+
+@pytest.mark.parametrize("group", PARTS)
+def test_the_defaults_are_true(group: str) -> None:
+    for each in fields(PARTS[group]):
+        value = getattr(PARTS[group], each.name)
+        assert meant(listed()[f"{group}.{each.name}"], value) == value, each.name
+
+
+def test_the_columns_of_the_users_table_are_true() -> None:
+    for each in fields(UsersTable):
+        value = getattr(UsersTable(), each.name)
+        if each.name != "table":  # which is "users" only once there is a users table
+            assert meant(listed()[f"users.{each.name}"], value) == value, each.name
+
+
+@pytest.mark.parametrize("store", STORES, ids=lambda store: store.__name__)
+def test_the_defaults_of_the_stores_are_true(store: Any) -> None:
+    """One that differs between stores is named with the second."""
+    for name, parameter in signature(store).parameters.items():
+        text = listed().get(f"store.{name}")
+        if text is not None and name != "url":
+            first, _, other = text.partition(", Valkey ")
+            value = meant(other if other and store is ValkeyStore else first, parameter.default)
+            assert value == parameter.default, name
