@@ -9,12 +9,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import scale
 from benchmarks.report import setting
 
 if TYPE_CHECKING:
     from benchmarks.report import Report
 
-NAMES = ("hits", "middleware", "million", "rows", "ways", "costs")
+NAMES = (
+    *("hits", "middleware", "million", "rows", "ways", "costs"),
+    *("postgresql", "valkey", "shared", "connections", "propagation"),
+)
 RESULTS = Path(__file__).parent / "results.md"
 
 
@@ -22,11 +26,13 @@ def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"which of {', '.join(NAMES)}; all if none is named")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the sizes of a fleet: 0.01 is a look")
     parser.add_argument("--write", action="store_true", help=f"write the tables to {RESULTS.name}")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(NAMES))
     if unknown:
         parser.error(f"{', '.join(unknown)} is not among {', '.join(NAMES)}")
+    scale.FACTOR = options.scale
     print(setting(), end="\n\n")
     reports: list[Report] = []
     for name in options.names or NAMES:

@@ -19,7 +19,7 @@ from benchmarks.floor import KEY, Floor, FloorMiddleware, data_version
 from benchmarks.measure import insist, interleaved, timing
 from benchmarks.report import Goal, Report, micros, timed
 from benchmarks.scene import COOKIE, USER_AGENT, cookie_header, scene
-from benchmarks.valkey import valkey
+from benchmarks.servers import valkey
 from coatcheck.starlette import SessionMiddleware, current_session
 
 if TYPE_CHECKING:

@@ -73,6 +73,11 @@ def micros(nanoseconds: float) -> str:
     return _number(nanoseconds / 1000)
 
 
+def millis(nanoseconds: float) -> str:
+    """Return nanoseconds as milliseconds."""
+    return _number(nanoseconds / 1e6)
+
+
 def setting() -> str:
     """Say on what this run took place."""
     return (

@@ -84,9 +84,14 @@ def fill(path: str, count: int) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def token_of(number: int) -> bytes:
+    """Return the token of one of the sessions that are written in bulk."""
+    return b"%042d0" % number
+
+
 def hash_of(number: int) -> bytes:
-    """Return the token hash of one of the sessions that `fill` writes."""
-    return _hash(b"%043d" % number)
+    """Return the hash of its token."""
+    return _hash(token_of(number))
 
 
 _hash = TokenHash()

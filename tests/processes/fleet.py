@@ -11,7 +11,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from coatcheck.clock import SystemClock
 
@@ -28,14 +28,20 @@ now = SystemClock.monotonic
 
 
 class Process:
-    """One worker process."""
+    """One worker process.
+
+    Attributes:
+        module: What it runs; another one takes more settings.
+    """
+
+    module: ClassVar[str] = "tests.processes.worker"
 
     def __init__(
-        self, path: str, kind: str = "plain", *, users: dict[str, Any] | None = None, lease: float = 2
+        self, path: str, kind: str = "plain", *, users: dict[str, Any] | None = None, lease: float = 2, **more: Any
     ) -> None:
-        settings = json.dumps({"path": path, "kind": kind, "users": users, "lease": lease})
+        settings = json.dumps({"path": path, "kind": kind, "users": users, "lease": lease, **more})
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.processes.worker", settings],
+            [sys.executable, "-m", self.module, settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
