@@ -135,8 +135,9 @@ class AsyncRepeater:
         """Stop, in the middle of a round too."""
         task, self._task = self._task, None
         if task is not None and task.get_loop() is asyncio.get_running_loop():
-            task.cancel()
-            await asyncio.wait([task])
+            while not task.done():
+                task.cancel()  # again, because a driver may swallow one that comes together with its answer
+                await asyncio.wait([task], timeout=0.1)
 
 
 async_sleep = asyncio.sleep

@@ -206,7 +206,8 @@ class CachedReads:
         if nearby is not None:
             reading = nearby()
             if reading is not None and self._is_current(knowledge, reading):
-                return reading
+                # Expiry is judged by the authority's clock, and a replica's host has another one.
+                return reading._replace(now=self._monotonic() + knowledge.offset)
         reading = read()
         if reading.record is not None and reading.epoch and reading.epoch == knowledge.epoch:
             self._fill(knowledge, key, reading, reading.record)
@@ -216,6 +217,8 @@ class CachedReads:
         """Judge what a replica says by the rule: it is good as long as a copy read then would be."""
         if reading.record is None or reading.epoch != knowledge.epoch or not reading.epoch:
             return False  # what it has not got, it may not have got yet
+        if knowledge is not self._knowledge:
+            return False  # it would look as if read in the new epoch, and be judged by its log
         uptime = self._monotonic()
         copy = self.copy_of(reading, reading.record)
         alive = uptime < knowledge.proven_until and uptime + knowledge.offset < _stamp(copy)[1]
@@ -228,6 +231,8 @@ class CachedReads:
         now = uptime + knowledge.offset
         if uptime >= knowledge.proven_until or now >= serve_until or not knowledge.admits(copy):
             return None
+        if knowledge is not self._knowledge:
+            return None  # its time to live would look as if it had been read in the new epoch
         # A copy's time to live counts from its reading; what is left of it here may only be shorter.
         stamp = STAMP.pack(as_of, min(serve_until, now + self._settings.ttl_ns), touch_at)
         copy = stamp + copy[STAMP.size :]
@@ -274,6 +279,16 @@ class CachedReads:
         if self._store.capabilities.pushes_changes:
             self._follower.used()
 
+    def doubt(self) -> None:
+        """Ask the log before anything else is served: this worker sees its own changes at once."""
+        if not self._store.capabilities.notices_changes:
+            self._knowledge.doubt(self._monotonic())
+
+    def retry(self) -> None:
+        """Find out in the background whether the store answers again, where that is possible."""
+        if self._store.capabilities.pushes_changes:
+            self._follower.used()
+
     def _ask_log(self) -> None:
         """Poll for nobody in particular: because there is news, or the lease will be over soon."""
         with self._polling:
@@ -294,7 +309,7 @@ class CachedReads:
             raise
         if self._failed_at is not None:
             self._failed_at = None
-            _log.warning("coatcheck.authority_available")
+            _log.info("coatcheck.authority_available")
 
     def _polled(self, knowledge: Knowledge) -> Knowledge:
         sent = self._monotonic()

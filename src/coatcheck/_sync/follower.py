@@ -19,8 +19,9 @@ _RENEWALS = 30
 """How often an unused worker renews its lease before it lets it go: half a minute with a lease of two seconds."""
 
 _REST = 2.0
-"""After a poll that news caused, a worker rests so many times as long as the poll took: a store under load is asked
-less often, and a thousand workers that are woken at once do not keep it busy with themselves."""
+"""After a poll that news caused, a worker rests so many times as long as the poll took, or the one before if that was
+shorter: a store under load is asked less often, and a thousand workers that are woken at once do not keep it busy with
+themselves. One poll alone may have been slow for another reason, and must not make the worker deaf."""
 
 
 class Follower:
@@ -57,11 +58,13 @@ class Follower:
         self._seen = 0
         self._renewals = 0
         self._next = 0.0
+        self._took = 0.0
 
     def used(self) -> None:
         """Note that a request has had to ask the log itself: from now on this worker is kept fresh."""
+        if not self._renewals:
+            self._arrange()
         self._renewals = _RENEWALS
-        self._arrange()
         self._repeater.start()
 
     def _arrange(self) -> None:
@@ -85,7 +88,8 @@ class Follower:
         except Unavailable:
             rest = 1.0  # the poll has logged it; requests that need an answer ask themselves
         self._arrange()
-        sleep(min((monotonic() - began) * rest, self._lease / 4))
+        before, self._took = self._took, monotonic() - began
+        sleep(min(min(before, self._took) * rest, self._lease / 4))
 
     def stop(self) -> None:
         """Stop following; the next use begins anew."""

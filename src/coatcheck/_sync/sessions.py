@@ -273,9 +273,12 @@ class Sessions:
         return from_micros(self._reads.now() // 1000 if self._reads.proof_sent else self._clock.now() // 1000)
 
     def health(self) -> Health:
-        """Ask the store for the log, unless the lease is good, and say how every part is. Never raises."""
-        with suppress(Unavailable):
-            self._reads.prove()
+        """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
+        if self._reads.failing and self.store.capabilities.pushes_changes:
+            self._reads.retry()  # a server that has stopped answers nobody, and a probe must not wait for it
+        else:
+            with suppress(Unavailable):
+                self._reads.prove()
         if self._shared is not None and not self._shared.available:
             self._shared.get("health", b"")  # without a miss nobody would notice that it is back
         vitals = self.store.vitals()
@@ -371,6 +374,8 @@ class Sessions:
         except Full as full:
             asked = full.records if self.policy.when_full == "ask" else ()
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
+        if result.replaced is not None or result.evicted:
+            self._changed(connection)
         self._emit("created", record.id, user_id)
         if result.replaced is not None:
             self._emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
@@ -400,6 +405,7 @@ class Sessions:
         record = self.store.rotate(rotation, connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN
+        self._changed(connection)
         self._emit("rotated", record.id, record.user_id, "reauthenticated" if reauthenticated else "")
         return Rotated(self._session(self._described(record)), self._credentials.issued(fresh))
 
@@ -433,6 +439,7 @@ class Sessions:
         record = self.store.save(change, connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN
+        self._changed(connection)
         return self._session(self._described(record))
 
     def note_client(self, session: Session, *, ip: str | None, user_agent: str | None) -> bool:
@@ -444,6 +451,7 @@ class Sessions:
         address = None if ip is None else canonical_address(ip)
         noted = self.store.relocate(session.id, address, printable(user_agent))
         if noted:
+            self._changed(None)
             self._emit("client_changed", session.id, session.user_id, address or "")
         return noted
 
@@ -494,6 +502,7 @@ class Sessions:
         """End every session there is; returns how many there were (rule L13)."""
         self._check_wait(connection, wait=wait)
         count = self.store.revoke_everyone(connection=connection)
+        self._changed(connection)
         self._emit("revoked", None, None, "everyone")
         self._settled(wait=wait)
         return count
@@ -501,6 +510,7 @@ class Sessions:
     def _end(self, selection: Selection, connection: Any, *, wait: bool) -> Sequence[Ended]:
         self._check_wait(connection, wait=wait)
         ended = self.store.revoke(selection, connection=connection)
+        self._changed(connection)
         for session_id, user_id in ended:
             self._emit("revoked", session_id, user_id)
         self._settled(wait=wait)
@@ -521,6 +531,7 @@ class Sessions:
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Make every process read a user's name, email and role again; for `load_users`, which has no triggers."""
         self.store.invalidate_user(user_id, connection=connection)
+        self._changed(connection)
 
     # --- looking around and cleaning up
 
@@ -594,6 +605,11 @@ class Sessions:
         """Return the store's time in microseconds; a worker's own clock may be wrong."""
         self._reads.prove()
         return self._reads.now() // 1000
+
+    def _changed(self, connection: Any) -> None:
+        """See our own changes at once, unless the caller has yet to commit them."""
+        if connection is None:
+            self._reads.doubt()
 
     def _emit(self, kind: EventKind, session_id: str | None, user_id: str | None, detail: str = "") -> None:
         _log.info("coatcheck.%s", kind, extra={"session_id": session_id, "user_id": user_id, "detail": detail})

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from coatcheck._sync._pair import Lock, Timer
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from coatcheck.stores.protocol import Store
 
 _log = logging.getLogger("coatcheck")
+
+_BATCH = 5_000
+"""So many sessions are touched in one statement."""
 
 _MOST = 100_000
 """While the store refuses writes, no more pending touches than this are remembered."""
@@ -55,7 +59,7 @@ class Touches:
     def forked(self) -> None:
         """Start anew; what the parent has pending, the parent will write."""
         self._pending: dict[str, tuple[bytes, bytes, Touch]] = {}
-        self._timer = Timer(self.flush)
+        self._timer = Timer(self._flush_on_time)
         self._flushing = Lock()
 
     def __len__(self) -> int:
@@ -80,28 +84,41 @@ class Touches:
         self._timer.start(self._flush_every)
 
     def flush(self) -> int:
-        """Write all pending touches in one statement; a failure is logged, and they stay pending.
+        """Write all pending touches; a failure is logged, and they stay pending.
 
         Returns:
             How many sessions the store has confirmed.
         """
+        confirmed = 0
         with self._flushing:
-            batch = dict(self._pending)
-            if not batch:
-                return 0
-            try:
-                confirmed = self._store.touch([touch for _, _, touch in batch.values()])
-            except CoatcheckError as error:
-                _log.warning("coatcheck.touch_failed", extra={"pending": len(batch), "reason": str(error)})
-                self._timer.start(self._flush_every)
-                return 0
-            for session_id, (key, copy, touch) in batch.items():
-                if session_id in confirmed:
-                    next_touch = touch.last_seen_at * 1000 + self._touch_every
-                    moved = touched(copy, touch.last_seen_at, touch.idle_expires_at, next_touch)
-                    self._cache().replace(key, copy, moved)
-                self._pending.pop(session_id, None)
-            return len(confirmed)
+            for _ in range(0, len(self._pending), _BATCH):
+                confirmed += self._flush_some()
+        return confirmed
+
+    def _flush_on_time(self) -> None:
+        with self._flushing:
+            self._flush_some()
+        if self._pending:
+            self._timer.start(self._flush_every)
+
+    def _flush_some(self) -> int:
+        """Write pending touches in one statement, and not so many that a store could not do it in time."""
+        batch = dict(islice(self._pending.copy().items(), _BATCH))
+        if not batch:
+            return 0
+        try:
+            confirmed = self._store.touch([touch for _, _, touch in batch.values()])
+        except CoatcheckError as error:
+            _log.warning("coatcheck.touch_failed", extra={"pending": len(self._pending), "reason": str(error)})
+            self._timer.start(self._flush_every)
+            return 0
+        for session_id, (key, copy, touch) in batch.items():
+            if session_id in confirmed:
+                next_touch = touch.last_seen_at * 1000 + self._touch_every
+                moved = touched(copy, touch.last_seen_at, touch.idle_expires_at, next_touch)
+                self._cache().replace(key, copy, moved)
+            self._pending.pop(session_id, None)
+        return len(confirmed)
 
     def close(self) -> None:
         """Write what is pending and stop the timer."""

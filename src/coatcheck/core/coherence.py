@@ -82,6 +82,7 @@ class Knowledge:
         "cache",
         "clear_from",
         "cursor",
+        "doubted",
         "epoch",
         "everyone",
         "floor",
@@ -110,6 +111,7 @@ class Knowledge:
         self.clear_from = 0
         """Rules 2 and 3 have nothing against copies read at this position or later."""
         self.proven_until = 0
+        self.doubted = 0
         self.offset = 0
         self._entries: dict[str, int] = {}
 
@@ -130,9 +132,14 @@ class Knowledge:
             self._raise_floor(floor)
         self.clear_from = max(self.floor, self.newest + 1)
         self.cursor = page.cursor
-        if sent + self.lease > self.proven_until:
+        if sent >= self.doubted and sent + self.lease > self.proven_until:
             self.proven_until = sent + self.lease
             self.offset = page.now - sent
+
+    def doubt(self, now: int) -> None:
+        """End the lease: something was changed here, and only a poll sent from now on can know of it."""
+        self.doubted = now
+        self.proven_until = min(self.proven_until, now)
 
     def _remember(self, position: int, subject: str) -> None:
         if subject == EVERYONE:

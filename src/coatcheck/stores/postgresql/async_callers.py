@@ -6,7 +6,7 @@ A psycopg connection is used as it is. What SQLAlchemy wraps runs through SQLAlc
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
@@ -71,7 +71,8 @@ async def _executor(connection: Any) -> Execute:
         raise ConfigurationError(msg)
     if connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
         raise TransactionRequired(_HOW)
-    return lambda sql, parameters: _through_psycopg(connection, sql, parameters)
+    theirs = cast("AsyncConnection[Any]", connection)
+    return lambda sql, parameters: _through_psycopg(theirs, sql, parameters)
 
 
 async def _through_psycopg(connection: AsyncConnection[Any], sql: str, parameters: Mapping[str, Any]) -> Sequence[Row]:

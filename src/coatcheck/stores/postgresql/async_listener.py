@@ -14,6 +14,7 @@ from psycopg import sql
 
 from coatcheck.bells import AsyncBell
 from coatcheck.fork import after_fork
+from coatcheck.stores.postgresql.async_connections import inherited
 
 if TYPE_CHECKING:
     from coatcheck.stores.postgresql.async_connections import AsyncBounded, AsyncConnections
@@ -38,6 +39,7 @@ class AsyncListener:
 
     def forked(self) -> None:
         """Start anew; the parent's connection is the parent's."""
+        inherited.append(getattr(self, "_connection", None))
         self._bell = AsyncBell()
         self._connection: AsyncBounded | None = None
         self._listening = False
@@ -65,10 +67,10 @@ class AsyncListener:
 
     async def _listen(self, seen: int, seconds: float) -> None:
         try:
-            if self._connection is None and not await self._connected():
+            if self._connection is not None:
+                await self._heed(seconds)
+            elif not await self._connected():
                 await self._bell.wait(seen, seconds)
-                return
-            await self._heed(seconds)
         except psycopg.Error:
             await self.aclose()
             self._bell.ring()  # something may have been said that nobody heard
@@ -81,6 +83,7 @@ class AsyncListener:
             self._heard = monotonic()
             self._bell.ring()
         if monotonic() - self._heard > _SILENCE:
+            connection.allow(_PATIENCE)
             await connection.rows("SELECT 1", {})
             self._heard = monotonic()
 
@@ -89,7 +92,7 @@ class AsyncListener:
             return False
         try:
             connection = await self._connections.connect()
-            connection.patience = _PATIENCE
+            connection.allow(_PATIENCE)
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
         except psycopg.Error:
             # Apart from each other, so that a restarted server does not meet all workers at once.

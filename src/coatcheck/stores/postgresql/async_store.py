@@ -53,6 +53,9 @@ _POLL_PATIENCE = 1.0
 _REPLICA_PATIENCE = 0.5
 """Seconds a replica may take; then the primary is asked."""
 
+_MIGRATION = 3_600.0
+"""Seconds a step of a migration may take: it looks at every row, and nobody waits for it."""
+
 
 class Cursor(NamedTuple):
     """How far a poll has read: the snapshot it was read in.
@@ -167,9 +170,14 @@ class AsyncPostgreSQLStore:
         """Bring the tables, functions and triggers to this release's form; returns the names of the steps that ran."""
         if not await self.problems():
             return []
-        ran = await self._connections.transaction(self._migration.run)
-        if await self._connections.transaction(self._migration.foreign_key):
-            await self._connections.single(self._migration.validate)
+        connections, migration = self._connections, self._migration
+        ran = await connections.transaction(migration.run, seconds=_MIGRATION)
+        await connections.transaction(migration.foreign_key, seconds=_MIGRATION)
+        if await connections.single(migration.unchecked):
+            self._statements.use_type(await connections.single(migration.user_type))
+            while await connections.single(migration.orphans, seconds=_MIGRATION):
+                pass
+            await connections.single(migration.validate, seconds=_MIGRATION)
         return ran
 
     async def problems(self) -> Sequence[str]:
@@ -256,7 +264,10 @@ class AsyncPostgreSQLStore:
 
     async def revoke_everyone(self, *, connection: Any = None) -> int:
         """End all sessions at once, however many there are; returns how many there were."""
-        return await self._write(self._operations.revoke_everyone, connection)
+        if connection is not None:
+            return await async_run_inside(self._operations.revoke_everyone(), connection)
+        await self._connections.transaction(self._operations.end_everyone)
+        return await self._connections.single(self._operations.count_ended, reads=True)
 
     async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Write a log entry that outdates all copies of a user's name, email and role."""

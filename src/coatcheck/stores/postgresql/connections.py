@@ -8,17 +8,19 @@ connection that was given up on is closed and never used again.
 from __future__ import annotations
 
 import random
+from math import ceil
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
-from psycopg import Connection
-from psycopg.pq import TransactionStatus
+from psycopg import Connection, Cursor, IsolationLevel
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
 from coatcheck.fork import after_fork
 from coatcheck.stores.postgresql.errors import RETRIED, UNPREPARED, code_of, translated
 from coatcheck.stores.postgresql.waiting import Mutex, Slots, sleep
-from coatcheck.stores.postgresql.wire import on_wire, seems_alive
+from coatcheck.stores.postgresql.wire import SHORTEST, hosts_of, is_direct, on_wire, seems_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,17 +33,24 @@ T = TypeVar("T")
 
 _ATTEMPTS = 3
 
+inherited: list[object] = []
+"""Connections of a parent process, kept so that nothing closes them: the parent goes on using them."""
+
 
 class Bounded(Connection[TupleRow]):
     """A connection whose every wait has an end."""
 
-    patience = 5.0
-    """Seconds a statement may take."""
+    _end = 0.0
+    _cursor: Cursor[TupleRow] | None = None
+
+    def allow(self, seconds: float) -> None:
+        """Let everything from now on take so long together."""
+        self._end = monotonic() + seconds
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Wait for the server, and close the connection when the wait ends in the middle of a statement."""
         try:
-            return super().wait(gen, interval, self.patience if timeout is None else timeout)
+            return super().wait(gen, interval, max(0.0, self._end - monotonic()) if timeout is None else timeout)
         except BaseException:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
@@ -49,8 +58,12 @@ class Bounded(Connection[TupleRow]):
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[Row]:
         """Run one statement and fetch all of it."""
-        cursor = self.execute(on_wire(sql), parameters or None)
-        return cursor.fetchall() if cursor.description else ()
+        # One cursor for all statements: a new one for each costs as much as the rest of what the driver does.
+        if self._cursor is None:
+            self._cursor = self.cursor()
+        cursor = self._cursor.execute(on_wire(sql), parameters or None)
+        result = cursor.pgresult  # `description` would make an object of every column
+        return cursor.fetchall() if result is not None and result.status == ExecStatus.TUPLES_OK else ()
 
 
 def run(operation: Operation[T], connection: Bounded) -> T:
@@ -81,59 +94,91 @@ class Connections:
             prepare: Whether statements are prepared, which a pooler between may not allow.
         """
         self._info = info
+        self._hosts = hosts_of(info)
         self._size = size
-        self._timeout = timeout
+        self.timeout = timeout
         self._prepare = prepare
         self.forked()
         after_fork(self)
 
     def forked(self) -> None:
         """Start anew; the parent's connections are the parent's."""
+        inherited.append(getattr(self, "_idle", ()))
         self._idle: list[Bounded] = []
-        self._busy = 0
+        self._lent: set[Bounded] = set()
         self._slots = Slots(self._size)
 
     @property
     def count(self) -> int:
         """How many connections there are."""
-        return len(self._idle) + self._busy
+        return len(self._idle) + len(self._lent)
 
     @property
     def idle(self) -> int:
         """How many connections wait for work."""
         return len(self._idle)
 
-    def connect(self) -> Bounded:
-        """Return a new connection, which the caller must close."""
+    def connect(self, seconds: float | None = None) -> Bounded:
+        """Return a new connection, which the caller must close.
+
+        Args:
+            seconds: How long connecting and what follows may take; None for the usual time.
+        """
+        seconds = self.timeout if seconds is None else seconds
+        end = monotonic() + seconds
         connection = Bounded.connect(
-            self._info, autocommit=True, row_factory=tuple_row, prepare_threshold=0 if self._prepare else None
+            self._info,
+            autocommit=True,
+            row_factory=tuple_row,
+            prepare_threshold=None,
+            connect_timeout=max(SHORTEST, ceil(seconds / self._hosts)),
         )
-        connection.patience = self._timeout
+        connection.allow(end - monotonic())
+        connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        if self._prepare and self._is_direct(connection):
+            connection.prepare_threshold = 0
         return connection
 
-    def single(self, make: Callable[[], Operation[T]], *, reads: bool = False) -> T:
+    def _is_direct(self, connection: Bounded) -> bool:
+        """Tell whether the server itself is at the other end.
+
+        A pooler that hands out sessions by the transaction would run, under the name of our prepared statement, what
+        another client has prepared under the same name. It need not even be an error.
+        """
+        try:
+            return is_direct(connection.pgconn, connection.rows("SELECT pg_backend_pid()", {}))
+        except BaseException:
+            connection.close()
+            raise
+
+    def single(self, make: Callable[[], Operation[T]], *, reads: bool = False, seconds: float | None = None) -> T:
         """Run an operation whose statements need no common transaction.
 
         Args:
             make: Makes the operation, anew for each attempt.
             reads: Whether it only reads, and so may be tried again on another connection when one breaks.
+            seconds: How long it may take; None for the usual time.
         """
-        return self._tried(make, run, reads=reads)
+        return self._tried(make, run, reads=reads, seconds=seconds)
 
-    def transaction(self, make: Callable[[], Operation[T]]) -> T:
+    def transaction(self, make: Callable[[], Operation[T]], *, seconds: float | None = None) -> T:
         """Run an operation in a transaction of its own, again if it lost against another one."""
-        return self._tried(make, _in_transaction, reads=False)
+        return self._tried(make, _in_transaction, reads=False, seconds=seconds)
 
-    def _tried(self, make: Callable[[], Operation[T]], run: Callable[..., Any], *, reads: bool) -> T:
+    def _tried(
+        self, make: Callable[[], Operation[T]], run: Callable[..., Any], *, reads: bool, seconds: float | None
+    ) -> T:
+        end = monotonic() + (self.timeout if seconds is None else seconds)
         for attempt in range(1, _ATTEMPTS + 1):
             connection: Bounded | None = None
             with translated():
-                self._slots.acquire(self._timeout)
-                self._busy += 1
+                self._slots.acquire(end - monotonic())
                 try:
-                    connection = self._taken()
+                    connection = self._taken(end)
+                    self._lent.add(connection)
                     # The first try of a read leaves time for a second one, on a connection that is new.
-                    connection.patience = self._timeout / 2 if reads and attempt == 1 else self._timeout
+                    left = end - monotonic()
+                    connection.allow(left / 2 if reads and attempt == 1 else left)
                     result: T = run(make(), connection)
                 except psycopg.Error as error:
                     if attempt == _ATTEMPTS or not self._worth_another(error, connection, reads=reads):
@@ -141,7 +186,6 @@ class Connections:
                 else:
                     return result
                 finally:
-                    self._busy -= 1
                     self._returned(connection)
                     self._slots.release()
         raise AssertionError  # the last attempt returns or raises
@@ -155,22 +199,25 @@ class Connections:
             self._prepare = False
             self.drain()
             return True
-        if reads and connection is not None and connection.closed:
+        if connection is not None and connection.closed:
             self.drain()  # what broke one has probably broken all
-            return True
+            return reads
         return False
 
-    def _taken(self) -> Bounded:
-        while self._idle:
-            connection = self._idle.pop()
+    def _taken(self, end: float) -> Bounded:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return self.connect(end - monotonic())
             if seems_alive(connection.pgconn):
                 return connection
             connection.close()
-        return self.connect()
 
     def _returned(self, connection: Bounded | None) -> None:
         if connection is None:
             return
+        self._lent.discard(connection)
         if connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
             connection.close()
         else:
@@ -205,6 +252,7 @@ class Reserved:
 
     def forked(self) -> None:
         """Start anew; the parent's connection is the parent's."""
+        inherited.append(getattr(self, "_connection", None))
         self._connection: Bounded | None = None
         self._mutex = Mutex()
 
@@ -214,19 +262,20 @@ class Reserved:
             return self._asked(make)
 
     def _asked(self, make: Callable[[], Operation[T]]) -> T:
+        begun = monotonic()
         with translated():
             if self._connection is not None and seems_alive(self._connection.pgconn):
-                self._connection.patience = self._patience
+                self._connection.allow(self._patience)
                 try:
                     return run(make(), self._connection)
                 except psycopg.Error as error:
                     if not self._connection.closed and code_of(error) not in UNPREPARED:
                         raise
-            return run(make(), self._renewed())
+            return run(make(), self._renewed(begun))
 
-    def _renewed(self) -> Bounded:
+    def _renewed(self, begun: float) -> Bounded:
         self._dropped()
-        self._connection = self._connections.connect()
+        self._connection = self._connections.connect(begun + self._connections.timeout - monotonic())
         return self._connection
 
     def _dropped(self) -> None:

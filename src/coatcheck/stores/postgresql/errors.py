@@ -17,7 +17,7 @@ from coatcheck.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _EXACT: Final = {
     "23503": (DataError, "there is no user with this id"),
@@ -40,6 +40,8 @@ _CLASSES: Final = {
     "42": (SchemaError, "the tables are missing, older or newer: run `coatcheck migrate`"),
 }
 
+_UNSTORABLE: Final = "a text holds a character that PostgreSQL cannot store"
+
 RETRIED: Final = frozenset({"40001", "40P01", "55P03"})
 """A transaction that lost against another one, and may win the next time."""
 
@@ -55,17 +57,19 @@ def code_of(error: BaseException) -> str | None:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise what coatcheck promises instead of the driver's errors."""
+def translated() -> Generator[None]:
+    """Raise what coatcheck promises instead of the driver's errors, which show rows and parameters."""
     try:
         yield
     except CoatcheckError:
         raise
     except psycopg.Error as error:
-        raise meaning(error) from error
+        raise meaning(error) from None
+    except UnicodeEncodeError:
+        raise DataError(_UNSTORABLE) from None
     except Exception as error:
         if _is_sqlalchemys(error):
-            raise meaning(error) from error
+            raise meaning(error) from None
         raise
 
 
@@ -75,7 +79,7 @@ def meaning(error: Exception) -> CoatcheckError:
     if code is None:
         # No answer of the server: a connection that broke or could not be made, or a value that cannot be sent.
         if isinstance(error, psycopg.DataError):
-            return DataError("a text holds a character that PostgreSQL cannot store")
+            return DataError(_UNSTORABLE)
         return Unavailable(f"the database did not answer: {_first_line(error)}")
     kind, message = _EXACT.get(code) or _CLASSES.get(code[:2]) or (Unavailable, "the database could not answer")
     error_type: type[CoatcheckError] = kind

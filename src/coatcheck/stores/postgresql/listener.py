@@ -15,6 +15,7 @@ from psycopg import sql
 
 from coatcheck.bells import Bell
 from coatcheck.fork import after_fork
+from coatcheck.stores.postgresql.connections import inherited
 
 if TYPE_CHECKING:
     from coatcheck.stores.postgresql.connections import Bounded, Connections
@@ -39,6 +40,7 @@ class Listener:
 
     def forked(self) -> None:
         """Start anew; the parent's connection is the parent's."""
+        inherited.append(getattr(self, "_connection", None))
         self._bell = Bell()
         self._connection: Bounded | None = None
         self._listening = False
@@ -66,10 +68,10 @@ class Listener:
 
     def _listen(self, seen: int, seconds: float) -> None:
         try:
-            if self._connection is None and not self._connected():
+            if self._connection is not None:
+                self._heed(seconds)
+            elif not self._connected():
                 self._bell.wait(seen, seconds)
-                return
-            self._heed(seconds)
         except psycopg.Error:
             self.close()
             self._bell.ring()  # something may have been said that nobody heard
@@ -82,6 +84,7 @@ class Listener:
             self._heard = monotonic()
             self._bell.ring()
         if monotonic() - self._heard > _SILENCE:
+            connection.allow(_PATIENCE)
             connection.rows("SELECT 1", {})
             self._heard = monotonic()
 
@@ -90,7 +93,7 @@ class Listener:
             return False
         try:
             connection = self._connections.connect()
-            connection.patience = _PATIENCE
+            connection.allow(_PATIENCE)
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
         except psycopg.Error:
             # Apart from each other, so that a restarted server does not meet all workers at once.

@@ -26,6 +26,8 @@ MIGRATIONS: Final = ("0001_sessions",)
 OLDEST: Final = 140_000
 """PostgreSQL 14."""
 
+_BATCH: Final = 10_000
+
 _FUNCTION: Final = re.compile(r"FUNCTION \S*?(coatcheck_\w+)\(")
 _BODY: Final = re.compile(r"\$\$(.*)\$\$", re.DOTALL)
 _TRIGGER: Final = re.compile(r"CREATE TRIGGER (\w+) AFTER .*? ON (\S+)")
@@ -99,8 +101,10 @@ class Migration:
         for wanted in (yield from self._missing_triggers()):
             what = f"trigger {wanted.name} on {wanted.table} is missing, altered or not ENABLE ALWAYS"
             problems.append(f"{what}, so changes by hand are not seen: run `coatcheck migrate`")
-        if self._users is not None and self._users.foreign_key and not (yield from self._has_foreign_key()):
-            problems.append("the foreign key to the users table is missing: run `coatcheck migrate`")
+        if not self._notify and (yield from self._notifies()):
+            problems.append("trigger coatcheck_logged notifies although notify=False: run `coatcheck migrate`")
+        if self._wants_foreign_key() and not (yield from self._has_foreign_key(checked=True)):
+            problems.append("the foreign key to the users table is missing or unchecked: run `coatcheck migrate`")
         return problems
 
     def version(self) -> Operation[int]:
@@ -110,9 +114,12 @@ class Migration:
             SchemaError: It is newer than this release.
             ConfigurationError: The server is older than PostgreSQL 14.
         """
+        # Looked up and not resolved by name: the server may remember that a name was nothing a moment ago.
         rows = yield Statement(
-            "SELECT current_setting('server_version_num')::integer, to_regclass(:table) IS NOT NULL",
-            {"table": f'"{self._sql.schema}".coatcheck_meta'},
+            "SELECT current_setting('server_version_num')::integer, EXISTS ("
+            "SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = :schema AND c.relname = 'coatcheck_meta')",
+            {"schema": self._sql.schema},
         )
         number, there = rows[0]
         if number < OLDEST:
@@ -134,13 +141,11 @@ class Migration:
 
     def run(self) -> Operation[list[str]]:
         """Run the missing steps and renew functions and triggers, in one transaction; returns the steps that ran."""
-        yield Statement("SELECT set_config('lock_timeout', '2s', true)", {})
-        key = f"coatcheck_migrate {self._sql.schema}"
-        yield Statement("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))", {"key": key})
-        missing = list(MIGRATIONS[(yield from self.version()) :])
+        yield from self._one_at_a_time()
+        missing: list[str] = list(MIGRATIONS[(yield from self.version()) :])
         user_type = yield from self._checked_user_type(new=bool(missing))
         if missing:
-            yield Statement(f'CREATE SCHEMA IF NOT EXISTS "{self._sql.schema}"', {})
+            yield from self._make_schema()
         for name in missing:
             script = text(f"migrations/{name}").replace("/*user_column*/", self._user_column(user_type))
             for statement in split(self._sql.filled(script)):
@@ -161,6 +166,17 @@ class Migration:
             yield Statement(drop, {})
         return missing
 
+    def _one_at_a_time(self) -> Operation[None]:
+        key = f"coatcheck_migrate {self._sql.schema}"
+        yield Statement("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))", {"key": key})
+        yield Statement("SELECT set_config('lock_timeout', '2s', true)", {})
+
+    def _make_schema(self) -> Operation[None]:
+        # IF NOT EXISTS would ask for the right to create schemas, also where there is nothing to create.
+        rows = yield Statement("SELECT to_regnamespace(:schema) IS NULL", {"schema": f'"{self._sql.schema}"'})
+        if rows[0][0]:
+            yield Statement(f'CREATE SCHEMA IF NOT EXISTS "{self._sql.schema}"', {})
+
     def _user_column(self, user_type: str) -> str:
         return 'text COLLATE "C"' if user_type == "text" else user_type
 
@@ -170,13 +186,15 @@ class Migration:
             return (yield from self.user_type())
         yield from self._check_users(self._users)
         wanted = yield from self._column_type(f'"{self._users.table}"', self._users.id)
-        wanted = "text" if wanted is None or wanted.startswith("character varying") else wanted
+        wanted = "text" if wanted is None or wanted.startswith("character") else wanted
         if new:
             return wanted
         present = yield from self.user_type()
         if present != wanted:
             table = f'"{self._sql.schema}".coatcheck_sessions'
-            fix = f"ALTER TABLE {table} ALTER COLUMN user_id TYPE {wanted} USING user_id::{wanted}"
+            column = self._user_column(wanted)
+            change = f"ALTER TABLE {table} ALTER COLUMN user_id TYPE {column} USING user_id::{wanted}"
+            fix = f"DROP TRIGGER coatcheck_updated ON {table}; {change}; and run `coatcheck migrate`"
             msg = f"users id={self._users.id!r} is {wanted}, but sessions hold user ids as {present}: {fix}"
             raise ConfigurationError(msg)
         return present
@@ -200,28 +218,45 @@ class Migration:
     def foreign_key(self) -> Operation[bool]:
         """Add the foreign key without a check, which needs no look at the rows; returns whether it was missing.
 
-        `validate` looks at them later, while everybody goes on writing.
+        `validate` looks at them later, while everybody goes on writing; until then only new rows are held to it.
         """
-        if self._users is None or not self._users.foreign_key or (yield from self._has_foreign_key()):
+        users = self._users
+        if users is None or not users.foreign_key:
             return False
-        yield Statement("SELECT set_config('lock_timeout', '2s', true)", {})
+        yield from self._one_at_a_time()
+        if (yield from self._has_foreign_key(checked=False)):
+            return False
         yield Statement(
             f'ALTER TABLE "{self._sql.schema}".coatcheck_sessions ADD CONSTRAINT coatcheck_sessions_user_fkey'
-            f' FOREIGN KEY (user_id) REFERENCES "{self._users.table}" ("{self._users.id}")'
+            f' FOREIGN KEY (user_id) REFERENCES "{users.table}" ("{users.id}")'
             " ON DELETE CASCADE NOT VALID",
             {},
         )
         return True
+
+    def unchecked(self) -> Operation[bool]:
+        """Tell whether there is a foreign key that older rows have not been held to."""
+        if not self._wants_foreign_key():
+            return False
+        return not (yield from self._has_foreign_key(checked=True))
+
+    def orphans(self) -> Operation[int]:
+        """Remove some sessions of users that are not there, which are refused already; returns how many."""
+        return len((yield Statement(self._sql["orphans"], {"batch": _BATCH})))
 
     def validate(self) -> Operation[None]:
         """Check the rows that were there before the foreign key; takes no lock that stops writers."""
         table = f'"{self._sql.schema}".coatcheck_sessions'
         yield Statement(f"ALTER TABLE {table} VALIDATE CONSTRAINT coatcheck_sessions_user_fkey", {})
 
-    def _has_foreign_key(self) -> Operation[bool]:
+    def _wants_foreign_key(self) -> bool:
+        return self._users is not None and self._users.foreign_key
+
+    def _has_foreign_key(self, *, checked: bool) -> Operation[bool]:
         rows = yield Statement(
-            "SELECT 1 FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(:table)",
-            {"table": f'"{self._sql.schema}".coatcheck_sessions'},
+            "SELECT 1 FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(:table)"
+            " AND (convalidated OR NOT CAST(:checked AS boolean))",
+            {"table": f'"{self._sql.schema}".coatcheck_sessions', "checked": checked},
         )
         return bool(rows)
 
@@ -236,16 +271,27 @@ class Migration:
     def _wrong_functions(self) -> Operation[list[str]]:
         """Return the names of functions that are missing or not as this release has them."""
         rows = yield Statement(
-            "SELECT proname::text, prosrc FROM pg_proc WHERE pronamespace = to_regnamespace(:schema)",
+            "SELECT proname::text, prosrc, prosecdef, array_to_string(proconfig, ';') FROM pg_proc"
+            " WHERE pronamespace = to_regnamespace(:schema)",
             {"schema": f'"{self._sql.schema}"'},
         )
-        present: dict[str, str] = {row[0]: row[1] for row in rows}
+        present = {row[0]: row[1:] for row in rows}
         wrong: list[str] = []
         for statement in self._functions():
             name, body = _FUNCTION.search(statement), _BODY.search(statement)
-            if name is not None and body is not None and present.get(name[1]) != body[1]:
+            if name is None or body is None:
+                continue
+            wanted = (body[1], "SECURITY DEFINER" in statement, "search_path=pg_catalog, pg_temp")
+            if present.get(name[1]) != wanted:
                 wrong.append(name[1])
         return wrong
+
+    def _notifies(self) -> Operation[bool]:
+        rows = yield Statement(
+            "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(:table) AND tgname = 'coatcheck_logged'",
+            {"table": f'"{self._sql.schema}".coatcheck_log'},
+        )
+        return bool(rows)
 
     def _triggers(self) -> Operation[list[Wanted]]:
         """Return the triggers that this configuration needs, on partitions as well."""
@@ -266,15 +312,20 @@ class Migration:
 
     def _partitions(self, table: str) -> Operation[list[str]]:
         rows = yield Statement(
-            "SELECT relid::regclass::text FROM pg_partition_tree(to_regclass(:table)) WHERE level > 0",
+            "SELECT format('%s.%I', relnamespace::regnamespace, relname)"
+            " FROM pg_partition_tree(to_regclass(:table)) JOIN pg_class ON pg_class.oid = relid WHERE level > 0",
             {"table": table},
         )
         return [row[0] for row in rows]
 
     def _missing_triggers(self) -> Operation[list[Wanted]]:
+        # Of a row's trigger on a partitioned table, the copies on all partitions have to be as good.
         rows = yield Statement(
-            "SELECT tgname::text, tgrelid::regclass::oid::bigint, obj_description(oid, 'pg_trigger') FROM pg_trigger"
-            " WHERE tgname LIKE 'coatcheck%' AND tgenabled = 'A'",
+            "SELECT tgname::text, tgrelid::bigint, obj_description(oid, 'pg_trigger') FROM pg_trigger AS t"
+            " WHERE tgname LIKE 'coatcheck%' AND tgenabled = 'A' AND NOT EXISTS ("
+            "SELECT FROM pg_partition_tree(t.tgrelid) AS part WHERE part.level > 0 AND t.tgtype & 1 = 1"
+            " AND NOT EXISTS (SELECT FROM pg_trigger AS copy"
+            " WHERE copy.tgrelid = part.relid AND copy.tgname = t.tgname AND copy.tgenabled = 'A'))",
             {},
         )
         present = {(name, table): mark for name, table, mark in rows}

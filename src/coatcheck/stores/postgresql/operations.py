@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from coatcheck.errors import ConfigurationError
 from coatcheck.stores.operations import Operations, Statement
 
 if TYPE_CHECKING:
-    from coatcheck.stores.base import CreateResult, NewSession, Reading
+    from coatcheck.stores.base import CreateResult, Ended, NewSession, Reading
     from coatcheck.stores.operations import Operation
+
+_FORGOTTEN: Final = 10_000
+"""Rows that one sweep removes of those that ended with everyone."""
 
 
 class PostgreSQLOperations(Operations):
@@ -35,11 +38,30 @@ class PostgreSQLOperations(Operations):
         return self._reading(Statement(self._text("read_replica"), {"token_hash": token_hash, "now": now}))
 
     def revoke_everyone(self) -> Operation[int]:
-        """End all sessions by a number that none of them has, with one entry."""
+        """End all sessions by a number that none of them has, with one entry, and count them."""
+        yield from self.end_everyone()
+        return (yield from self.count_ended())
+
+    def end_everyone(self) -> Operation[None]:
+        """End all sessions, however many there are."""
         yield Statement(self._text("everyone"), {})
         yield Statement(self._text("log"), {"subject": "*"})
+
+    def count_ended(self) -> Operation[int]:
+        """Count the sessions that the last `end_everyone` has ended; takes longer the more there are."""
         rows = yield Statement(self._text("count"), {})
         return int(rows[0][0])
+
+    def invalidate_user(self, user_id: str) -> Operation[None]:
+        """Outdate all copies of a user's name, email and role, however the id is written."""
+        yield Statement(self._text("log_user"), {"user_id": user_id})
+
+    def sweep(self, batch: int, now: int | None, before: int | None) -> Operation[list[Ended]]:
+        """Remove also what ended with everyone; only what has expired since is news."""
+        yield Statement(self._text("quiet"), {"quiet": 1})
+        yield Statement(self._text("forget"), {"batch": max(batch, _FORGOTTEN)})
+        yield Statement(self._text("quiet"), {"quiet": 0})
+        return (yield from super().sweep(batch, now, before))
 
     def trim(self, before: int | None) -> Operation[None]:
         """Drop log entries that no copy is old enough for."""

@@ -96,6 +96,7 @@ class Statements:
             "/*user_join*/": "" if users is None else _user_join(users),
             "/*id*/": "" if users is None else f'"{users.id}"',
             "/*users*/": "" if users is None else f'"{users.table}"',
+            "/*this_life*/": _THIS_LIFE,
             "/*changed*/": "" if users is None else _changed(users),
             "/*channel*/": self.channel,
             "/*schema*/": f'"{self.schema}".',
@@ -103,6 +104,11 @@ class Statements:
 
 
 _NOW: Final = "coalesce(timestamptz 'epoch' + CAST(:now AS bigint) * interval '1 microsecond', statement_timestamp())"
+
+# Its start tells one life of the server from another; its place, which is asked of the table that is read, one copy of
+# the tables from another in the same life. The next word is for a sessions table that was restored alone.
+_THIS_LIFE: Final = """e.started = pg_postmaster_start_time() AND e.place = pg_relation_filepath(e.tableoid)
+    AND e.sessions = '/*schema*/coatcheck_sessions'::regclass"""
 
 
 def _columns() -> Iterator[str]:

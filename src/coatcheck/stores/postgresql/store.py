@@ -54,6 +54,9 @@ _POLL_PATIENCE = 1.0
 _REPLICA_PATIENCE = 0.5
 """Seconds a replica may take; then the primary is asked."""
 
+_MIGRATION = 3_600.0
+"""Seconds a step of a migration may take: it looks at every row, and nobody waits for it."""
+
 
 class Cursor(NamedTuple):
     """How far a poll has read: the snapshot it was read in.
@@ -168,9 +171,14 @@ class PostgreSQLStore:
         """Bring the tables, functions and triggers to this release's form; returns the names of the steps that ran."""
         if not self.problems():
             return []
-        ran = self._connections.transaction(self._migration.run)
-        if self._connections.transaction(self._migration.foreign_key):
-            self._connections.single(self._migration.validate)
+        connections, migration = self._connections, self._migration
+        ran = connections.transaction(migration.run, seconds=_MIGRATION)
+        connections.transaction(migration.foreign_key, seconds=_MIGRATION)
+        if connections.single(migration.unchecked):
+            self._statements.use_type(connections.single(migration.user_type))
+            while connections.single(migration.orphans, seconds=_MIGRATION):
+                pass
+            connections.single(migration.validate, seconds=_MIGRATION)
         return ran
 
     def problems(self) -> Sequence[str]:
@@ -257,7 +265,10 @@ class PostgreSQLStore:
 
     def revoke_everyone(self, *, connection: Any = None) -> int:
         """End all sessions at once, however many there are; returns how many there were."""
-        return self._write(self._operations.revoke_everyone, connection)
+        if connection is not None:
+            return run_inside(self._operations.revoke_everyone(), connection)
+        self._connections.transaction(self._operations.end_everyone)
+        return self._connections.single(self._operations.count_ended, reads=True)
 
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Write a log entry that outdates all copies of a user's name, email and role."""

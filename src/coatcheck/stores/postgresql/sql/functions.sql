@@ -69,24 +69,23 @@ BEGIN
 END
 $$;
 
--- Called by the first poll that finds no identity of this server's life. Positions of another cluster, as in a restored
--- dump, mean nothing here: its log goes, and the floor with it.
+-- Called by the first poll that finds no identity of this server's life and of these tables. What stands in the log as
+-- written by transactions that have not been yet, came with a dump of another server: it would outdate every copy.
 CREATE OR REPLACE FUNCTION /*schema*/coatcheck_begin_epoch() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     fresh text := replace(gen_random_uuid()::text, '-', '');
-    here bigint := (SELECT system_identifier FROM pg_control_system());
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('/*schema*/coatcheck_epoch', 0));
-    IF EXISTS (SELECT 1 FROM /*schema*/coatcheck_epoch WHERE started = pg_postmaster_start_time()) THEN
+    IF EXISTS (SELECT 1 FROM /*schema*/coatcheck_epoch AS e WHERE /*this_life*/) THEN
         RETURN;
     END IF;
-    IF here <> (SELECT system FROM /*schema*/coatcheck_meta) THEN
-        DELETE FROM /*schema*/coatcheck_log;
-        UPDATE /*schema*/coatcheck_meta SET system = here, floor = 0;
-    END IF;
-    UPDATE /*schema*/coatcheck_meta SET epoch = fresh;
-    INSERT INTO /*schema*/coatcheck_epoch (one, epoch, started) VALUES (1, fresh, pg_postmaster_start_time())
-    ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, started = excluded.started;
+    DELETE FROM /*schema*/coatcheck_log WHERE position >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+    UPDATE /*schema*/coatcheck_meta
+    SET epoch = fresh, floor = least(floor, pg_snapshot_xmax(pg_current_snapshot())::text::bigint);
+    DELETE FROM /*schema*/coatcheck_epoch;
+    INSERT INTO /*schema*/coatcheck_epoch (one, epoch, started, place, sessions)
+    SELECT 1, fresh, pg_postmaster_start_time(), pg_relation_filepath('/*schema*/coatcheck_epoch'),
+        '/*schema*/coatcheck_sessions'::regclass;
 END
 $$;

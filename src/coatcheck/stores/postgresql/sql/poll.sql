@@ -2,11 +2,11 @@
 -- snapshot of the last poll could not see is what had not ended then: all from its upper end on, and those in `open`.
 SELECT e.epoch, pg_current_snapshot()::text, /*micros_now*/, meta.floor, log.position, log.subject
 FROM /*schema*/coatcheck_meta AS meta
-LEFT JOIN /*schema*/coatcheck_epoch AS e ON e.started = pg_postmaster_start_time()
+LEFT JOIN /*schema*/coatcheck_epoch AS e ON /*this_life*/
 LEFT JOIN LATERAL (
-    SELECT position, subject FROM /*schema*/coatcheck_log
-    WHERE position >= CAST(:first AS bigint) OR position = ANY (CAST(:open AS bigint[]))
-    ORDER BY position
+    SELECT position, subject FROM /*schema*/coatcheck_log WHERE position >= CAST(:first AS bigint)
+    UNION ALL
+    SELECT position, subject FROM /*schema*/coatcheck_log WHERE position = ANY (CAST(:open AS bigint[]))
     LIMIT CAST(:limit AS integer)
 ) AS log ON true
 WHERE NOT pg_is_in_recovery()

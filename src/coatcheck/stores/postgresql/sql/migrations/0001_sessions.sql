@@ -2,13 +2,11 @@
 CREATE TABLE /*schema*/coatcheck_meta (
     one integer PRIMARY KEY CHECK (one = 1),
     schema integer NOT NULL,
-    system bigint NOT NULL,
     epoch text,
     floor bigint NOT NULL,
     generation bigint NOT NULL
 );
-INSERT INTO /*schema*/coatcheck_meta (one, schema, system, floor, generation)
-SELECT 1, 0, system_identifier, 0, 0 FROM pg_control_system();
+INSERT INTO /*schema*/coatcheck_meta (one, schema, floor, generation) VALUES (1, 0, 0, 0);
 
 CREATE FUNCTION /*schema*/coatcheck_generation() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS 'SELECT generation FROM /*schema*/coatcheck_meta';
@@ -16,7 +14,7 @@ SET search_path = pg_catalog, pg_temp AS 'SELECT generation FROM /*schema*/coatc
 CREATE TABLE /*schema*/coatcheck_sessions (
     token_hash bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),
     id text COLLATE "C" NOT NULL UNIQUE CHECK (octet_length(id) BETWEEN 1 AND 255),
-    user_id /*user_column*/ CHECK (octet_length(user_id::text) BETWEEN 1 AND 255),
+    user_id /*user_column*/ CHECK (octet_length(user_id || '') BETWEEN 1 AND 255),
     created_at timestamptz NOT NULL,
     authenticated_at timestamptz,
     last_seen_at timestamptz NOT NULL,
@@ -45,9 +43,12 @@ CREATE INDEX coatcheck_log_position ON /*schema*/coatcheck_log (position, subjec
 CREATE INDEX coatcheck_log_at ON /*schema*/coatcheck_log (at);
 
 -- The log's identity. After a crash, transaction numbers that were never written to disk are handed out again; the
--- crash, and a standby's promotion, empty exactly this table. A restart without one gives another `started`.
+-- crash, and a standby's promotion, empty exactly this table. A restart without one gives another `started`. Tables that
+-- were restored from a dump while the server went on, or copied with their database, are not where these were.
 CREATE UNLOGGED TABLE /*schema*/coatcheck_epoch (
     one integer PRIMARY KEY CHECK (one = 1),
     epoch text NOT NULL,
-    started timestamptz NOT NULL
+    started timestamptz NOT NULL,
+    place text NOT NULL,
+    sessions oid NOT NULL
 );
