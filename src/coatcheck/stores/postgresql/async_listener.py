@@ -91,9 +91,7 @@ class AsyncListener:
         if monotonic() < self._next_attempt:
             return False
         try:
-            connection = await self._connections.connect()
-            connection.allow(_PATIENCE)
-            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+            connection = await self._listening_connection()
         except psycopg.Error:
             # Apart from each other, so that a restarted server does not meet all workers at once.
             self._pause = min(max(self._pause * 2, _SHORTEST), _LONGEST)
@@ -104,6 +102,16 @@ class AsyncListener:
         self._connection = connection
         self._bell.ring()  # listen first, then look: what was written before is in the log
         return True
+
+    async def _listening_connection(self) -> AsyncBounded:
+        connection = await self._connections.connect()
+        try:
+            connection.allow(_PATIENCE)
+            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
     async def aclose(self) -> None:
         """Stop listening."""

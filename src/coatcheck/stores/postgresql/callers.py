@@ -7,7 +7,7 @@ A psycopg connection is used as it is. What SQLAlchemy wraps runs through SQLAlc
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
@@ -65,15 +65,18 @@ def _executor(connection: Any) -> Execute:
     if hasattr(connection, "ensure_connection"):  # Django
         connection.ensure_connection()
         connection = connection.connection
-    if not isinstance(connection, Connection):
+    if not _is_psycopgs(connection):
         kind = f"{type(connection).__module__}.{type(connection).__qualname__}"
         what = f"a psycopg {Connection.__name__}, or SQLAlchemy's of the same kind, to this database"
         msg = f"connection={kind} is not possible: hand in {what}"
         raise ConfigurationError(msg)
     if connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
         raise TransactionRequired(_HOW)
-    theirs = cast("Connection[Any]", connection)
-    return lambda sql, parameters: _through_psycopg(theirs, sql, parameters)
+    return lambda sql, parameters: _through_psycopg(connection, sql, parameters)
+
+
+def _is_psycopgs(connection: object) -> bool:
+    return isinstance(connection, Connection)
 
 
 def _through_psycopg(connection: Connection[Any], sql: str, parameters: Mapping[str, Any]) -> Sequence[Row]:

@@ -92,9 +92,7 @@ class Listener:
         if monotonic() < self._next_attempt:
             return False
         try:
-            connection = self._connections.connect()
-            connection.allow(_PATIENCE)
-            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+            connection = self._listening_connection()
         except psycopg.Error:
             # Apart from each other, so that a restarted server does not meet all workers at once.
             self._pause = min(max(self._pause * 2, _SHORTEST), _LONGEST)
@@ -105,6 +103,16 @@ class Listener:
         self._connection = connection
         self._bell.ring()  # listen first, then look: what was written before is in the log
         return True
+
+    def _listening_connection(self) -> Bounded:
+        connection = self._connections.connect()
+        try:
+            connection.allow(_PATIENCE)
+            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def close(self) -> None:
         """Stop listening."""

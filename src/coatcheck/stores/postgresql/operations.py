@@ -8,11 +8,11 @@ from coatcheck.errors import ConfigurationError
 from coatcheck.stores.operations import Operations, Statement
 
 if TYPE_CHECKING:
-    from coatcheck.stores.base import CreateResult, Ended, NewSession, Reading
+    from coatcheck.stores.base import CreateResult, NewSession, Reading
     from coatcheck.stores.operations import Operation
 
 _FORGOTTEN: Final = 10_000
-"""Rows that one sweep removes of those that ended with everyone."""
+"""Rows that one transaction removes of those that ended with everyone."""
 
 
 class PostgreSQLOperations(Operations):
@@ -56,12 +56,12 @@ class PostgreSQLOperations(Operations):
         """Outdate all copies of a user's name, email and role, however the id is written."""
         yield Statement(self._text("log_user"), {"user_id": user_id})
 
-    def sweep(self, batch: int, now: int | None, before: int | None) -> Operation[list[Ended]]:
-        """Remove also what ended with everyone; only what has expired since is news."""
+    def forget(self) -> Operation[bool]:
+        """Remove rows of what ended with everyone, which was said then; returns whether there may be more."""
         yield Statement(self._text("quiet"), {"quiet": 1})
-        yield Statement(self._text("forget"), {"batch": max(batch, _FORGOTTEN)})
+        rows = yield Statement(self._text("forget"), {"batch": _FORGOTTEN})
         yield Statement(self._text("quiet"), {"quiet": 0})
-        return (yield from super().sweep(batch, now, before))
+        return len(rows) == _FORGOTTEN
 
     def trim(self, before: int | None) -> Operation[None]:
         """Drop log entries that no copy is old enough for."""

@@ -280,7 +280,12 @@ class PostgreSQLStore:
         return self._single(make, connection, reads=True)
 
     def sweep(self, batch: int) -> Sequence[Ended]:
-        """Delete at most `batch` expired sessions, without log entries, and trim the log."""
+        """Delete at most `batch` expired sessions, without log entries, and trim the log.
+
+        What ended with everyone goes first, all of it, in as many transactions as that takes.
+        """
+        while self._connections.transaction(self._operations.forget):
+            pass
         return self._write(lambda: self._operations.sweep(batch, self._now(), self._now()), None)
 
     def _single(self, make: Callable[[], Operation[T]], connection: Any, *, reads: bool) -> T:

@@ -4,3 +4,4 @@ WHERE gone.id IN (
     SELECT id FROM /*schema*/coatcheck_sessions
     WHERE generation < (SELECT generation FROM /*schema*/coatcheck_meta) LIMIT :batch
 )
+RETURNING true

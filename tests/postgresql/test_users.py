@@ -1,0 +1,177 @@
+"""The application's users table: ids of any type, with a foreign key or without, and what happens to users by hand."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coatcheck import ConfigurationError, DataError, UsersTable
+from coatcheck.stores.base import Selection
+from coatcheck.testing._rows import a_row, to_create
+from tests.postgresql.hands import run, script
+from tests.postgresql.sides import Side
+from tests.postgresql.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Connect = Callable[..., Side]
+
+CITEXT = "CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+KEYS = {
+    "integer": ("integer", "1", "2"),
+    "bigint": ("bigint", "9000000000000000001", "9000000000000000002"),
+    "uuid": ("uuid", str(uuid.UUID(int=1)), str(uuid.UUID(int=2))),
+    "text": ("text", "ann", "bob"),
+    "varchar": ("varchar(40)", "ann", "bob"),
+    "char": ("char(3)", "ann", "bob"),
+    "numeric": ("numeric", "1.5", "2.5"),
+    "domain": ("number", "1", "2"),
+}
+USERS = UsersTable(email=None)
+
+
+def make(url: str, kind: str, first: str, second: str, *, extra: str = "") -> None:
+    script(url, "CREATE DOMAIN number AS integer CHECK (VALUE > 0)")
+    script(url, f"CREATE TABLE users (id {kind} PRIMARY KEY, name text, role text) {extra}")
+    run(url, "INSERT INTO users VALUES (%s, 'Ann', 'a'), (%s, 'Bob', 'b')", first, second)
+
+
+@pytest.mark.parametrize("foreign_key", [False, True], ids=["no foreign key", "foreign key"])
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_users_with_any_key(
+    postgresql_url: str, threads: Connect, key: tuple[str, str, str], *, foreign_key: bool
+) -> None:
+    kind, first, second = key
+    make(postgresql_url, kind, first, second)
+    side = threads(postgresql_url, users=UsersTable(email=None, foreign_key=foreign_key))
+    new = to_create(a_row(side.now(), user_id=first), limit=3)
+    mine = side.create(new).record
+    assert mine.user_id == first
+    assert '"name" : "Ann"' in (mine.user or "")
+    other, row = side.added(user_id=second)
+    worker = Worker(side)
+    worker.poll()
+    worker.keep(new.token_hash, other)
+    run(postgresql_url, "UPDATE users SET name = 'Anna' WHERE name = 'Ann'")
+    assert worker.poll() == {f"u:{first}"}
+    assert not worker.accepts(new.token_hash)
+    assert worker.accepts(other)
+    worker.keep(new.token_hash)
+    assert side.ids(first) == [mine.id]
+    run(postgresql_url, "DELETE FROM users WHERE name = 'Anna'")
+    assert worker.poll() == {f"u:{first}", f"s:{mine.id}"}
+    assert not worker.accepts(new.token_hash)
+    assert side.ids() == [row.id]
+    assert [ended.id for ended in side.revoke(user_id=second)] == [row.id]
+    with pytest.raises(DataError):
+        side.added(user_id=first)
+    assert side.ids() == []
+
+
+@pytest.mark.parametrize("kind", ["integer", "uuid", "bigint", "numeric"])
+def test_an_id_that_cannot_be_one_is_a_data_error_and_harms_nothing(
+    postgresql_url: str, connect: Connect, kind: str
+) -> None:
+    _, first, second = KEYS[kind]
+    make(postgresql_url, kind, first, second)
+    side = connect(postgresql_url, users=USERS, pool_size=1)
+    token_hash, row = side.added(user_id=first)
+    for wrong in ("no number", "", "1; DROP TABLE users", "9" * 60 if kind != "numeric" else "x", "a\0b", "\ud800"):
+        for call in (
+            lambda wrong=wrong: side.added(user_id=wrong),
+            lambda wrong=wrong: side.create(to_create(a_row(side.now(), user_id=wrong), limit=2)),
+            lambda wrong=wrong: side.ids(wrong),
+            lambda wrong=wrong: side.do("revoke", Selection(user_id=wrong)),
+            lambda wrong=wrong: side.do("invalidate_user", wrong),
+        ):
+            with pytest.raises(DataError):
+                call()
+    assert side.read(token_hash).record == row
+    assert side.store.vitals().connections == 1
+
+
+def test_another_type_than_the_sessions_have_names_the_way_out_and_it_works(
+    postgresql_url: str, threads: Connect
+) -> None:
+    with Side("threads", postgresql_url):
+        make(postgresql_url, "integer", "1", "2")
+    with pytest.raises(ConfigurationError, match="is integer, but sessions hold user ids as text") as refused:
+        threads(postgresql_url, users=USERS)
+    fix = str(refused.value).partition("text: ")[2].partition("; and run")[0]
+    script(postgresql_url, fix)
+    side = threads(postgresql_url, users=USERS)
+    assert side.added(user_id="1")
+    assert side.do("problems") == []
+
+
+def test_a_key_that_ignores_case_has_one_spelling(postgresql_url: str, threads: Connect) -> None:
+    """Entries name one spelling of an id, so a session under another one would outlive its user's changes."""
+    make(postgresql_url, "text COLLATE caseless", "Ann", "bob", extra="") if _has_icu(postgresql_url) else None
+    side = threads(postgresql_url, users=USERS)
+    assert side.added(user_id="Ann")
+    with pytest.raises(DataError):
+        side.added(user_id="ann")
+
+
+def _has_icu(url: str) -> bool:
+    try:
+        run(url, CITEXT)
+    except Exception:  # noqa: BLE001 - a server without ICU
+        script(url, "CREATE TABLE users (id text PRIMARY KEY, name text, role text); INSERT INTO users VALUES ('Ann')")
+        return False
+    return True
+
+
+def test_users_in_partitions(postgresql_url: str, threads: Connect) -> None:
+    script(
+        postgresql_url,
+        "CREATE TABLE users (id integer PRIMARY KEY, name text, role text) PARTITION BY HASH (id);"
+        "CREATE TABLE users0 PARTITION OF users FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
+        "INSERT INTO users VALUES (1, 'Ann'), (2, 'Bob')",
+    )
+    side = threads(postgresql_url, users=UsersTable(email=None, foreign_key=True))
+    assert side.do("problems") == []
+    worker = Worker(side)
+    worker.poll()
+    (mine, row), (other, _) = side.added(user_id="1"), side.added(user_id="2")
+    worker.keep(mine, other)
+    run(postgresql_url, "UPDATE users0 SET name = 'Anna' WHERE id = 1")
+    assert worker.poll() == {"u:1"}
+    worker.keep(mine)
+    script(postgresql_url, "SET session_replication_role = replica; DELETE FROM users0 WHERE id = 1")
+    assert worker.poll() == {"u:1", f"s:{row.id}"}
+    assert not worker.accepts(mine)
+    script(postgresql_url, "SET session_replication_role = replica; TRUNCATE users0 CASCADE")
+    assert "*" in worker.poll()
+    assert not worker.accepts(other)
+    assert side.read(other).record is None
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        (UsersTable(table="nobody"), "'nobody' does not exist"),
+        (UsersTable(), "no column email"),
+        (UsersTable(id="number"), "no column number, email"),
+    ],
+)
+def test_a_users_table_that_is_not_so_is_named(
+    postgresql_url: str, connect: Connect, users: UsersTable, message: str
+) -> None:
+    make(postgresql_url, "integer", "1", "2")
+    with pytest.raises(ConfigurationError, match=message):
+        connect(postgresql_url, users=users)
+
+
+def test_columns_whose_types_know_no_equality_are_watched(postgresql_url: str, threads: Connect) -> None:
+    script(
+        postgresql_url,
+        "CREATE TABLE users (id integer PRIMARY KEY, name json, role text[]);INSERT INTO users VALUES (1, '{}', '{a}')",
+    )
+    side = threads(postgresql_url, users=USERS)
+    known = side.poll()
+    run(postgresql_url, "UPDATE users SET name = '{\"a\": 1}', role = '{b}'")
+    assert [entry.subject for entry in side.poll(known.cursor).entries] == ["u:1"]
