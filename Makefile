@@ -7,6 +7,8 @@ PORT ?= 8000
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SEEDS ?= 1000
+FIRST ?= 0
 UV ?= uv
 
 VENV := .venv
@@ -22,13 +24,14 @@ ifneq ($(and $(shell command -v npm 2>/dev/null),$(wildcard package-lock.json)),
 NODE_STAMP := node_modules/.stamp-$(call checksum,package.json package-lock.json)
 endif
 
-.PHONY: help demo test check bench generate docs lock clean
+.PHONY: help demo test simulate check bench generate docs lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo      run the demo application (HOST, PORT)"
 	@echo "make test      run the tests (WORKERS, PYTEST_ARGS)"
+	@echo "make simulate  run the simulated fleet (SEEDS, FIRST)"
 	@echo "make check     linters, type checkers, import borders, generated code"
 	@echo "make bench     run the benchmarks (BENCH_ARGS)"
 	@echo "make generate  write the synchronous side from the asynchronous one"
@@ -41,6 +44,9 @@ demo: $(DEMO_STAMP)
 
 test: $(DEV_STAMP) $(NODE_STAMP)
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+simulate: $(DEV_STAMP)
+	$(VENV)/bin/python tools/simulate.py $(SEEDS) --first $(FIRST)
 
 check: $(DEV_STAMP)
 	$(VENV)/bin/ruff check

@@ -1,98 +1,57 @@
 """An exhaustive search through the interleavings of everything that meets in the coherence rule.
 
 One session, one worker, and whoever changes the session. Every step of every actor may come at any time, late or
-never. The authority is a model: a row, a log, one writer. The worker is the real one: each step of it runs the
-methods of `CachedReads`, `Touches` and `Knowledge` on the state at hand, and what they leave behind is the next
-state.
+never. The authority is a model: a row, a log, one writer; `search_transactions.py` has the one with transactions. The
+worker is the real one: each step of it runs the methods of `CachedReads`, `SharedTier`, `Touches` and `Knowledge` on
+the state at hand, and what they leave behind is the next state.
 
 In every state that can be reached:
-- safety: whatever `lookup` serves was true less than one lease ago;
+- safety: whatever is served was true less than one lease ago; a stale copy less than `serve_stale_for` longer, and only
+  after a poll that failed; nothing that had ended when `wait=True` returned;
 - liveness: if the session is there, one poll and one read make a hit.
 
-Times are ticks, and the lease is one of them: a proof sent in a tick is good for that tick only.
+A shared cache returns whatever was ever put there, at any time, under any name, or nothing: that is all that slow
+writers, losses, repetitions, failovers and mix-ups can do. What a replica says is served, and changes nothing.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coatcheck import CacheSettings, Policy, Session
-from coatcheck._sync.cached_reads import CachedReads
-from coatcheck._sync.touches import Touches
-from coatcheck.core.coherence import EVERYONE, Entry, Knowledge, LogPage, session_subject, user_subject
-from coatcheck.core.local_cache import LocalCache, key_of
-from coatcheck.core.session import STAMP, Record
-from coatcheck.stores.base import Reading, Touch
+from coatcheck import Session
+from coatcheck.core.coherence import Entry, LogPage, session_subject
+from coatcheck.core.session import STAMP
+from coatcheck.stores.base import Reading
+from tests.coherence.searched_worker import (
+    CURRENT,
+    KEYS,
+    LEASE,
+    RETRY,
+    SUBJECTS,
+    TOKENS,
+    Fill,
+    Flush,
+    Known,
+    Poll,
+    Row,
+    Scenario,
+    Shared,
+    Worker,
+    fact_of,
+    record_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-LEASE = 1
-FAR = 10**12
-SESSION = "the-session"
-USER = "ann"
-TOKENS = (b"first token", b"second token")
-KEYS = tuple(map(key_of, TOKENS))
-CURRENT = -1
-"""The end of a fact that holds still."""
-
-SUBJECTS = {
-    "revoke": session_subject(SESSION),
-    "evict": session_subject(SESSION),
-    "revoke_user": user_subject(USER),
-    "revoke_everyone": EVERYONE,
-    "save": session_subject(SESSION),
-    "rotate": session_subject(SESSION),
-}
+    from collections.abc import Iterator
 
 
-class Row(NamedTuple):
-    """The session in the authority: under which token, and which fact it states."""
+class Replica(NamedTuple):
+    """What a replica has replayed."""
 
-    token: int
-    fact: int
-
-
-class Known(NamedTuple):
-    """What the worker's `Knowledge` and its cache hold: a few fields by name, and all of them to go back to."""
-
+    row: Row | None
+    as_of: int
     epoch: str
-    floor: int
-    newest: int
-    cursor: Any
-    slots: tuple[Any, ...]
-    entries: frozenset[tuple[str, int]]
-    copies: tuple[tuple[bytes, bytes], ...]
-
-
-_SLOTS = tuple(slot for slot in Knowledge.__slots__ if slot not in {"_entries", "cache"})
-
-
-class Poll(NamedTuple):
-    """A poll under way: not seen by the authority yet, or answered."""
-
-    sent: int
-    floor: int | None = None
-    page: LogPage | None = None
-
-
-class Fill(NamedTuple):
-    """A read that the authority has answered, and that has not landed yet."""
-
-    token: int
-    reading: Reading
-    begun: Known
-    requested: int
-
-
-class Flush(NamedTuple):
-    """A touch under way: noted, or answered by the authority."""
-
-    key: bytes
-    copy: bytes
-    confirmed: bool | None = None
 
 
 class State(NamedTuple):
@@ -112,248 +71,31 @@ class State(NamedTuple):
     poll: Poll | None
     fill: Fill | None
     flush: Flush | None
-    shared: tuple[str, int, bytes] | None
-    remote: Fill | None
+    shared: frozenset[Shared]
+    shares: int
+    replica: Replica | None
+    nearby: Fill | None
     unrelated: int
     trims: int
     restarts: int
     restores: int
+    open: tuple[int, ...] = ()
+    upper: int = 1
+    named: bool = True
+    crashes: int = 0
+    committed: int = 0
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """Who takes part, and how the parts are wired; the fields after `lively` are mutations.
-
-    Attributes:
-        changes: What is done to the session, in this order.
-        unrelated: How many log entries there are about others.
-        trims: How often the log is trimmed.
-        restarts: How often the worker starts anew.
-        restores: How often the authority goes back to its beginning.
-        filling: Whether the worker reads from the authority itself.
-        shared: Whether there is a shared cache, filled by another worker.
-        touching: Whether uses are noted.
-        ticks: How much time passes.
-        lively: Whether liveness is looked at too.
-        reads: The worker's cache.
-        knowledge: The worker's knowledge.
-        log_before_commit: The entry is written, and seen, before the change.
-        two_statements: A poll reads the floor first and then the entries.
-        same_epoch: A restored authority takes itself for the one it was.
-        restamped: Whoever takes a copy from the shared cache stamps it anew.
-        touch_renews: A confirmed touch stamps the copy anew.
-        trusting_followers: Who joins a read under way is served what it brings.
-    """
-
-    changes: tuple[str, ...]
-    unrelated: int = 0
-    trims: int = 0
-    restarts: int = 0
-    restores: int = 0
-    filling: bool = True
-    shared: bool = False
-    touching: bool = False
-    ticks: int = 2
-    lively: bool = True
-    reads: type[CachedReads] = CachedReads
-    knowledge: type[Knowledge] = Knowledge
-    log_before_commit: bool = False
-    two_statements: bool = False
-    same_epoch: bool = False
-    restamped: bool = False
-    touch_renews: bool = False
-    trusting_followers: bool = False
+FOR_EVER = 10**6
 
 
 class Violation(Exception):
     """The shortest way to a state that must not be."""
 
 
-class _Clock:
-    """The time of one step."""
-
-    def __init__(self) -> None:
-        self.time = 0
-
-    def now(self) -> int:
-        return self.time
-
-    def monotonic(self) -> int:
-        return self.time
-
-
-class _Answers:
-    """A store that answers one step of the worker with what the authority said earlier."""
-
-    def __init__(self) -> None:
-        self.pages: list[Callable[[], LogPage]] = []
-        self.confirmed: set[str] = set()
-
-    def unchanged(self, _: Any) -> bool:
-        return True
-
-    def poll(self, _: Any) -> LogPage:
-        return self.pages.pop(0)()
-
-    def touch(self, _: list[Touch]) -> set[str]:
-        return self.confirmed
-
-
-class Worker:
-    """The real worker, put into any state and read out again."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self._scenario = scenario
-        self._clock = _Clock()
-        self._answers = _Answers()
-        store: Any = self._answers  # it is asked nothing else
-        self._reads = scenario.reads(
-            store, CacheSettings(max_entries=8), self._clock, touch_every=FAR, on_use=lambda *_: None
-        )
-        self._touches = Touches(store, Policy(), touch_every=FAR, flush_every=FAR, cache=lambda: self._reads.cache)
-        # A new epoch is met with the knowledge of this scenario, whose lease is in ticks.
-        self._reads._ignorance = self._ignorance  # type: ignore[method-assign]
-        self._copies: dict[bytes, bytes] = {}
-        self._seen: dict[tuple[Any, ...], Any] = {}
-
-    def _ignorance(self, epoch: str) -> Knowledge:
-        return self._scenario.knowledge(epoch, lease=LEASE, cache=LocalCache(8))
-
-    def nothing(self) -> Known:
-        """Return the state of a worker that has just started."""
-        return self._known(self._ignorance(""))
-
-    def _known(self, knowledge: Knowledge) -> Known:
-        copies = sorted(knowledge.cache.young.items())
-        return Known(
-            knowledge.epoch,
-            knowledge.floor,
-            knowledge.newest,
-            knowledge.cursor,
-            tuple(getattr(knowledge, slot) for slot in _SLOTS),
-            frozenset(knowledge._entries.items()),
-            tuple((key, self._copies.setdefault(copy, copy)) for key, copy in copies),
-        )
-
-    def _put(self, known: Known, time: int) -> None:
-        knowledge = self._ignorance(known.epoch)
-        for slot, value in zip(_SLOTS, known.slots, strict=True):
-            setattr(knowledge, slot, value)
-        knowledge._entries = dict(known.entries)
-        knowledge.cache.young.update(known.copies)
-        self._reads._knowledge = knowledge
-        self._clock.time = time
-
-    def _taken(self) -> Known:
-        return self._known(self._reads._knowledge)
-
-    def _once(self, *case: Any, run: Callable[[], Any]) -> Any:
-        """Run a step of the worker once for each case; many states differ in what the worker does not see."""
-        if case not in self._seen:
-            self._seen[case] = run()
-        return self._seen[case]
-
-    def served(self, known: Known, time: int, token: int) -> int | None:
-        """Return which fact a request for this token is served from memory."""
-
-        def run() -> int | None:
-            self._put(known, time)
-            return fact_of(self._reads.lookup(TOKENS[token]))
-
-        return self._once("serve", known, time, token, run=run)  # type: ignore[no-any-return]
-
-    def polled(self, known: Known, poll: Poll, time: int, again: LogPage) -> Known:
-        """Return the state after a poll's answer has arrived; another poll, if one follows, is answered at once."""
-
-        def answer() -> LogPage:
-            self._clock.time = time
-            assert poll.page is not None
-            return poll.page
-
-        def run() -> Known:
-            self._put(known, poll.sent)
-            self._answers.pages = [answer, lambda: again]
-            self._reads._poll()
-            return self._taken()
-
-        return self._once("poll", known, poll, time, again, run=run)  # type: ignore[no-any-return]
-
-    def filled(self, known: Known, fill: Fill, time: int) -> Known:
-        """Return the state after a read has landed, into the knowledge that there was when it began."""
-
-        def run() -> Known:
-            self._put(known, time)
-            now = self._reads._knowledge
-            if fill.begun.epoch != known.epoch:
-                self._put(fill.begun, time)
-
-            def read() -> Reading:
-                self._reads._knowledge = now
-                return fill.reading
-
-            self._reads._read(KEYS[fill.token], read)
-            return self._taken()
-
-        return self._once("fill", known, fill, time, run=run)  # type: ignore[no-any-return]
-
-    def copied(self, fill: Fill) -> bytes:
-        """Return the copy that another worker makes of a read."""
-        assert fill.reading.record is not None
-        return CachedReads.copy_of(self._reads, fill.reading, fill.reading.record)
-
-    def taken_over(self, known: Known, token: int, copy: bytes) -> Known:
-        """Return the state after a copy was taken from the shared cache."""
-        if self._scenario.restamped:
-            copy = stamped(copy, max(known.newest + 1, known.floor))
-
-        def run() -> Known:
-            self._put(known, 0)
-            self._reads.cache.put(KEYS[token], copy)
-            return self._taken()
-
-        return self._once("share", known, token, copy, run=run)  # type: ignore[no-any-return]
-
-    def flushed(self, known: Known, flush: Flush, time: int) -> Known:
-        """Return the state after the answer to a touch has arrived."""
-
-        def run() -> Known:
-            self._put(known, time)
-            self._answers.confirmed = {SESSION} if flush.confirmed else set()
-            self._touches._pending = {SESSION: (flush.key, flush.copy, Touch(SESSION, time, FAR))}
-            self._touches.flush()
-            return self._renewed(self._taken(), flush) if self._scenario.touch_renews else self._taken()
-
-        return self._once("flush", known, flush, time, run=run)  # type: ignore[no-any-return]
-
-    def _renewed(self, known: Known, flush: Flush) -> Known:
-        copies = dict(known.copies)
-        if flush.confirmed and flush.key in copies:
-            copies[flush.key] = stamped(copies[flush.key], known.newest + 1)
-        return known._replace(copies=tuple(sorted(copies.items())))
-
-
-def stamped(copy: bytes, as_of: int) -> bytes:
-    """Return a copy that claims to have been read at another position."""
-    _, serve_until, touch_at = STAMP.unpack_from(copy)
-    return STAMP.pack(as_of, serve_until, touch_at) + copy[STAMP.size :]
-
-
-def fact_of(session: Session | None) -> int | None:
-    """Return which fact a session states."""
-    if session is None:
-        return None
-    fact: int = session.data["fact"]
-    return fact
-
-
-def record_of(fact: int) -> Record:
-    """Return the row that states a fact."""
-    return Record(SESSION, USER, 0, 0, 0, FAR, None, FAR, False, None, None, f'{{"fact": {fact}}}')  # noqa: FBT003
-
-
 def _over(state: State) -> bool:
     """Tell whether nothing can be served any more, whatever comes."""
-    copies = (*state.known.copies, state.fill, state.shared, state.remote)
+    copies = (*state.known.copies, state.fill, *state.shared, state.nearby, state.replica and state.replica.row)
     return state.row is None and not state.writing and not state.restores and not any(copies)
 
 
@@ -364,6 +106,7 @@ class Search:
         """Set out from a session that nobody has read."""
         self.scenario = scenario
         self.worker = Worker(scenario)
+        self._wait = self.worker.wait() if scenario.waits else FOR_EVER
         self.witnesses: set[str] = set()
         self.states = 0
         start = State(
@@ -381,12 +124,15 @@ class Search:
             poll=None,
             fill=None,
             flush=None,
-            shared=None,
-            remote=None,
+            shared=frozenset(),
+            shares=scenario.shared,
+            replica=Replica(Row(0, 0), 1, "1") if scenario.replica else None,
+            nearby=None,
             unrelated=scenario.unrelated,
             trims=scenario.trims,
             restarts=scenario.restarts,
             restores=scenario.restores,
+            crashes=scenario.crashes,
         )
         self._from: dict[State, tuple[State, str] | None] = {start: None}
         self._queue = deque([start])
@@ -424,17 +170,21 @@ class Search:
     def _check(self, state: State) -> None:
         for token in range(len(TOKENS)):
             fact = self.worker.served(state.known, state.time, token)
-            if fact is None:
-                continue
-            if self._stale(state, fact, state.time):
-                self._fail(state, f"fact {fact} is served at {state.time} and ended at {state.ended[fact]}")
-            self._witness(state, fact)
+            if fact is not None:
+                self._check_served(state, fact, LEASE)
+                self._witness(state, fact)
         if self.scenario.lively and state.poll is None and state.fill is None and state.row is not None:
             self._check_liveness(state, state.row)
 
-    def _stale(self, state: State, fact: int, asked: int) -> bool:
+    def _check_served(self, state: State, fact: int, bound: int) -> None:
+        if self._stale(state, fact, state.time, bound):
+            self._fail(state, f"fact {fact} is served at {state.time} and ended at {state.ended[fact]}")
+        if self._stale(state, fact, state.time, self._wait):
+            self._fail(state, f"fact {fact} is served at {state.time}, after wait=True")
+
+    def _stale(self, state: State, fact: int, asked: int, bound: int = LEASE) -> bool:
         end = state.ended[fact]
-        return end != CURRENT and asked >= end + LEASE
+        return end != CURRENT and asked >= end + bound
 
     def _witness(self, state: State, fact: int) -> None:
         """Note that hits happen where one might fear that they never do."""
@@ -454,10 +204,11 @@ class Search:
             self.witnesses.add("hit after a restart")
 
     def _check_liveness(self, state: State, row: Row) -> None:
-        case = (state.known, state.log, state.floor, state.head, state.epoch, state.row, state.time)
-        if case in self._lively:
-            return
+        case = (state.known, state.log, state.floor, state.head, state.upper, state.epoch, state.row, state.time)
+        if case in self._lively or state.open:
+            return  # while a transaction is open, a hit may have to wait for it
         self._lively.add(case)
+        state = self._named(state)
         known = self._after_poll(state, Poll(state.time, page=self._page(state, state.known.cursor)))
         fill = Fill(row.token, self._reading(state, row.token), known, state.time)
         known = self.worker.filled(known, fill, state.time)
@@ -465,6 +216,10 @@ class Search:
             self._fail(state, "a valid session is not served even after a poll and a read")
 
     # --- the authority
+
+    def _named(self, state: State) -> State:
+        """Return the state in which somebody has polled, who names the epoch if it has no name."""
+        return state
 
     def _page(self, state: State, cursor: Any, floor: int | None = None) -> LogPage:
         epoch = str(state.epoch)
@@ -507,6 +262,10 @@ class Search:
             yield from self._filler(state)
         if self.scenario.shared:
             yield from self._sharer(state)
+        if state.replica is not None:
+            yield from self._replica(state, state.replica)
+        if self.scenario.stale:
+            yield from self._requester(state)
         if self.scenario.touching:
             yield from self._toucher(state)
         if state.restarts:
@@ -546,8 +305,9 @@ class Search:
         if poll.page is None and poll.floor is None and self.scenario.two_statements:
             yield "poll reads the floor", state._replace(poll=poll._replace(floor=state.floor))
         elif poll.page is None:
-            page = self._page(state, state.known.cursor, poll.floor)
-            yield "poll is answered", state._replace(poll=Poll(poll.sent, page=page))
+            named = self._named(state)
+            page = self._page(named, state.known.cursor, poll.floor)
+            yield "poll is answered", named._replace(poll=Poll(poll.sent, page=page))
         else:
             yield "poll arrives", state._replace(poll=None, known=self._after_poll(state, poll))
         yield "poll is lost", state._replace(poll=None)
@@ -574,18 +334,54 @@ class Search:
         return None if reading.record is None else Fill(token, reading, state.known, state.time)
 
     def _sharer(self, state: State) -> Iterator[tuple[str, State]]:
-        if state.remote is None:
-            for token in range(len(TOKENS)):
-                if (fill := self._read(state, token)) is not None:
-                    # Of the other worker's own knowledge nothing is needed: it only passes on what it has read.
-                    yield "another reads", state._replace(remote=fill._replace(begun=self.worker.nothing()))
-        else:
-            remote = state.remote
-            copy = self.worker.copied(remote)
-            yield "another shares", state._replace(remote=None, shared=(remote.reading.epoch, remote.token, copy))
-        if state.shared is not None and state.shared[0] == state.known.epoch:
-            known = self.worker.taken_over(state.known, *state.shared[1:])
-            yield "taken from the shared cache", state._replace(known=known)
+        for token in range(len(TOKENS)):
+            if state.shares and (fill := self._read(state, token)) is not None and fill.reading.epoch:
+                put = Shared(fill.reading.epoch, token, self.worker.copied(fill))
+                yield "another shares", state._replace(shares=state.shares - 1, shared=state.shared | {put})
+            for shared in state.shared:
+                known, fact = self.worker.taken_over(state.known, state.time, token, shared)
+                if fact is not None:
+                    self._check_served(state, fact, LEASE)
+                    if shared.token != token:
+                        self._fail(state, f"fact {fact} is served to somebody else")
+                    self.witnesses.add("hit in the shared cache")
+                yield "taken from the shared cache", state._replace(known=known)
+
+    def _replica(self, state: State, replica: Replica) -> Iterator[tuple[str, State]]:
+        """Yield the steps of a replica that lags, and of the worker that asks it."""
+        now = Replica(state.row, self._reading(state, 0).as_of, str(state.epoch))
+        if now != replica and state.named:
+            yield "replica catches up", state._replace(replica=now)
+        if state.nearby is not None:
+            known, fact = self.worker.nearby(state.known, state.nearby, state.time)
+            if fact is not None:
+                self._check_served(state, fact, LEASE)
+                self.witnesses.add("hit in the replica")
+            if known != state.known:
+                self._fail(state, "what a replica said is served from memory later")
+            yield "replica's answer lands", state._replace(nearby=None)
+        elif replica.row is not None:
+            record = record_of(replica.row.fact)
+            reading = Reading(replica.epoch, replica.as_of, state.time, record)
+            yield "replica is read", state._replace(nearby=Fill(replica.row.token, reading, state.known, state.time))
+
+    def _requester(self, state: State) -> Iterator[tuple[str, State]]:
+        """Yield requests that find nobody who answers, and such that do."""
+        named = self._named(state)
+        page = self._page(named, state.known.cursor)
+        for token in range(len(TOKENS)):
+            for answers, after in ((None, state), (page, named)):
+                known, fact, source = self.worker.asked(state.known, state.time, token, answers)
+                bound = LEASE
+                if fact is not None and source == "stale":
+                    self.witnesses.add("hit in an outage")
+                    failed = state.known.failed_at
+                    if answers is not None and (failed is None or state.time >= failed + RETRY):
+                        self._fail(state, f"fact {fact} is served stale though the log can be asked")
+                    bound = LEASE + self.scenario.stale
+                if fact is not None:
+                    self._check_served(state, fact, bound)
+                yield f"request {'in an outage' if answers is None else 'is made'}", after._replace(known=known)
 
     def _toucher(self, state: State) -> Iterator[tuple[str, State]]:
         flush = state.flush
@@ -604,5 +400,5 @@ class Search:
 
     def _restarted(self, state: State) -> State:
         return state._replace(
-            restarts=state.restarts - 1, known=self.worker.nothing(), poll=None, fill=None, flush=None
+            restarts=state.restarts - 1, known=self.worker.nothing(), poll=None, fill=None, flush=None, nearby=None
         )

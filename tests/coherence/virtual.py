@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from random import Random
 
 SECOND = 10**9
+MOST_ROUNDS = 20_000
+"""So often the loop may turn without any time going by."""
+
 START = 4_102_444_800 * SECOND  # the year 2100
 
 
@@ -61,13 +64,17 @@ class VirtualSelector(selectors.DefaultSelector):
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
+        self._rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise Violated("everybody waits for something that nobody will do")
+        self._rounds += 1
         if timeout > 0:
             self._world.time += max(1, ceil(timeout * SECOND))
-            return []
+            self._rounds = 0
+        elif self._rounds > MOST_ROUNDS:
+            raise Violated("somebody is busy for ever, and time stands still")
         return []
 
 
