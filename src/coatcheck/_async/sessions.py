@@ -277,6 +277,7 @@ class AsyncSessions:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
         if self._reads.failing and self.store.capabilities.pushes_changes:
             self._reads.retry()  # a server that has stopped answers nobody, and a probe must not wait for it
+            await async_sleep(0)
         else:
             with suppress(Unavailable):
                 await self._reads.prove()

@@ -276,6 +276,7 @@ class Sessions:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
         if self._reads.failing and self.store.capabilities.pushes_changes:
             self._reads.retry()  # a server that has stopped answers nobody, and a probe must not wait for it
+            sleep(0)
         else:
             with suppress(Unavailable):
                 self._reads.prove()
