@@ -186,6 +186,7 @@ def test_without_an_event_loop_a_write_is_dropped() -> None:
     assert (cache.calls, idle.dropped) == ([], 1)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the tasks that are left behind
 def test_writes_of_a_loop_that_is_gone_do_not_count() -> None:
     """A tier may outlive its event loop: tests and reloading servers have several."""
     cache = AsyncMemoryCache()

@@ -136,10 +136,13 @@ def test_another_node_that_is_away_is_no_matter(cluster: Cluster, url: str, conn
     other = next(node for node in cluster.nodes if node is not ours)
     side = connect(url)
     other.pause()
-    token_hash, row = side.added()
-    assert side.read(token_hash).record == row
-    other.resume()
-    cluster.wait()
+    try:
+        polled(side, None)  # the client may have to find out first who is there
+        token_hash, row = side.added()
+        assert side.read(token_hash).record == row
+    finally:
+        other.resume()
+        cluster.wait()
 
 
 def test_our_node_that_is_away_is_an_outage_until_it_is_back(cluster: Cluster, url: str, connect: Connect) -> None:
@@ -147,12 +150,14 @@ def test_our_node_that_is_away_is_an_outage_until_it_is_back(cluster: Cluster, u
     token_hash, row = side.added()
     ours = cluster.node_of("{coatcheck}:meta")
     ours.pause()
-    with pytest.raises(Unavailable):
-        side.read(token_hash)
-    with pytest.raises(Unavailable):
-        side.poll()
-    ours.resume()
-    cluster.wait()
+    try:
+        with pytest.raises(Unavailable):
+            side.read(token_hash)
+        with pytest.raises(Unavailable):
+            side.poll()
+    finally:
+        ours.resume()
+        cluster.wait()
     assert polled(side, None).resumed
     assert side.read(token_hash).record == row
 
