@@ -200,7 +200,7 @@ def _bound(sessions: AsyncSessions | Sessions) -> str:
     if can.notices_changes:
         return "0: from the next request on, in every process"
     longest = f"at most {in_words(cache.lease + cache.serve_stale_for)}"
-    return f"{longest} under any fault, about a millisecond without one" if can.pushes_changes else longest
+    return f"{longest} under any fault, milliseconds without one" if can.pushes_changes else longest
 
 
 def _store(store: AsyncStore | Store, problems: Sequence[str]) -> Iterator[Line]:

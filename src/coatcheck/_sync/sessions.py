@@ -50,6 +50,9 @@ _log = logging.getLogger("coatcheck")
 
 _LARGEST_PAGE = 1000
 
+_JITTER = 1_000_000
+"""Microseconds; a clock that goes back by more was set back."""
+
 
 class Sessions:
     """Server-side sessions, validated from memory and revoked everywhere at once.
@@ -110,6 +113,7 @@ class Sessions:
         self._credentials = Credentials(token_hash or TokenHash(purpose=purpose), ring)
         self._load_users = load_users
         self._on_event = on_event
+        self._latest = 0
         self._check_capabilities()
         touch_every = duration_micros(self.policy.touch_every) * 1000
         self._touches = Touches(
@@ -605,7 +609,12 @@ class Sessions:
     def _now(self) -> int:
         """Return the store's time in microseconds; a worker's own clock may be wrong."""
         self._reads.prove()
-        return self._reads.now() // 1000
+        now = self._reads.now() // 1000
+        # Each poll measures the store's time anew, some microseconds off; what begins later is to be later.
+        if now < self._latest < now + _JITTER:
+            now = self._latest + 1
+        self._latest = now
+        return now
 
     def _changed(self, connection: Any) -> None:
         """See our own changes at once, unless the caller has yet to commit them."""
