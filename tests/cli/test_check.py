@@ -14,7 +14,9 @@ from coatcheck import (
     CacheSettings,
     CookieSettings,
     CrossOriginPolicy,
+    NotSignedIn,
     Policy,
+    Session,
     Sessions,
     TokenHash,
     UsersTable,
@@ -22,7 +24,7 @@ from coatcheck import (
 from coatcheck.asgi.settings import WebSettings
 from coatcheck.describe import describe, in_words
 from coatcheck.stores.sqlite import SQLiteStore
-from coatcheck.testing import AsyncMemoryStore
+from coatcheck.testing import AsyncMemoryStore, ManualClock, MemoryCache, MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -295,6 +297,62 @@ def test_the_bound_of_a_store_that_is_polled_is_the_lease() -> None:
     """Where a store cannot tell at once that nothing has changed, a copy may live as long as the lease."""
     sessions = AsyncSessions(AsyncMemoryStore(), cache=CacheSettings(lease=timedelta(seconds=5)))
     assert shown(sessions)["revocation_bound"] == "at most 5 seconds"
+
+
+AT_ONCE = "0: from the next request on, in every process"
+UNCACHED = CacheSettings(max_entries=0, serve_stale_for=timedelta(seconds=30))
+STALE = CacheSettings(serve_stale_for=timedelta(seconds=30))
+
+
+class StoreWithReplica(MemoryStore):
+    """A store that says it has a replica; nobody asks it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.capabilities = self.capabilities._replace(replica=True)
+
+
+@pytest.mark.parametrize(
+    ("bound", "store", "settings"),
+    [
+        ("at most 2 seconds", MemoryStore(), {}),
+        ("at most 2 seconds under any fault, milliseconds without one", MemoryStore(pushes_changes=True), {}),
+        ("at most 32 seconds", MemoryStore(), {"cache": STALE}),
+        (AT_ONCE, "sqlite:///app.db", {}),
+        (f"{AT_ONCE}; at most 32 seconds while the store does not answer", "sqlite:///app.db", {"cache": STALE}),
+        # What is not in memory is not served stale, and what is nowhere has to be asked for.
+        (AT_ONCE, MemoryStore(), {"cache": UNCACHED}),
+        (AT_ONCE, "sqlite:///app.db", {"cache": UNCACHED}),
+        ("at most 2 seconds", MemoryStore(), {"cache": UNCACHED, "shared_cache": MemoryCache(), "keys": KEYS}),
+        ("at most 2 seconds", StoreWithReplica(), {"cache": UNCACHED}),
+    ],
+)
+def test_the_bound_is_that_of_what_may_answer(bound: str, store: Any, settings: dict[str, Any]) -> None:
+    """Memory, the shared cache and a replica are believed by the log; the store itself by nothing."""
+    assert shown(Sessions(store, **settings))["revocation_bound"] == bound
+
+
+def test_a_bound_of_zero_is_kept_without_a_cache() -> None:
+    """Time stands still: all that the worker knows of the log is from before the revocation."""
+    store, clock = MemoryStore(), ManualClock()
+    worker, elsewhere = (Sessions(store, cache=UNCACHED, clock=clock) for _ in range(2))
+    assert shown(worker)["revocation_bound"] == AT_ONCE
+    token = elsewhere.create("ann").token
+    assert isinstance(worker.get(token), Session)
+    elsewhere.revoke(token)
+    assert worker.get(token) is NotSignedIn.UNKNOWN
+
+
+def test_wait_waits_for_what_is_served_stale_also_where_the_store_notices_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise a revocation could return while a worker that cannot read the file accepts what it has ended."""
+    waited: list[float] = []
+    monkeypatch.setattr("coatcheck._sync.log_reader.sleep", waited.append)
+    for cache in (CacheSettings(), STALE):
+        with Sessions("sqlite:///app.db", cache=cache) as sessions:
+            sessions.revoke(sessions.create("ann").token, wait=True)
+    assert waited == [32.0]
 
 
 def test_S3_keys_are_counted_and_never_shown() -> None:
