@@ -13,8 +13,8 @@ from benchmarks.scene import COOKIE, fill, scene, sign_in
 from coatcheck.clock import SystemClock
 from coatcheck.core.coherence import Entry, Knowledge, LogPage
 from coatcheck.core.cookies import find_cookies
-from coatcheck.core.local_cache import LocalCache, key_of
-from coatcheck.core.session import STAMP, Session, copy_in
+from coatcheck.core.local_cache import key_of
+from coatcheck.core.session import STAMP, Session, copy_in, subjects_of
 from coatcheck.stores.base import Touch
 from coatcheck.stores.sqlite import AsyncSQLiteStore
 
@@ -41,8 +41,8 @@ async def _parts(scene: Scene) -> Report:
     store = AsyncSQLiteStore(str(scene.path))
     page = await store.poll(None)
     path = os.fsencode(scene.path)
-    busy = Knowledge("", lease=1, cache=LocalCache(1))
-    busy.apply(LogPage("", 0, (Entry(page.cursor.position + 1, "s:another"),), None, 0, resumed=True), 0)
+    busy, beyond = Knowledge("", lease=1), page.cursor.position + 1
+    busy.apply(LogPage("", 0, (Entry(beyond, "s:another"),), None, 0, resumed=True, as_of=beyond + 1), 0)
     with closing(scene.connect()) as connection:
         version = data_version(connection)
         timings = await interleaved(
@@ -56,7 +56,9 @@ async def _parts(scene: Scene) -> Report:
                 "`unchanged`": calls(lambda _: store.unchanged(page.cursor), copies),
                 "of that `PRAGMA data_version`": calls(lambda _: version(), copies),
                 "of that `os.stat`": calls(lambda _: _stat(path), copies),
-                "the log, where others were revoked since": calls(busy.admits, copies),
+                "the log, where others were revoked since": calls(
+                    lambda copy: busy.admits(STAMP.unpack_from(copy)[0], subjects_of(copy)), copies
+                ),
                 "`session.user_id`": calls(lambda session: session.user_id, sessions),
             },
             rounds=_ROUNDS,

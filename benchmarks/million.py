@@ -10,18 +10,20 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter_ns
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from benchmarks.report import Goal, Report
 from benchmarks.scene import IP, USER_AGENT
-from coatcheck._async.cached_reads import AsyncCachedReads
-from coatcheck.clock import SystemClock
-from coatcheck.core.local_cache import LocalCache, key_of
+from coatcheck.core.local_cache import key_of
 from coatcheck.core.session import Record
+from coatcheck.core.session_copies import SessionCopies
 from coatcheck.core.settings import CacheSettings
 from coatcheck.core.tokens import new_session_id
 from coatcheck.stores.base import Reading
-from coatcheck.testing import AsyncMemoryStore
+
+if TYPE_CHECKING:
+    from coatcheck.core.local_cache import LocalCache
 
 SESSIONS = 1_000_000
 _BYTES = 400
@@ -60,17 +62,14 @@ async def run() -> list[Report]:
 
 def measure() -> dict[str, float]:
     """Fill a cache as requests would, and say what that changed."""
-    settings = CacheSettings(max_entries=SESSIONS)
-    reads = AsyncCachedReads(
-        AsyncMemoryStore(), settings, SystemClock(), touch_every=300_000_000_000, on_use=lambda *_: None
-    )
-    cache = LocalCache(SESSIONS)
+    copies = SessionCopies(CacheSettings(max_entries=SESSIONS), touch_every=300_000_000_000)
+    cache = copies.new_cache()
     gc.collect()
     gc.freeze()
     before, resident = _collection(), _resident()
     for number in range(SESSIONS):
         reading, record = _session(number)
-        cache.put(key_of(b"token %d" % number), reads.copy_of(reading, record))
+        cache.put(key_of(b"token %d" % number), copies.copy_of(reading, record, copies.ttl))
     after, grown = _collection(), _resident()
     gc.unfreeze()
     return {
@@ -102,7 +101,7 @@ def _session(number: int) -> tuple[Reading, Record]:
     return Reading("epoch", number, now * 1000, record), record
 
 
-def _allocated(cache: LocalCache) -> int:
+def _allocated(cache: LocalCache[bytes]) -> int:
     """Return the bytes of the cache's dicts, keys and copies, as Python's allocator rounds them."""
     generations = [value for value in gc.get_referents(cache) if isinstance(value, dict)]
     tables = sum(map(sys.getsizeof, generations))

@@ -20,8 +20,8 @@ from benchmarks.servers import postgresql, valkey_server
 from benchmarks.serving import KEYS, serving
 from coatcheck import AsyncSessions, NotSignedIn, Sessions, SharedCacheSettings
 from coatcheck.core.local_cache import key_of
-from coatcheck.core.sealing import place
-from coatcheck.core.session import copy_in
+from coatcheck.core.sealing import Seals
+from coatcheck.core.session import SEALED, copy_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,10 +151,11 @@ async def _one(fleet: _Fleet) -> Session:
 async def _sealed(session: Session) -> Report:
     """Take the seals apart from everything else."""
     copy, key = copy_in(session), key_of(b"a token")
-    where = place(b"k" * 32, "an epoch of this log", key)
+    seals, epoch = Seals(SEALED, [b"k" * 32]), "an epoch of this log"
+    (where,) = seals.places(epoch, key)
     sealed = where.seal(copy)
     cases = {
-        "find the place": lambda _: place(b"k" * 32, "an epoch of this log", key),
+        "find the place": lambda _: seals.places(epoch, key),
         "name it": lambda _: where.name,
         "seal": lambda _: where.seal(copy),
         "open": lambda _: where.open(sealed),

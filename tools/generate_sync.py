@@ -13,7 +13,14 @@ from pathlib import Path
 SOURCE = Path(__file__).parent.parent / "src" / "coatcheck"
 
 FILES = {
+    "_async/cache.py": "_sync/cache.py",
+    "_async/cached_calls.py": "_sync/cached_calls.py",
     "_async/cached_reads.py": "_sync/cached_reads.py",
+    "_async/leases.py": "_sync/leases.py",
+    "_async/log_reader.py": "_sync/log_reader.py",
+    "_async/namespace.py": "_sync/namespace.py",
+    "_async/tiers.py": "_sync/tiers.py",
+    "_async/values.py": "_sync/values.py",
     "_async/follower.py": "_sync/follower.py",
     "_async/touches.py": "_sync/touches.py",
     "_async/sessions.py": "_sync/sessions.py",

@@ -1,6 +1,9 @@
-"""Server-side sessions: validated from memory, and refused everywhere once revoked."""
+"""Server-side sessions: validated from memory, and refused everywhere once revoked. And a cache as coherent."""
 
+from coatcheck import lifetimes
+from coatcheck._async.cache import AsyncCache
 from coatcheck._async.sessions import AsyncSessions
+from coatcheck._sync.cache import Cache
 from coatcheck._sync.sessions import Sessions
 from coatcheck.configuration import Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
@@ -9,7 +12,7 @@ from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.events import Event
 from coatcheck.core.policy import Policy
 from coatcheck.core.session import Session, User
-from coatcheck.core.settings import CacheSettings, SharedCacheSettings
+from coatcheck.core.settings import CacheSettings, SharedCacheSettings, ValueSettings
 from coatcheck.core.tokens import Token, TokenHash
 from coatcheck.errors import (
     CoatcheckError,
@@ -23,7 +26,9 @@ from coatcheck.errors import (
 from coatcheck.stores.users import UsersTable
 
 __all__ = [
+    "AsyncCache",
     "AsyncSessions",
+    "Cache",
     "CacheSettings",
     "CoatcheckError",
     "ConfigurationError",
@@ -48,4 +53,6 @@ __all__ = [
     "Unavailable",
     "User",
     "UsersTable",
+    "ValueSettings",
+    "lifetimes",
 ]

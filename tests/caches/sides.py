@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.settings import SharedCacheSettings
 from coatcheck.testing import AsyncMemoryCache, ManualClock, MemoryCache
-from tests.caches.copies import EPOCH, KEY, MINUTE, async_tier, tier
+from tests.caches.copies import EPOCH, KEY, MINUTE, SECRET, async_tier, places, tier
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
 
@@ -19,10 +21,12 @@ class Side:
     Args:
         name: "asyncio" or "threads".
         cache: A cache to share with another one.
+        secrets: The keys of the seals.
     """
 
-    def __init__(self, name: str, cache: Any = None, **settings: Any) -> None:
+    def __init__(self, name: str, cache: Any = None, *, secrets: Sequence[bytes] = SECRET, **settings: Any) -> None:
         self.name = name
+        self._secrets = secrets
         self.clock = ManualClock()
         self.settings = SharedCacheSettings(**settings)
         waits = name == "asyncio"
@@ -37,12 +41,12 @@ class Side:
         return await answer if self._waits else answer
 
     async def get(self, epoch: str = EPOCH, key: bytes = KEY) -> bytes | None:
-        copy: bytes | None = await self.do(self.tier.get, epoch, key)
+        copy: bytes | None = await self.do(self.tier.get, places(key, epoch, self._secrets))
         return copy
 
     async def put(self, copy: bytes, *, epoch: str = EPOCH, key: bytes = KEY, ttl_ns: int = MINUTE) -> None:
         """Put a copy there, and wait until it has arrived or is dropped."""
-        self.tier.put(epoch, key, copy, ttl_ns)
+        self.tier.put(places(key, epoch, self._secrets)[0], copy, ttl_ns)
         await self.settle()
 
     async def settle(self) -> None:

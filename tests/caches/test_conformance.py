@@ -42,7 +42,7 @@ class TestAsyncMemoryCache(AsyncCacheConformance):
     @pytest.fixture
     def unreachable(self) -> AsyncMemoryCache:
         cache = AsyncMemoryCache()
-        cache.fail("open", "ping", "get", "put")
+        cache.fail("open", "ping", "get", "put", "add", "remove")
         return cache
 
     async def let_pass(self, cache: AsyncSharedCache, key: bytes, milliseconds: int) -> None:
@@ -58,7 +58,7 @@ class TestMemoryCache(CacheConformance):
     @pytest.fixture
     def unreachable(self) -> MemoryCache:
         cache = MemoryCache()
-        cache.fail("open", "ping", "get", "put")
+        cache.fail("open", "ping", "get", "put", "add", "remove")
         return cache
 
     def let_pass(self, cache: SharedCache, key: bytes, milliseconds: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coatcheck.caches.valkey import AsyncValkeyCache, ValkeyCache
-from tests.caches.copies import EPOCH, KEY, MINUTE, a_copy, async_tier, tier
+from tests.caches.copies import KEY, MINUTE, a_copy, async_tier, place, places, tier
 from tests.servers.cluster import Cluster
 from tests.servers.sentinel import Sentinel
 from tests.servers.waiting import DEADLINE, until
@@ -35,20 +35,20 @@ async def _out_and_back(url: str, fail: Callable[[], object], repair: Callable[[
 
     async def found() -> None:
         async with asyncio.timeout(DEADLINE):
-            while await tiers[0].get(EPOCH, KEY) != COPY:
-                tiers[0].put(EPOCH, KEY, COPY, MINUTE)
+            while await tiers[0].get(places(KEY)) != COPY:
+                tiers[0].put(place(KEY), COPY, MINUTE)
                 await tiers[0]._errands.aclose()
 
     def found_by_threads() -> bool:
-        tiers[1].put(EPOCH, KEY, COPY, MINUTE)
-        return tiers[1].get(EPOCH, KEY) == COPY
+        tiers[1].put(place(KEY), COPY, MINUTE)
+        return tiers[1].get(places(KEY)) == COPY
 
     await found()
     until(found_by_threads, "threads find it, too")
     fail()
     for _ in range(10):
-        assert await tiers[0].get(EPOCH, KEY) in {None, COPY}
-        assert tiers[1].get(EPOCH, KEY) in {None, COPY}
+        assert await tiers[0].get(places(KEY)) in {None, COPY}
+        assert tiers[1].get(places(KEY)) in {None, COPY}
     repair()
     await found()
     until(found_by_threads, "threads find it again, too")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coatcheck.caches.valkey import AsyncValkeyCache, ValkeyCache
-from tests.caches.copies import EPOCH, KEY, MINUTE, OTHER_KEY, a_copy, async_tier, tier
+from tests.caches.copies import KEY, MINUTE, OTHER_KEY, a_copy, async_tier, place, places, tier
 from tests.servers.proxy import Proxy
 from tests.servers.waiting import DEADLINE, until
 
@@ -98,14 +98,14 @@ async def opened(server: Valkey, proxy: Proxy) -> AsyncIterator[Callable[..., An
 
 
 async def _put(made: AsyncSharedTier, key: bytes, copy: bytes) -> None:
-    made.put(EPOCH, key, copy, MINUTE)
+    made.put(place(key), copy, MINUTE)
     await made._errands.aclose()
 
 
 async def _until_found(made: AsyncSharedTier, key: bytes, copy: bytes) -> None:
     """Put a copy and look for it, until both succeed."""
     async with asyncio.timeout(DEADLINE):
-        while await made.get(EPOCH, key) != copy:
+        while await made.get(places(key)) != copy:
             await _put(made, key, copy)
 
 
@@ -118,9 +118,9 @@ async def test_an_outage_costs_three_requests_their_timeout_and_the_others_nothi
     asked = made.cache.asked  # type: ignore[attr-defined]
     FAULTS[fault](server, proxy)
     async with asyncio.timeout(DEADLINE):
-        answers = [await made.get(EPOCH, KEY) for _ in range(103)]
+        answers = [await made.get(places(KEY)) for _ in range(103)]
     assert answers == [None] * 103
-    made.put(EPOCH, KEY, COPY, MINUTE)
+    made.put(place(KEY), COPY, MINUTE)
     await made._errands.aclose()
     assert made.cache.asked - asked == made.failures == 3  # type: ignore[attr-defined]
     assert (made.dropped, made.available) == (1, False)
@@ -135,7 +135,7 @@ async def test_it_is_used_again_by_itself_when_it_is_back(
     made = await opened(**SOON)
     FAULTS[fault](server, proxy)
     while made.available:
-        await made.get(EPOCH, KEY)
+        await made.get(places(KEY))
     REPAIRS[fault](server, proxy)
     await _until_found(made, KEY, COPY)
     await _until_found(made, OTHER_KEY, OTHER_COPY)
@@ -152,7 +152,7 @@ async def test_S11_an_answer_that_comes_too_late_is_nobody_elses(
     await _until_found(made, OTHER_KEY, OTHER_COPY)
     for _ in range(5):
         proxy.delay(TIMEOUT.total_seconds() * 2)
-        given_up = await asyncio.gather(*(made.get(EPOCH, key) for key in (KEY, OTHER_KEY)))
+        given_up = await asyncio.gather(*(made.get(places(key)) for key in (KEY, OTHER_KEY)))
         assert given_up == [None, None]
         proxy.delay(0.0)
         await _until_found(made, KEY, COPY)
@@ -167,12 +167,12 @@ async def test_S11_a_request_that_is_cancelled_leaves_no_answer_behind(
     made = await opened(**CALM, connections=1)
     await _until_found(made, OTHER_KEY, OTHER_COPY)
     for steps in range(30):
-        asking = asyncio.create_task(made.get(EPOCH, KEY))
+        asking = asyncio.create_task(made.get(places(KEY)))
         for _ in range(steps):
             await asyncio.sleep(0)
         asking.cancel()
         await asyncio.wait([asking])
-        assert await made.get(EPOCH, OTHER_KEY) == OTHER_COPY
+        assert await made.get(places(OTHER_KEY)) == OTHER_COPY
     assert (made.refused, made.failures) == (0, 0)
 
 
@@ -183,13 +183,13 @@ async def test_what_was_flushed_or_set_back_is_a_miss_or_older_and_no_failure(
     made = await opened(**CALM)
     snapshot = server.snapshot()
     await _put(made, KEY, OTHER_COPY)
-    assert await made.get(EPOCH, KEY) == OTHER_COPY
+    assert await made.get(places(KEY)) == OTHER_COPY
     server.empty()
-    assert await made.get(EPOCH, KEY) is None
+    assert await made.get(places(KEY)) is None
     assert made.failures == 0
     server.restart_from(snapshot)
     async with asyncio.timeout(DEADLINE):
-        while (found := await made.get(EPOCH, KEY)) is None:
+        while (found := await made.get(places(KEY))) is None:
             pass
     assert found == COPY, "the rule refuses it where it must: its as_of is as old as it is"
 
@@ -199,13 +199,13 @@ async def test_connections_that_were_closed_while_idle_cost_nothing(
     server: Valkey, proxy: Proxy, opened: Callable[..., Any]
 ) -> None:
     made = await opened(**CALM)
-    await asyncio.gather(*(made.get(EPOCH, KEY) for _ in range(20)))
+    await asyncio.gather(*(made.get(places(KEY)) for _ in range(20)))
     with server.client() as client:
         client.client_kill_filter(_type="normal", skipme=True)
     until(lambda: proxy.connections == 0, "the proxy has closed its ends, too")
     for _ in range(3):
         await asyncio.sleep(0)  # the event loop reads what has come, here the end of each connection
-    assert [await made.get(EPOCH, KEY) for _ in range(20)] == [COPY] * 20
+    assert [await made.get(places(KEY)) for _ in range(20)] == [COPY] * 20
     assert made.failures == 0
 
 
@@ -216,7 +216,7 @@ async def test_a_server_that_is_full_is_read_all_the_same(server: Valkey, opened
         client.config_set("maxmemory", "1")
     for _ in range(5):
         await _put(made, OTHER_KEY, OTHER_COPY)
-        assert await made.get(EPOCH, KEY) == COPY
+        assert await made.get(places(KEY)) == COPY
     assert made.available
     assert made.failures == made.dropped == 5
 
@@ -273,8 +273,8 @@ def opened_for_threads(server: Valkey, proxy: Proxy) -> Iterator[Callable[..., A
 
 def _found(made: SharedTier, key: bytes, copy: bytes) -> None:
     def found() -> bool:
-        made.put(EPOCH, key, copy, MINUTE)
-        return made.get(EPOCH, key) == copy
+        made.put(place(key), copy, MINUTE)
+        return made.get(places(key)) == copy
 
     until(found, "what was put is found")
 
@@ -286,8 +286,8 @@ def test_an_outage_costs_three_requests_of_threads_and_the_others_nothing(
     made: SharedTier = opened_for_threads(**LATER)
     asked = made.cache.asked  # type: ignore[attr-defined]
     FAULTS[fault](server, proxy)
-    assert [made.get(EPOCH, KEY) for _ in range(103)] == [None] * 103
-    made.put(EPOCH, KEY, COPY, MINUTE)
+    assert [made.get(places(KEY)) for _ in range(103)] == [None] * 103
+    made.put(place(KEY), COPY, MINUTE)
     assert made.cache.asked - asked == made.failures == 3  # type: ignore[attr-defined]
     assert (made.dropped, made.available) == (1, False)
     REPAIRS[fault](server, proxy)
@@ -300,7 +300,7 @@ def test_threads_use_it_again_when_it_is_back(
     made = opened_for_threads(**SOON)
     FAULTS[fault](server, proxy)
     while made.available:
-        made.get(EPOCH, KEY)
+        made.get(places(KEY))
     REPAIRS[fault](server, proxy)
     _found(made, KEY, COPY)
     _found(made, OTHER_KEY, OTHER_COPY)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coatcheck.caches.valkey import AsyncValkeyCache, ValkeyCache
-from tests.caches.copies import EPOCH, KEY, MINUTE, OTHER_KEY, a_copy, async_tier, tier
+from tests.caches.copies import KEY, MINUTE, OTHER_KEY, a_copy, async_tier, place, places, tier
 from tests.support import missing
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ def _ended_well(pid: int) -> bool:
 def test_parent_and_child_of_a_fork_get_each_their_own_answers(valkey: Valkey) -> None:
     cache = ValkeyCache(valkey.url(), timeout=PATIENT)
     made = tier(cache, timeout=PATIENT)
-    made.put(EPOCH, KEY, COPY, MINUTE)
-    made.put(EPOCH, OTHER_KEY, OTHER_COPY, MINUTE)
-    assert made.get(EPOCH, KEY) == COPY
+    made.put(place(KEY), COPY, MINUTE)
+    made.put(place(OTHER_KEY), OTHER_COPY, MINUTE)
+    assert made.get(places(KEY)) == COPY
 
     def ask(key: bytes, copy: bytes) -> bool:
-        return all(made.get(EPOCH, key) == copy for _ in range(ROUNDS))
+        return all(made.get(places(key)) == copy for _ in range(ROUNDS))
 
     def in_the_child() -> bool:
         made.forked()
@@ -76,7 +76,7 @@ def test_parent_and_child_of_a_fork_get_each_their_own_answers_with_asyncio(valk
     made = async_tier(cache, timeout=PATIENT)
 
     async def ask(key: bytes, copy: bytes) -> bool:
-        return all([await made.get(EPOCH, key) == copy for _ in range(ROUNDS)])
+        return all([await made.get(places(key)) == copy for _ in range(ROUNDS)])
 
     def in_the_child() -> bool:
         made.forked()
@@ -84,8 +84,8 @@ def test_parent_and_child_of_a_fork_get_each_their_own_answers_with_asyncio(valk
         return asyncio.run(ask(OTHER_KEY, OTHER_COPY))
 
     async def parent() -> None:
-        made.put(EPOCH, KEY, COPY, MINUTE)
-        made.put(EPOCH, OTHER_KEY, OTHER_COPY, MINUTE)
+        made.put(place(KEY), COPY, MINUTE)
+        made.put(place(OTHER_KEY), OTHER_COPY, MINUTE)
         await made._errands.aclose()
         assert await ask(KEY, COPY)
         child = _forked(in_the_child)

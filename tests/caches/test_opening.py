@@ -16,7 +16,7 @@ from coatcheck.caches.urls import async_cache_from_url, cache_from_url
 from coatcheck.caches.valkey import AsyncValkeyCache, ValkeyCache
 from coatcheck.core.local_cache import key_of
 from coatcheck.errors import ConfigurationError, Unavailable
-from tests.caches.copies import APPLICATION_KEY, EPOCH, KEY, MINUTE, SECRET, a_copy, async_tier, tier
+from tests.caches.copies import APPLICATION_KEY, KEY, MINUTE, SECRET, a_copy, async_tier, place, places, tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def guarded(server: Valkey) -> Valkey:
     """A server that lets in a user who may do what a cache does, and one who may only read."""
     with server.client() as client:
         client.execute_command(
-            "ACL", "SETUSER", "shop", "on", f">{PASSWORD}", "~coatcheck:cache:*", "+get", "+set", "+ping"
+            "ACL", "SETUSER", "shop", "on", f">{PASSWORD}", "~coatcheck:cache:*", "+get", "+set", "+del", "+ping"
         )
         client.execute_command("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~coatcheck:*", "+get", "+ping")
         client.execute_command("ACL", "SETUSER", "default", "off")
@@ -70,7 +70,7 @@ async def _open_both(url: str, **settings: Any) -> list[Exception | None]:
 
 
 @pytest.mark.anyio
-async def test_a_user_who_may_get_set_and_ping_is_enough(guarded: Valkey) -> None:
+async def test_a_user_who_may_get_set_delete_and_ping_is_enough(guarded: Valkey) -> None:
     assert await _open_both(_url(guarded, "shop", PASSWORD)) == [None, None]
 
 
@@ -92,7 +92,7 @@ async def test_a_user_or_password_that_the_server_refuses_fails_at_the_start(
     for error in await _open_both(_url(guarded, user, password), **settings):
         assert isinstance(error, ConfigurationError)
         assert "the shared cache refuses us" in str(error)
-        assert "its URL needs a user who may SET, GET, PING" in str(error)
+        assert "its URL needs a user who may SET, GET, DEL, PING" in str(error)
         assert PASSWORD not in "".join(traceback.format_exception(error))
 
 
@@ -157,15 +157,15 @@ async def test_a_replica_is_away_not_wrong(server: Valkey) -> None:
 async def test_somebody_elses_value_under_our_name_is_a_miss(server: Valkey) -> None:
     cache = ValkeyCache(server.url(), timeout=PATIENT)
     made = tier(cache, timeout=PATIENT)
-    made.put(EPOCH, KEY, COPY, MINUTE)
+    made.put(place(KEY), COPY, MINUTE)
     with server.client() as client:
         (name,) = client.keys("*")
         client.delete(name)
         client.rpush(name, "a", "list")
-    assert made.get(EPOCH, KEY) is None
+    assert made.get(places(KEY)) is None
     assert made.failures == 0
-    made.put(EPOCH, KEY, COPY, MINUTE)
-    assert made.get(EPOCH, KEY) == COPY
+    made.put(place(KEY), COPY, MINUTE)
+    assert made.get(places(KEY)) == COPY
     cache.close()
 
 
@@ -184,13 +184,13 @@ async def test_T9_no_key_token_or_password_is_logged_or_shown(
     tiers = async_tier(waiting, timeout=PATIENT), tier(blocking, timeout=PATIENT)
     await tiers[0].open()
     tiers[1].open()
-    tiers[1].put(EPOCH, KEY, COPY, MINUTE)
-    assert await tiers[0].get(EPOCH, KEY) == COPY
+    tiers[1].put(place(KEY), COPY, MINUTE)
+    assert await tiers[0].get(places(KEY)) == COPY
     shown = [repr(thing) for thing in (waiting, blocking, *tiers, waiting._clients, blocking._clients)]
     guarded.kill()
     for _ in range(4):
-        assert await tiers[0].get(EPOCH, KEY) is None
-        assert tiers[1].get(EPOCH, KEY) is None
+        assert await tiers[0].get(places(KEY)) is None
+        assert tiers[1].get(places(KEY)) is None
     with pytest.raises(Unavailable) as raised:
         blocking.ping()
     await tiers[0].aclose()
@@ -206,7 +206,7 @@ def test_T5_the_server_learns_neither_the_key_nor_the_token(server: Valkey) -> N
     """Who reads all of it cannot present anything, nor tell which session belongs to a cookie."""
     cache = ValkeyCache(server.url(), timeout=PATIENT)
     token = b"what somebody presented"
-    tier(cache).put(EPOCH, key_of(token), COPY, MINUTE)
+    tier(cache).put(place(key_of(token)), COPY, MINUTE)
     with server.client(decode_responses=False) as client:
         names = client.keys("*")
         everything = b"".join([*names, *map(client.get, names)])

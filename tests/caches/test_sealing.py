@@ -13,16 +13,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from coatcheck.core.sealing import CONTEXT, Place, is_whole, place
-from coatcheck.core.session import STAMP
+from coatcheck.core.sealing import CONTEXT, Kind, Place, Seals
+from coatcheck.core.session import SEALED as SESSIONS
+from coatcheck.core.session import STAMP, is_whole
 from coatcheck.core.signing import KeyRing
-from tests.caches.copies import APPLICATION_KEY, EPOCH, KEY, OLD_KEY, OTHER_KEY, RING, SECRET, a_copy
+from tests.caches.copies import APPLICATION_KEY, EPOCH, KEY, OLD_KEY, OTHER_KEY, RING, SECRET, a_copy, place, places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 COPY = a_copy(data='{"cart": [1, 2, 3]}', ip="192.0.2.1")
-HERE = place(SECRET[0], EPOCH, KEY)
+HERE = place(KEY)
 SEALED = HERE.seal(COPY)
 KEYS = st.binary(min_size=15, max_size=15)
 
@@ -41,7 +42,7 @@ def test_S5_a_copy_opens_in_no_other_place(epoch: str, key: bytes, other_epoch: 
     """Swapped between two sessions, or brought from another life of the log: it is a miss, under another name."""
     epoch, other_epoch = (text.encode(errors="ignore").decode() for text in (epoch, other_epoch))
     assume((epoch, key) != (other_epoch, other_key))
-    mine, other = (place(SECRET[0], *where) for where in ((epoch, key), (other_epoch, other_key)))
+    mine, other = place(key, epoch), place(other_key, other_epoch)
     assert mine.name != other.name
     assert mine.open(mine.seal(COPY)) == COPY
     assert other.open(mine.seal(COPY)) is None
@@ -49,9 +50,33 @@ def test_S5_a_copy_opens_in_no_other_place(epoch: str, key: bytes, other_epoch: 
 
 def test_S5_epoch_and_key_cannot_be_cut_elsewhere() -> None:
     """What stands before the border and behind it is told apart."""
-    one, other = place(SECRET[0], "ab", b"c"), place(SECRET[0], "a", b"bc")
+    one, other = place(b"c", "ab"), place(b"bc", "a")
     assert one.name != other.name
     assert other.open(one.seal(COPY)) is None
+
+
+@pytest.mark.parametrize("name", [b"value\x01", b"session\x02", b""])
+def test_S5_a_copy_of_another_kind_or_layout_is_a_miss(name: bytes) -> None:
+    """What somebody cached of their own is no session, whatever it says and under whatever key."""
+    (there,) = Seals(Kind(name, SESSIONS.whole), SECRET).places(EPOCH, KEY)
+    assert there.name != HERE.name
+    assert HERE.open(there.seal(COPY)) is None
+    assert there.open(SEALED) is None
+
+
+@pytest.mark.parametrize("name", [b"sessio", b"session\x01" + EPOCH.encode()])
+def test_S5_kind_and_epoch_cannot_be_cut_elsewhere(name: bytes) -> None:
+    epoch = (SESSIONS.name + EPOCH.encode()).removeprefix(name).decode()
+    (there,) = Seals(Kind(name, SESSIONS.whole), SECRET).places(epoch, KEY)
+    assert there.name != HERE.name
+    assert HERE.open(there.seal(COPY)) is None
+
+
+def test_a_lease_lies_beside_its_copy_and_is_none() -> None:
+    """Its name is the place's own, so that nothing else can be taken for it."""
+    names = {HERE.name, HERE.lease, place(OTHER_KEY).lease, place(KEY, "second log").lease}
+    assert len(names) == 4
+    assert HERE.open(b"") is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +89,7 @@ def test_S5_epoch_and_key_cannot_be_cut_elsewhere() -> None:
     ids=["purpose", "deployment", "key"],
 )
 def test_S5_a_copy_of_another_purpose_deployment_or_key_is_a_miss(ring: KeyRing) -> None:
-    there = place(ring.derived(CONTEXT)[0], EPOCH, KEY)
+    (there,) = places(KEY, EPOCH, ring.derived(CONTEXT))
     assert there.name != HERE.name
     assert there.open(SEALED) is None
     assert HERE.open(there.seal(COPY)) is None
@@ -135,16 +160,16 @@ def test_S2_a_copy_longer_than_its_head_says_is_not_whole(more: bytes) -> None:
 
 
 def test_S5_what_an_earlier_release_sealed_opens() -> None:
-    """The layout, written down once more: a name and a seal for a label, the versions, and where the copy belongs."""
-    where = b"\0\0\0\x09first log" + b"\0\0\0\x0f" + KEY
+    """The layout, written down once more: a name and a seal for a label, a version, and where the copy belongs."""
+    where = b"\0\0\0\x08session\x01" + b"\0\0\0\x09first log" + b"\0\0\0\x0f" + KEY
     context = b"\0\0\0\x0cshop:session"
     secret = hmac.digest(
         APPLICATION_KEY, b"coatcheck derived key 1coatcheck signed token 1" + context + b"shared cache 1", "sha256"
     )
     assert secret == SECRET[0]
-    name = hmac.digest(secret, b"coatcheck copy name\x01\x01" + where, "sha256")[:18]
+    name = hmac.digest(secret, b"coatcheck copy name\x01" + where, "sha256")[:18]
     assert HERE.name == urlsafe_b64encode(name)
-    seal = hmac.digest(secret, b"coatcheck copy seal\x01\x01" + where + COPY, "sha256")
+    seal = hmac.digest(secret, b"coatcheck copy seal\x01" + where + COPY, "sha256")
     assert b"\x01" + seal + COPY == SEALED
 
 
@@ -168,7 +193,7 @@ def test_T9_a_place_shows_neither_key_nor_secret() -> None:
 
 def test_S6_a_name_says_nothing_of_its_key() -> None:
     """Neither the key nor a plain hash of it: who reads the cache cannot look up whose copy is whose."""
-    names = {HERE.name, place(SECRET[0], EPOCH, OTHER_KEY).name}
+    names = {HERE.name, place(OTHER_KEY).name}
     assert len(names) == 2
     for digest in (hashlib.sha256(KEY).digest(), hashlib.blake2s(KEY).digest(), KEY):
         assert urlsafe_b64encode(digest[:15]) not in b"".join(names)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from coatcheck.testing import AsyncMemoryCache, ManualClock, MemoryCache
-from tests.caches.copies import EPOCH, KEY, MINUTE, OTHER_KEY, a_copy, async_tier, tier
+from tests.caches.copies import KEY, MINUTE, OTHER_KEY, a_copy, async_tier, place, places, tier
 from tests.caches.sides import events
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def test_a_get_that_never_ends_is_given_up(caplog: pytest.LogCaptureFixtur
     cache.hold("get")
     async with asyncio.timeout(DEADLINE):
         for _ in range(50):
-            assert await slow.get(EPOCH, KEY) is None
+            assert await slow.get(places(KEY)) is None
     assert cache.count("get") == slow.failures == 3
     assert [record.__dict__["reason"] for record in caplog.records] == ["TimeoutError"]
 
@@ -49,7 +49,7 @@ async def test_a_put_that_never_ends_is_given_up_and_nobody_waits_for_it() -> No
     slow = async_tier(cache, timeout=timedelta(milliseconds=5))
     cache.hold("put")
     for number in range(3):
-        slow.put(EPOCH, KEY, COPY, MINUTE)
+        slow.put(place(KEY), COPY, MINUTE)
         assert cache.count("put") == number, "the first step is taken when the request waits for something else"
         await _settled(slow)
     assert (cache.count("put"), slow.failures, slow.dropped) == (3, 3, 3)
@@ -60,13 +60,13 @@ async def test_a_put_that_never_ends_is_given_up_and_nobody_waits_for_it() -> No
 async def test_one_slow_call_does_not_keep_another() -> None:
     cache = AsyncMemoryCache()
     slow = async_tier(cache, timeout=PATIENT)
-    slow.put(EPOCH, OTHER_KEY, COPY, MINUTE)
+    slow.put(place(OTHER_KEY), COPY, MINUTE)
     await _settled(slow)
     gate = cache.hold("get")
-    waiting = asyncio.create_task(slow.get(EPOCH, KEY))
+    waiting = asyncio.create_task(slow.get(places(KEY)))
     await gate.reached()
     cache._held.clear()
-    assert await slow.get(EPOCH, OTHER_KEY) == COPY
+    assert await slow.get(places(OTHER_KEY)) == COPY
     assert not waiting.done()
     gate.release()
     assert await waiting is None
@@ -81,13 +81,13 @@ async def test_a_hundred_calls_that_time_out_together_count_as_one(caplog: pytes
     cache.hold("get")
     for rounds in range(1, 4):
         assert slow.available
-        assert await asyncio.gather(*(slow.get(EPOCH, KEY) for _ in range(100))) == [None] * 100
+        assert await asyncio.gather(*(slow.get(places(KEY)) for _ in range(100))) == [None] * 100
         assert slow.failures == 100 * rounds
     assert not slow.available
     assert events(caplog) == ["coatcheck.shared_cache_unavailable"]
     clock.advance(timedelta(milliseconds=500))
     cache._held.clear()
-    assert await slow.get(EPOCH, KEY) is None
+    assert await slow.get(places(KEY)) is None
     assert slow.available, "the pause was the first one, not one for each call"
 
 
@@ -97,16 +97,16 @@ async def test_no_more_than_so_many_writes_are_on_their_way_or_wait() -> None:
     slow = async_tier(cache, timeout=PATIENT)
     gate = cache.hold("put")
     for number in range(1010):
-        slow.put(EPOCH, b"key %011d" % number, COPY, MINUTE)
+        slow.put(place(b"key %011d" % number), COPY, MINUTE)
     await gate.reached(8)
     assert cache.count("put") == 8
     assert slow.dropped == 10
     gate.release()
     await _settled(slow)
     assert len(cache.keys) == 1000
-    slow.put(EPOCH, KEY, COPY, MINUTE)
+    slow.put(place(KEY), COPY, MINUTE)
     await _settled(slow)
-    assert await slow.get(EPOCH, KEY) == COPY
+    assert await slow.get(places(KEY)) == COPY
 
 
 @pytest.mark.anyio
@@ -116,12 +116,12 @@ async def test_a_write_that_comes_when_the_others_are_just_ending_needs_no_other
     quick = async_tier(cache, timeout=PATIENT)
     gate = cache.hold("put")
     for number in range(8):
-        quick.put(EPOCH, b"key %011d" % number, COPY, MINUTE)
+        quick.put(place(b"key %011d" % number), COPY, MINUTE)
     await gate.reached(8)
     gate.release()
     for _ in range(steps):
         await asyncio.sleep(0)
-    quick.put(EPOCH, KEY, COPY, MINUTE)
+    quick.put(place(KEY), COPY, MINUTE)
     for _ in range(20):
         await asyncio.sleep(0)
     assert cache.count("put") == 9
@@ -135,18 +135,18 @@ async def test_a_request_that_is_cancelled_does_not_keep_the_breaker_open() -> N
     slow = async_tier(cache, clock, timeout=PATIENT)
     cache.fail("get")
     for _ in range(3):
-        await slow.get(EPOCH, KEY)
+        await slow.get(places(KEY))
     cache.heal()
     clock.advance(timedelta(milliseconds=500))
     gate = cache.hold("get")
-    trying = asyncio.create_task(slow.get(EPOCH, KEY))
+    trying = asyncio.create_task(slow.get(places(KEY)))
     await gate.reached()
     trying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await trying
     assert not slow.available
     gate.release()
-    assert await slow.get(EPOCH, KEY) is None
+    assert await slow.get(places(KEY)) is None
     assert slow.available
 
 
@@ -165,7 +165,7 @@ async def test_S11_a_write_runs_in_no_requests_context() -> None:
     cache = Noting()
     quick = async_tier(cache)
     whose.set("the first request's")
-    quick.put(EPOCH, KEY, COPY, MINUTE)
+    quick.put(place(KEY), COPY, MINUTE)
     await _settled(quick)
     assert cache.seen == ["nobody's"]
 
@@ -174,7 +174,7 @@ async def test_S11_a_write_runs_in_no_requests_context() -> None:
 async def test_closing_waits_for_what_is_on_its_way() -> None:
     cache = AsyncMemoryCache()
     slow = async_tier(cache)
-    slow.put(EPOCH, KEY, COPY, MINUTE)
+    slow.put(place(KEY), COPY, MINUTE)
     await slow.aclose()
     assert cache.calls == ["put", "aclose"]
 
@@ -182,7 +182,7 @@ async def test_closing_waits_for_what_is_on_its_way() -> None:
 def test_without_an_event_loop_a_write_is_dropped() -> None:
     cache = AsyncMemoryCache()
     idle = async_tier(cache)
-    idle.put(EPOCH, KEY, COPY, MINUTE)
+    idle.put(place(KEY), COPY, MINUTE)
     assert (cache.calls, idle.dropped) == ([], 1)
 
 
@@ -195,14 +195,14 @@ def test_writes_of_a_loop_that_is_gone_do_not_count() -> None:
     async def fill() -> None:
         cache.hold("put")
         for number in range(8):
-            slow.put(EPOCH, b"key %011d" % number, COPY, MINUTE)
+            slow.put(place(b"key %011d" % number), COPY, MINUTE)
         await asyncio.sleep(0)
         assert cache.count("put") == 8
 
     async def use() -> None:
-        slow.put(EPOCH, KEY, COPY, MINUTE)
+        slow.put(place(KEY), COPY, MINUTE)
         await _settled(slow)
-        assert await slow.get(EPOCH, KEY) == COPY
+        assert await slow.get(places(KEY)) == COPY
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(fill())
@@ -234,12 +234,12 @@ def test_in_a_thread_what_comes_late_is_used_and_counts_as_a_failure() -> None:
     clock = ManualClock()
     cache = _SlowCache(clock)
     slow = tier(cache, clock)
-    slow.put(EPOCH, KEY, COPY, MINUTE)
+    slow.put(place(KEY), COPY, MINUTE)
     cache.takes = timedelta(milliseconds=50)
-    assert [slow.get(EPOCH, KEY) for _ in range(5)] == [COPY] * 5
+    assert [slow.get(places(KEY)) for _ in range(5)] == [COPY] * 5
     assert slow.available
     cache.takes += timedelta(microseconds=1)
-    assert [slow.get(EPOCH, KEY) for _ in range(5)] == [COPY, COPY, COPY, None, None]
+    assert [slow.get(places(KEY)) for _ in range(5)] == [COPY, COPY, COPY, None, None]
     assert (slow.failures, slow.available) == (3, False)
 
 
@@ -249,7 +249,7 @@ def test_in_a_thread_writes_that_take_long_count_as_failures() -> None:
     slow = tier(cache, clock)
     cache.takes = timedelta(milliseconds=51)
     for _ in range(5):
-        slow.put(EPOCH, KEY, COPY, MINUTE)
+        slow.put(place(KEY), COPY, MINUTE)
     assert (cache.count("put"), slow.failures, slow.dropped) == (3, 3, 2)
 
 
@@ -260,14 +260,14 @@ def test_of_many_threads_one_tries() -> None:
     slow = tier(cache, clock)
     cache.fail("get")
     for _ in range(3):
-        slow.get(EPOCH, KEY)
+        slow.get(places(KEY))
     cache.heal()
     clock.advance(timedelta(milliseconds=500))
     gate = cache.hold("get")
-    first = threading.Thread(target=slow.get, args=(EPOCH, KEY))
+    first = threading.Thread(target=slow.get, args=(places(KEY),))
     first.start()
     gate.reached()
-    others = [threading.Thread(target=slow.get, args=(EPOCH, KEY)) for _ in range(20)]
+    others = [threading.Thread(target=slow.get, args=(places(KEY),)) for _ in range(20)]
     for other in others:
         other.start()
     for other in others:

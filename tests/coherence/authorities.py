@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from tests.coherence.virtual import World
 
 CHANGES = frozenset(
-    {"create", "touch", "save", "relocate", "rotate", "revoke", "revoke_everyone", "invalidate_user", "sweep"}
+    {
+        *("create", "touch", "save", "relocate", "rotate"),
+        *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
+    }
 )
 
 

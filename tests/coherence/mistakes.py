@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from coatcheck.core.coherence import Entry, Knowledge, LogPage
+from coatcheck.core.local_cache import LocalCache
 from coatcheck.core.session import subjects_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class LeaseUnchecked(Knowledge):
@@ -15,11 +21,16 @@ class LeaseUnchecked(Knowledge):
 
 
 class EntriesForgotten(Knowledge):
-    """An entry deletes the copy there is, and is not remembered against the one that lands later."""
+    """An entry deletes the copy there is, and is not remembered against the one that lands later.
+
+    Whoever keeps the copies says where they are.
+    """
+
+    cache: LocalCache[bytes] = LocalCache(0)
 
     def _remember(self, position: int, subject: str) -> None:
         young = self.cache.young
-        for key in [key for key, copy in young.items() if f"s:{subjects_of(copy)[0]}" == subject]:
+        for key in [key for key, copy in young.items() if subject in subjects_of(copy)]:
             del young[key]
 
 
@@ -33,8 +44,8 @@ class FloorIgnored(Knowledge):
 class EntryAtAsOfIgnored(Knowledge):
     """`as_of` is taken for the last position used, not for the next one."""
 
-    def outdated(self, copy: bytes, as_of: int) -> bool:
-        return super().outdated(copy, as_of + 1)
+    def outdated(self, as_of: int, subjects: Iterable[str]) -> bool:
+        return super().outdated(as_of + 1, subjects)
 
 
 class EveryoneIgnored(Knowledge):
@@ -48,5 +59,20 @@ class EveryoneIgnored(Knowledge):
 class UsersIgnored(Knowledge):
     """Only entries about the session itself outdate its copy."""
 
-    def outdated(self, copy: bytes, as_of: int) -> bool:
-        return self._entries.get(f"s:{subjects_of(copy)[0]}", -1) >= as_of
+    def outdated(self, as_of: int, subjects: Iterable[str]) -> bool:
+        return super().outdated(as_of, [subject for subject in subjects if not subject.startswith("u:")])
+
+
+class ReachedBeforeKnown(Knowledge):
+    """What a page reaches is told before its entries are known."""
+
+    def apply(self, page: LogPage, sent: int) -> None:
+        self.as_of = page.as_of
+        super().apply(page, sent)
+
+
+class FloorFirst(Knowledge):
+    """The floor is looked at before the entries, which another thread may drop meanwhile."""
+
+    def admits(self, as_of: int, subjects: Iterable[str]) -> bool:
+        return as_of >= self.floor and (as_of > self.newest or not self.outdated(as_of, subjects))

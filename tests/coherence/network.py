@@ -189,6 +189,17 @@ class CacheLink:
                 return  # else it comes twice
         self._cache.put(key, value)
 
+    async def add(self, key: bytes, value: bytes, ttl_ms: int) -> bool:
+        await self._pass()
+        if self._cache.values.get(key):
+            return False
+        self._cache.put(key, value)
+        return True
+
+    async def remove(self, key: bytes) -> None:
+        await self._pass()
+        self._cache.values.pop(key, None)
+
     async def _put_late(self, key: bytes, value: bytes) -> None:
         random = self._worker.random
         if random.random() < 0.5:

@@ -10,6 +10,9 @@ In every state that can be reached:
   after a poll that failed; nothing that had ended when `wait=True` returned;
 - liveness: if the session is there, one poll and one read make a hit.
 
+Threads are looked at where it matters: a poll's answer may arrive between any two lines of a request, and a request may
+be answered between any two lines of that arrival (`threads.py`).
+
 A shared cache returns whatever was ever put there, at any time, under any name, or nothing: that is all that slow
 writers, losses, repetitions, failovers and mix-ups can do. What a replica says is served, and changes nothing.
 """
@@ -19,9 +22,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coatcheck import Session
 from coatcheck.core.coherence import Entry, LogPage, session_subject
-from coatcheck.core.session import STAMP
 from coatcheck.stores.base import Reading
 from tests.coherence.searched_worker import (
     CURRENT,
@@ -38,7 +39,7 @@ from tests.coherence.searched_worker import (
     Scenario,
     Shared,
     Worker,
-    fact_of,
+    fact_in,
     record_of,
 )
 
@@ -227,7 +228,8 @@ class Search:
         first = 0 if cursor is None else cursor[1]
         entries = tuple(entry for entry in state.log if resumed and entry.position >= first)
         floor = state.floor if floor is None else floor
-        return LogPage(epoch, floor, entries, (epoch, state.head), state.time, resumed)
+        reached = state.head + self.scenario.reached_too_far
+        return LogPage(epoch, floor, entries, (epoch, state.head), state.time, resumed, reached)
 
     def _reading(self, state: State, token: int) -> Reading:
         row = state.row
@@ -258,6 +260,7 @@ class Search:
             yield "tick", state._replace(time=state.time + 1)
         yield from self._writer(state)
         yield from self._poller(state)
+        yield from self._user(state)
         if self.scenario.filling:
             yield from self._filler(state)
         if self.scenario.shared:
@@ -288,13 +291,15 @@ class Search:
         if state.trims and state.log:
             yield "trim", state._replace(trims=state.trims - 1, log=(), floor=state.head)
         if state.restores:
-            yield "restore", self._restored(state)
+            emptied = self._emptied(state)
+            yield "restore to before it", emptied
+            yield "restore", emptied._replace(row=Row(0, 0), ended=(CURRENT, *emptied.ended[1:]))
 
-    def _restored(self, state: State) -> State:
-        """Go back to the beginning: what has been known since ends now, and what was forgotten holds again."""
+    def _emptied(self, state: State) -> State:
+        """Go back to before the beginning: what has been known since ends now, and no entry says so."""
         ended = tuple(state.time if end == CURRENT else end for end in state.ended)
         epoch = state.epoch if self.scenario.same_epoch else state.epoch + 1
-        begun = state._replace(row=Row(0, 0), ended=(CURRENT, *ended[1:]), log=(), floor=1, head=1, epoch=epoch)
+        begun = state._replace(row=None, ended=ended, log=(), floor=1, head=1, epoch=epoch)
         return begun._replace(restores=state.restores - 1)
 
     def _poller(self, state: State) -> Iterator[tuple[str, State]]:
@@ -310,7 +315,27 @@ class Search:
             yield "poll is answered", named._replace(poll=Poll(poll.sent, page=page))
         else:
             yield "poll arrives", state._replace(poll=None, known=self._after_poll(state, poll))
+            if self.scenario.threads:
+                yield from self._meeting(state, poll)
         yield "poll is lost", state._replace(poll=None)
+
+    def _meeting(self, state: State, poll: Poll) -> Iterator[tuple[str, State]]:
+        """Yield what comes of a poll's answer and of a request that run in two threads."""
+        for token, key in enumerate(KEYS):
+            if key in dict(state.known.copies):
+                for known, fact in self.worker.met(state.known, poll, state.time, self._page(state, None), token):
+                    if fact is not None:
+                        self._check_served(state, fact, LEASE)
+                        self.witnesses.add("hit in another thread")
+                    yield "poll arrives in the middle of a request", state._replace(poll=None, known=known)
+
+    def _user(self, state: State) -> Iterator[tuple[str, State]]:
+        """Yield requests that leave a trace: a copy that nothing has outdated is stamped anew."""
+        for token in range(len(TOKENS)):
+            known, _ = self.worker.looked_up(state.known, state.time, token)
+            if known != state.known:
+                self.witnesses.add("copy stamped anew")
+                yield f"token {token} is used", state._replace(known=known)
 
     def _after_poll(self, state: State, poll: Poll) -> Known:
         return self.worker.polled(state.known, poll, state.time, self._page(state, None))
@@ -324,7 +349,7 @@ class Search:
         fill = state.fill
         if self.scenario.trusting_followers:
             yield "follower joins", state._replace(fill=fill._replace(requested=state.time))
-            fact = fact_of(Session(STAMP.pack(0, 0, 0) + (fill.reading.record or record_of(0)).pack()))
+            fact = fact_in(self.worker.copied(fill))
             if fact is not None and self._stale(state, fact, fill.requested):
                 self._fail(state, f"fact {fact} is served to a follower who asked at {fill.requested}")
         yield "read lands", state._replace(fill=None, known=self.worker.filled(state.known, fill, state.time))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coatcheck.core.coherence import Entry, LogPage
+from coatcheck.core.coherence import Entry, LogPage, session_subject
 from coatcheck.stores.base import Reading
 from coatcheck.stores.postgresql.store import PostgreSQLStore
 from tests.coherence.authorities import Snapshot, run
@@ -62,7 +62,8 @@ class TransactionSearch(Search):
         page: LogPage = run(operation, rows_of)
         if self.scenario.highest_cursor:
             page = page._replace(cursor=page.cursor._replace(open=()))
-        return page._replace(now=state.time)
+        reached = self._snapshot(state).upper if self.scenario.highest_reached else page.as_of
+        return page._replace(now=state.time, as_of=reached + self.scenario.reached_too_far)
 
     def _reading(self, state: State, token: int) -> Reading:
         row, snapshot = state.row, self._snapshot(state)
@@ -87,6 +88,8 @@ class TransactionSearch(Search):
         for number in state.open:
             if number != state.written:
                 yield "others have written", self._ended(state, number)
+                if self.scenario.busy:
+                    yield "others have ended another session", self._logged_at(self._ended(state, number), number)
         if state.trims:
             yield from self._trimmed(state)
         if state.crashes:
@@ -101,6 +104,10 @@ class TransactionSearch(Search):
     def _ended(self, state: State, number: int) -> State:
         still_open = tuple(other for other in state.open if other != number)
         return state._replace(open=still_open, upper=max(state.upper, number + 1))
+
+    def _logged_at(self, state: State, number: int) -> State:
+        logged = (*state.log, Entry(number, session_subject("another")))
+        return state._replace(log=logged, committed=max(state.committed, number))
 
     def _committed(self, state: State, change: str, number: int) -> State:
         done = self._ended(state, number)._replace(writing=None, written=None)

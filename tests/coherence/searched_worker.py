@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from coatcheck import CacheSettings, Policy, Session, Sessions, SharedCacheSettings, Unavailable
-from coatcheck._sync import cached_reads, sessions
+from coatcheck._sync import cached_reads, log_reader
 from coatcheck._sync.cached_reads import CachedReads
+from coatcheck._sync.log_reader import LogReader
 from coatcheck._sync.shared_tier import SharedTier
 from coatcheck._sync.touches import Touches
 from coatcheck.core.coherence import EVERYONE, Knowledge, LogPage, session_subject, user_subject
-from coatcheck.core.local_cache import LocalCache, key_of
-from coatcheck.core.sealing import place
-from coatcheck.core.session import STAMP, Record
+from coatcheck.core.local_cache import key_of
+from coatcheck.core.sealing import Seals
+from coatcheck.core.session import SEALED, STAMP, Record
+from coatcheck.core.session_copies import SessionCopies
 from coatcheck.stores.base import Reading, Touch
 from coatcheck.testing import MemoryStore
+from tests.coherence.threads import interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +72,7 @@ class Known(NamedTuple):
     copies: tuple[tuple[bytes, bytes], ...]
 
 
-_SLOTS = tuple(slot for slot in Knowledge.__slots__ if slot not in {"_entries", "cache"})
+_SLOTS = tuple(slot for slot in Knowledge.__slots__ if slot != "_entries")
 
 
 class Poll(NamedTuple):
@@ -121,16 +125,21 @@ class Scenario:
         replica: Whether the worker asks a replica that lags.
         stale: For how many ticks known copies are served while the log cannot be asked.
         waits: Whether whoever changes the session waits until nobody can accept it.
+        threads: Whether a poll may arrive in the middle of a request, and a request come in the middle of its arrival.
+        busy: Whether the others' transactions may end other sessions.
         ticks: How much time passes.
         lively: Whether liveness is looked at too.
         reads: The worker's cache.
+        log: The worker's reader of the log.
+        copies: What the worker makes of what it has read.
         knowledge: The worker's knowledge.
         log_before_commit: The entry is written, and seen, before the change.
         two_statements: A poll reads the floor first and then the entries.
         same_epoch: A restored authority takes itself for the one it was.
         highest_as_of: A copy claims to have seen all transactions below the newest one.
         highest_cursor: A poll forgets which transactions were open in the last one.
-        tier: The worker's shared tier.
+        reached_too_far: By how much a poll exaggerates what it has reached.
+        highest_reached: A poll claims to have reached all transactions below the newest one.
         settled: What waits for `wait=True`.
         restamped: Whoever takes a copy from the shared cache stamps it anew.
         touch_renews: A confirmed touch stamps the copy anew.
@@ -149,17 +158,22 @@ class Scenario:
     replica: bool = False
     stale: int = 0
     waits: bool = False
+    threads: bool = False
+    busy: bool = False
     ticks: int = 2
     lively: bool = True
-    reads: type[CachedReads] = CachedReads
+    reads: type[CachedReads[bytes, Reading]] = CachedReads
+    log: type[LogReader] = LogReader
+    copies: type[SessionCopies] = SessionCopies
     knowledge: type[Knowledge] = Knowledge
     log_before_commit: bool = False
     two_statements: bool = False
     same_epoch: bool = False
     highest_as_of: bool = False
     highest_cursor: bool = False
-    tier: type[SharedTier] = SharedTier
-    settled: Any = Sessions._settled
+    reached_too_far: int = 0
+    highest_reached: bool = False
+    settled: Any = LogReader.settled
     restamped: bool = False
     touch_renews: bool = False
     trusting_followers: bool = False
@@ -195,7 +209,7 @@ class NotHeld(Exception):
     """The worker has gone on to the authority."""
 
 
-def not_held() -> Reading:
+def not_held(_: Knowledge) -> Reading:
     """Stand in the place of the authority."""
     raise NotHeld
 
@@ -229,42 +243,44 @@ class Worker:
         store: Any = self._answers  # it is asked nothing else
         self._cache = _Cache()
         cache: Any = self._cache
-        settings: Any = SimpleNamespace(
-            max_entries=8, ttl_ns=FAR, lease=TICK, lease_ns=LEASE, serve_stale_ns=scenario.stale
-        )
+        self._log = scenario.log(store, self._clock, lease=TICK, serve_stale_for=TICK * scenario.stale)
+        self._log.stale_ns = scenario.stale
+        # A new epoch is met with the knowledge of this scenario, whose lease is in ticks.
+        self._log._ignorance = self._ignorance  # type: ignore[method-assign]
+        settings: Any = SimpleNamespace(max_entries=8, ttl_ns=FAR)
+        self._session_copies = scenario.copies(settings, touch_every=FAR, shared_ttl=FAR, secrets=[SECRET])
         self._reads = scenario.reads(
-            store,
-            settings,
-            self._clock,
-            touch_every=FAR,
+            self._log,
+            self._session_copies,
+            unchanged=store.unchanged,
+            clock=self._clock,
             on_use=lambda *_: None,
-            shared=scenario.tier(cache, SharedCacheSettings(), secret=[SECRET], clock=self._clock),
-            shared_settings=SharedCacheSettings(),
+            shared=SharedTier(cache, SharedCacheSettings(), clock=self._clock),
         )
         self._touches = Touches(store, Policy(), touch_every=FAR, flush_every=FAR, cache=lambda: self._reads.cache)
-        # A new epoch is met with the knowledge of this scenario, whose lease is in ticks.
-        self._reads._ignorance = self._ignorance  # type: ignore[method-assign]
         self._copies: dict[bytes, bytes] = {}
         self._seen: dict[tuple[Any, ...], Any] = {}
 
     def _ignorance(self, epoch: str) -> Knowledge:
-        return self._scenario.knowledge(epoch, lease=LEASE, cache=LocalCache(8))
+        return self._scenario.knowledge(epoch, lease=LEASE)
 
     def nothing(self) -> Known:
         """Return the state of a worker that has just started."""
-        return self._known(self._ignorance(""))
+        self._log._begin(self._ignorance(""))
+        self._log.failed_at = None
+        return self._taken()
 
-    def _known(self, knowledge: Knowledge) -> Known:
-        copies = sorted(knowledge.cache.young.items())
+    def _taken(self) -> Known:
+        knowledge, cache = self._reads.view
         return Known(
             knowledge.epoch,
             knowledge.floor,
             knowledge.newest,
             knowledge.cursor,
-            self._reads._failed_at,
+            self._log.failed_at,
             tuple(getattr(knowledge, slot) for slot in _SLOTS),
             frozenset(knowledge._entries.items()),
-            tuple((key, self._copies.setdefault(copy, copy)) for key, copy in copies),
+            tuple((key, self._copies.setdefault(copy, copy)) for key, copy in sorted(cache.young.items())),
         )
 
     def _put(self, known: Known, time: int) -> None:
@@ -272,14 +288,11 @@ class Worker:
         for slot, value in zip(_SLOTS, known.slots, strict=True):
             setattr(knowledge, slot, value)
         knowledge._entries = dict(known.entries)
-        knowledge.cache.young.update(known.copies)
-        self._reads._knowledge = knowledge
-        self._reads._failed_at = known.failed_at
+        self._log._begin(knowledge)
+        self._reads.cache.young.update(known.copies)
+        self._log.failed_at = known.failed_at
         self._cache.sealed = None
         self._clock.time = time
-
-    def _taken(self) -> Known:
-        return self._known(self._reads._knowledge)
 
     def _once(self, *case: Any, run: Callable[[], Any]) -> Any:
         """Run a step of the worker once for each case; many states differ in what the worker does not see."""
@@ -289,40 +302,71 @@ class Worker:
 
     def served(self, known: Known, time: int, token: int) -> int | None:
         """Return which fact a request for this token is served from memory."""
+        return self.looked_up(known, time, token)[1]
 
-        def run() -> int | None:
+    def looked_up(self, known: Known, time: int, token: int) -> tuple[Known, int | None]:
+        """Return the state after a request for this token, and which fact it is served from memory."""
+
+        def run() -> tuple[Known, int | None]:
             self._put(known, time)
-            return fact_of(self._reads.lookup(TOKENS[token]))
+            fact = fact_in(self._reads.lookup(KEYS[token]))
+            return self._taken(), fact
 
         return self._once("serve", known, time, token, run=run)  # type: ignore[no-any-return]
 
     def polled(self, known: Known, poll: Poll, time: int, again: LogPage) -> Known:
         """Return the state after a poll's answer has arrived; another poll, if one follows, is answered at once."""
 
+        def run() -> Known:
+            self._put(known, poll.sent)
+            self._arrive(poll, time, again)
+            return self._taken()
+
+        return self._once("poll", known, poll, time, again, run=run)  # type: ignore[no-any-return]
+
+    def _arrive(self, poll: Poll, time: int, again: LogPage) -> None:
         def answer() -> LogPage:
             self._clock.time = time
             assert poll.page is not None
             return poll.page
 
-        def run() -> Known:
-            self._put(known, poll.sent)
-            self._answers.pages = [answer, lambda: again]
-            self._reads._poll()
-            return self._taken()
+        self._clock.time = poll.sent
+        self._answers.pages = [answer, lambda: again]
+        self._log._poll()
 
-        return self._once("poll", known, poll, time, again, run=run)  # type: ignore[no-any-return]
+    def met(self, known: Known, poll: Poll, time: int, again: LogPage, token: int) -> set[tuple[Known, int | None]]:
+        """Return what may come of it when a poll's answer arrives and a request for this token is answered at once."""
+        facts: list[int | None] = []
+
+        def use() -> None:
+            facts[:] = [fact_in(self._reads.lookup(KEYS[token]))]
+
+        def arrive() -> None:
+            self._arrive(poll, time, again)
+
+        def run() -> set[tuple[Known, int | None]]:
+            found = set()
+            for first, second in ((use, arrive), (arrive, use)):
+                for at in count(1):
+                    self._put(known, time)
+                    if not interrupted(first, second, at=at, begun=lambda: self._clock.time == time):
+                        break
+                    found.add((self._taken(), facts[0]))
+            return found
+
+        return self._once("meet", known, poll, time, again, token, run=run)  # type: ignore[no-any-return]
 
     def filled(self, known: Known, fill: Fill, time: int) -> Known:
         """Return the state after a read has landed, into the knowledge that there was when it began."""
 
         def run() -> Known:
             self._put(known, time)
-            now = self._reads._knowledge
+            now = self._reads.view
             if fill.begun.epoch != known.epoch:
                 self._put(fill.begun, time)
 
-            def read() -> Reading:
-                self._reads._knowledge = now
+            def read(_: Knowledge) -> Reading:
+                self._reads.view, self._log.knowledge = now, now[0]
                 return fill.reading
 
             self._reads._read(KEYS[fill.token], read)
@@ -333,7 +377,7 @@ class Worker:
     def copied(self, fill: Fill) -> bytes:
         """Return the copy that another worker makes of a read."""
         assert fill.reading.record is not None
-        return CachedReads.copy_of(self._reads, fill.reading, fill.reading.record)
+        return self._session_copies.copy_of(fill.reading, fill.reading.record, FAR)
 
     def taken_over(self, known: Known, time: int, token: int, shared: Shared) -> tuple[Known, int | None]:
         """Return the state after the shared cache has returned a value for this token, and which fact was served."""
@@ -343,7 +387,8 @@ class Worker:
 
         def run() -> tuple[Known, int | None]:
             self._put(known, time)
-            self._cache.sealed = place(SECRET, shared.epoch, KEYS[shared.token]).seal(copy)
+            (there,) = Seals(SEALED, [SECRET]).places(shared.epoch, KEYS[shared.token])
+            self._cache.sealed = there.seal(copy)
             return self._read(token, None)
 
         return self._once("share", known, time, token, shared, copy, run=run)  # type: ignore[no-any-return]
@@ -362,8 +407,8 @@ class Worker:
             answer = self._reads._read(KEYS[token], not_held, nearby)
         except NotHeld:
             return self._taken(), None
-        session = answer if isinstance(answer, Session) else _session_of(answer)
-        return self._taken(), fact_of(session)
+        copy = answer if isinstance(answer, bytes) else self._session_copies.kept(answer)
+        return self._taken(), fact_in(copy)
 
     def asked(self, known: Known, time: int, token: int, page: LogPage | None) -> tuple[Known, int | None, str]:
         """Return what a request is answered from memory, and from which tier, when a poll brings this page or fails."""
@@ -373,11 +418,11 @@ class Worker:
             self._answers.pages = [lambda: _told(page)] * 2
             try:
                 with patch.object(cached_reads, "_RETRY", RETRY):
-                    answer, source = self._reads.get(TOKENS[token], not_held)
+                    answer, source = self._reads.get(KEYS[token], not_held)
             except (NotHeld, Unavailable):
                 return self._taken(), None, ""
-            assert isinstance(answer, Session)
-            return self._taken(), fact_of(answer), source
+            assert isinstance(answer, bytes)
+            return self._taken(), fact_in(answer), source
 
         return self._once("ask", known, time, token, page, run=run)  # type: ignore[no-any-return]
 
@@ -385,8 +430,8 @@ class Worker:
         """Return for how many ticks `wait=True` waits."""
         waited: list[float] = []
         settings = CacheSettings(lease=TICK * LEASE, serve_stale_for=TICK * self._scenario.stale)
-        with patch.object(sessions, "sleep", waited.append):
-            self._scenario.settled(Sessions(MemoryStore(), cache=settings), wait=True)
+        with patch.object(log_reader, "sleep", waited.append):
+            self._scenario.settled(Sessions(MemoryStore(), cache=settings)._log)
         return round(sum(waited) / TICK.total_seconds())
 
     def flushed(self, known: Known, flush: Flush, time: int) -> Known:
@@ -414,11 +459,11 @@ def stamped(copy: bytes, as_of: int) -> bytes:
     return STAMP.pack(as_of, serve_until, touch_at) + copy[STAMP.size :]
 
 
-def fact_of(session: Session | None) -> int | None:
-    """Return which fact a session states."""
-    if session is None:
+def fact_in(copy: bytes | None) -> int | None:
+    """Return which fact a copy states."""
+    if copy is None:
         return None
-    fact: int = session.data["fact"]
+    fact: int = Session(copy).data["fact"]
     return fact
 
 
@@ -431,8 +476,3 @@ def _told(page: LogPage | None) -> LogPage:
     if page is None:
         raise Unavailable("nobody answers")
     return page
-
-
-def _session_of(reading: Reading) -> Session:
-    assert reading.record is not None
-    return Session(STAMP.pack(0, 0, 0) + reading.record.pack())

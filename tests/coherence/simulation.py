@@ -99,9 +99,9 @@ class SimulatedWorker:
 
     def crash(self) -> None:
         """End in the middle of everything."""
-        timer, reads, tier = self.sessions._touches._timer, self.sessions._reads, self.sessions._shared
+        timer, log, tier = self.sessions._touches._timer, self.sessions.tiers.log, self.sessions.tiers.shared
         errands = [] if tier is None else list(tier._errands._runners)
-        for pending in (*self.tasks, *errands, timer._handle, timer._task, reads._follower._repeater._task):
+        for pending in (*self.tasks, *errands, timer._handle, timer._task, log._follower._repeater._task):
             if pending is not None:
                 pending.cancel()
 

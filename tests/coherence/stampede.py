@@ -2,9 +2,9 @@
 
     python -m tests.coherence.stampede 5000
 
-The workers are real `AsyncCachedReads` with their real followers, on a virtual clock. The database answers a few
-polls at once, each of which takes a while, and lets the others wait; what a client has given up on it does all the
-same. Each worker also has a client that asks for a session now and then.
+The workers are real `AsyncLogReader` with their real followers, on a virtual clock. The database answers a few polls
+at once, each of which takes a while, and lets the others wait; what a client has given up on it does all the same. Each
+worker also has a client that asks for a session now and then.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import asyncio
 import logging
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
@@ -21,8 +22,10 @@ from unittest.mock import patch
 from coatcheck import CacheSettings, Unavailable
 from coatcheck._async import follower
 from coatcheck._async.cached_reads import AsyncCachedReads
+from coatcheck._async.log_reader import AsyncLogReader
 from coatcheck.bells import AsyncBell
 from coatcheck.core.coherence import Entry, LogPage
+from coatcheck.core.session_copies import SessionCopies
 from coatcheck.stores.base import Capabilities, Reading
 from tests.coherence.virtual import SECOND, World, virtual_time
 
@@ -127,7 +130,7 @@ class Database:
         self.waiting -= 1
         self.polled.append(self.world.time)
         entries = tuple(Entry(at, f"s:{at}") for at in range(cursor or self.head, self.head))
-        return LogPage("epoch", 1, entries, self.head, self.world.now(), resumed=True)
+        return LogPage("epoch", 1, entries, self.head, self.world.now(), resumed=True, as_of=self.head)
 
 
 class Connection:
@@ -164,18 +167,21 @@ class Fleet:
         self.random = random
         self.database = Database(world)
         self.failed = 0
-        settings = CacheSettings()
-        stores: list[Any] = [Connection(self.database) for _ in range(workers)]
-        self.workers = [
-            AsyncCachedReads(store, settings, world, touch_every=SECOND, on_use=lambda *_: None) for store in stores
-        ]
+        connections: list[Any] = [Connection(self.database) for _ in range(workers)]
+        none, lease = timedelta(0), CacheSettings().lease
+        self.logs = [AsyncLogReader(store, world, lease=lease, serve_stale_for=none) for store in connections]
 
     def start(self) -> list[asyncio.Task[None]]:
         """Open all workers in the same moment."""
-        return [asyncio.ensure_future(self._use(worker)) for worker in self.workers]
+        copies = SessionCopies(CacheSettings(), touch_every=SECOND)
+        return [asyncio.ensure_future(self._use(log, copies)) for log in self.logs]
 
-    async def _use(self, worker: AsyncCachedReads) -> None:
-        async def read() -> Reading:
+    async def _use(self, log: AsyncLogReader, copies: SessionCopies) -> None:
+        worker: AsyncCachedReads[bytes, Reading] = AsyncCachedReads(
+            log, copies, unchanged=lambda _: True, clock=self.world, on_use=lambda *_: None
+        )
+
+        async def read(_: object) -> Reading:
             return Reading("epoch", self.database.head, self.world.now(), None)
 
         while True:
@@ -210,7 +216,7 @@ class Fleet:
         await asyncio.sleep(10)
         self.database.running.set()
         resumed = self.world.time
-        while not all(worker._proven() for worker in self.workers):  # noqa: ASYNC110 - the time is virtual
+        while not all(log.proven() for log in self.logs):  # noqa: ASYNC110 - the time is virtual
             await asyncio.sleep(0.01)
         recovered = (self.world.time - resumed) / SECOND
         await asyncio.sleep(WARM_UP)

@@ -17,25 +17,31 @@ SCENARIOS = {
     "evict for a limit": Scenario(("evict",), ticks=3),
     "revoke all of a user": Scenario(("revoke_user",), trims=1),
     "revoke everyone": Scenario(("revoke_everyone",), trims=1),
-    "revoke beside others": Scenario(("revoke",), unrelated=1),
+    "revoke beside others, in threads": Scenario(("revoke",), unrelated=1, threads=True),
     "revoke with a shared cache": Scenario(("revoke",), shared=2, filling=False, trims=1, restarts=1),
     "save with a shared cache": Scenario(("save",), shared=2, filling=False, restarts=1),
     "rotate with a shared cache": Scenario(("rotate",), shared=2, filling=False),
     "restored, with a shared cache": Scenario(("revoke",), shared=2, filling=False, restores=1),
     "save with touches": Scenario(("save",), touching=True, ticks=1),
     "revoke with touches": Scenario(("revoke",), touching=True),
+    "revoke with touches, beside others": Scenario(("revoke",), unrelated=1, touching=True, ticks=1),
     "save, then revoke": Scenario(("save", "revoke")),
     "save, trimmed": Scenario(("save",), trims=1, restarts=1, ticks=1),
     "rotate, then revoke": Scenario(("rotate", "revoke"), ticks=1),
     "save in a database that is restored": Scenario(("save",), restores=1, ticks=1),
-    "revoke in a database that is restored": Scenario(("revoke",), restores=1, trims=1, ticks=1),
+    "revoke in a database that is restored, in threads": Scenario(
+        ("revoke",), restores=1, trims=1, threads=True, ticks=1
+    ),
+    "save beside others, trimmed, in threads": Scenario(("save",), unrelated=1, trims=1, threads=True, ticks=1),
     "revoke with stale copies": Scenario(("revoke",), stale=1, waits=True),
     "save with stale copies and a shared cache": Scenario(("save",), stale=1, waits=True, shared=1, filling=False),
 }
 
 TRANSACTIONS = {
-    "revoke beside a long writer": Scenario(("revoke",), unrelated=1, trims=1, ticks=1),
     "save beside a long writer": Scenario(("save",), unrelated=1, ticks=1),
+    "revoke beside a busy writer, in threads": Scenario(
+        ("revoke",), unrelated=1, busy=True, trims=1, threads=True, ticks=1
+    ),
     "revoke all of a user in a crash": Scenario(("revoke_user",), unrelated=1, crashes=1, ticks=1),
     "revoke in a crash, with a shared cache": Scenario(
         ("revoke",), unrelated=1, crashes=1, shared=1, filling=False, ticks=1
@@ -59,6 +65,10 @@ LARGE = {
 LARGE_TRANSACTIONS = {
     "revoke with stale copies, beside a long writer": Scenario(("revoke",), unrelated=1, stale=1, waits=True),
     "save, then revoke, beside two writers": Scenario(("save", "revoke"), unrelated=2, trims=1),
+    "save, then revoke, beside two busy writers": Scenario(
+        ("save", "revoke"), unrelated=2, busy=True, threads=True, ticks=1
+    ),
+    "save beside a busy writer, in a crash": Scenario(("save",), unrelated=1, busy=True, crashes=1, ticks=1),
     "two crashes, with a shared cache": Scenario(("revoke",), unrelated=1, crashes=2, shared=2, filling=False),
     "a crash and a promotion": Scenario(("save", "revoke"), crashes=1, restores=1, unrelated=1),
     "a replica and all else": Scenario(("save",), unrelated=1, crashes=1, replica=True, trims=1),
@@ -69,7 +79,7 @@ if os.environ.get("COATCHECK_SEARCH"):
     TRANSACTIONS |= LARGE_TRANSACTIONS
 
 
-def expected_witnesses(scenario: Scenario) -> set[str]:
+def expected_witnesses(scenario: Scenario, *, transactions: bool) -> set[str]:
     """Return which hits a scenario must show, so that safety is not that of a cache that never hits."""
     changes = bool({"save", "rotate"} & set(scenario.changes))
     wanted = {
@@ -80,6 +90,8 @@ def expected_witnesses(scenario: Scenario) -> set[str]:
         "hit after a restart": scenario.restarts,
         "hit in a new epoch": (scenario.restores or scenario.crashes) and scenario.filling,
         "hit above a risen floor": scenario.trims and "save" in scenario.changes,
+        "hit in another thread": scenario.threads,
+        "copy stamped anew": scenario.filling and scenario.unrelated and (scenario.busy or not transactions),
         "hit in the shared cache": scenario.shared,
         "hit in the replica": scenario.replica,
         "hit in an outage": scenario.stale,
@@ -98,5 +110,5 @@ def test_I1_I2_I3_nothing_outdated_is_served_and_nothing_valid_refused_for_ever(
     """Nothing is served that ended a lease ago, and from every state a poll and a read lead to a hit."""
     scenario = (TRANSACTIONS if transactions else SCENARIOS)[name]
     search = search_of(scenario, transactions=transactions).run()
-    assert search.witnesses >= expected_witnesses(scenario)
+    assert search.witnesses >= expected_witnesses(scenario, transactions=transactions)
     assert search.states > 1_000

@@ -16,35 +16,41 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coatcheck import NotSignedIn, Session, Sessions
-from coatcheck._sync import sessions
+from coatcheck._sync import log_reader
 from coatcheck._sync.cached_reads import CachedReads
-from coatcheck._sync.shared_tier import SharedTier
-from coatcheck.core.local_cache import key_of
+from coatcheck._sync.log_reader import LogReader
+from coatcheck.core.session import STAMP
+from coatcheck.core.session_copies import SessionCopies
+from coatcheck.stores.base import Reading
 from coatcheck.testing import FaultyStore, ManualClock, MemoryStore
 from tests.coherence.mistakes import (
     EntriesForgotten,
     EntryAtAsOfIgnored,
     EveryoneIgnored,
+    FloorFirst,
     FloorIgnored,
     LeaseUnchecked,
+    ReachedBeforeKnown,
     UsersIgnored,
 )
 from tests.coherence.search import Violation
 from tests.coherence.search_transactions import search_of
-from tests.coherence.searched_worker import KEYS, TICK, TOKENS, Scenario
+from tests.coherence.searched_worker import KEYS, TICK, Scenario, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coatcheck.core.answers import Source
     from coatcheck.core.coherence import Knowledge
-    from coatcheck.core.session import Record
-    from coatcheck.stores.base import Reading
+    from coatcheck.core.local_cache import LocalCache
+    from coatcheck.core.sealing import Place
 
 DEADLINE = 20.0
 
+Reads = CachedReads[bytes, Reading]
 
-class LeaseFromReceipt(CachedReads):
+
+class LeaseFromReceipt(LogReader):
     """The lease counts from the moment at which the answer arrives."""
 
     def _polled(self, knowledge: Knowledge) -> Knowledge:
@@ -53,105 +59,157 @@ class LeaseFromReceipt(CachedReads):
         return knowledge
 
 
-class StampedOnLanding(CachedReads):
+class StampedOnLanding(Reads):
     """A copy claims to be as new as what is known when it lands."""
 
-    def copy_of(self, reading: Reading, record: Record, ttl: int | None = None) -> bytes:
-        knowledge = self._knowledge
+    def _fill(self, cache: LocalCache[bytes], key: bytes, reading: Reading) -> None:
+        knowledge = self._log.knowledge
         as_of = max(reading.as_of, knowledge.newest + 1, knowledge.floor)
-        return super().copy_of(reading._replace(as_of=as_of), record, ttl)
+        super()._fill(cache, key, reading._replace(as_of=as_of))
 
 
-class EpochUnchecked(CachedReads):
+class EntriesDelete(Reads):
+    """Whoever learns of an entry deletes the copies."""
+
+    def _begin(self, knowledge: Knowledge) -> None:
+        super()._begin(knowledge)
+        if isinstance(knowledge, EntriesForgotten):
+            knowledge.cache = self.cache
+
+
+class EpochUnchecked(Reads):
     """What was read from another life of the database lands among the copies of this one."""
 
-    def _read(
-        self, key: bytes, read: Callable[[], Reading], nearby: Callable[[], Reading | None] | None = None
-    ) -> Session | Reading:
-        reading = read()
-        if reading.record is not None:
-            self._knowledge.cache.put(key, self.copy_of(reading, reading.record))
-        return reading
+    def _read(self, key: bytes, read: Callable[[Knowledge], bytes | Reading], *others: Any) -> bytes | Reading:
+        answer = read(self._log.knowledge)
+        if not isinstance(answer, bytes):
+            self._fill(self.cache, key, answer)
+        return answer
 
 
-class SharedOfAnyEpoch(SharedTier):
+class SharedOfAnyEpoch(SessionCopies):
     """A copy is opened whatever epoch it was put there in."""
 
-    def get(self, epoch: str, key: bytes) -> bytes | None:
-        found = (super(SharedOfAnyEpoch, self).get(str(number), key) for number in range(1, 4))
-        return next(filter(None, found), None)
+    def places(self, epoch: str, key: bytes) -> tuple[Place, ...]:
+        return tuple(
+            there for number in range(1, 4) for there in super(SharedOfAnyEpoch, self).places(f"{number}", key)
+        )
 
 
-class SharedOfAnySession(SharedTier):
+class SharedOfAnySession(SessionCopies):
     """A copy is opened whosever it is."""
 
-    def get(self, epoch: str, key: bytes) -> bytes | None:
-        return next(filter(None, (super(SharedOfAnySession, self).get(epoch, other) for other in KEYS)), None)
+    def places(self, epoch: str, key: bytes) -> tuple[Place, ...]:
+        return tuple(there for other in KEYS for there in super(SharedOfAnySession, self).places(epoch, other))
 
 
-class SharedUnproven(CachedReads):
+class SharedUnproven(Reads):
     """A shared copy is served without a proof."""
 
-    def _accepted(self, knowledge: Knowledge, key: bytes, copy: bytes) -> Session | None:
+    def from_shared(self, key: bytes, *others: Any) -> bytes | None:
+        knowledge = self._log.knowledge
         proven, knowledge.proven_until = knowledge.proven_until, 2**62
         try:
-            return super()._accepted(knowledge, key, copy)
+            return super().from_shared(key, *others)
         finally:
             knowledge.proven_until = proven
 
 
-class ReplicaUnjudged(CachedReads):
+class ReplicaUnjudged(Reads):
     """What a replica says is taken for what the primary would say."""
 
-    def _is_current(self, knowledge: Knowledge, reading: Reading) -> bool:
+    def _is_current(self, knowledge: Knowledge, key: bytes, reading: Reading) -> bool:
         return reading.record is not None
 
 
-class ReplicaCached(CachedReads):
+class ReplicaCached(Reads):
     """What a replica says is cached."""
 
-    def _is_current(self, knowledge: Knowledge, reading: Reading) -> bool:
-        good = super()._is_current(knowledge, reading)
-        if good and reading.record is not None:
-            self._fill(knowledge, key_of(TOKENS[0]), reading, reading.record)
+    def _is_current(self, knowledge: Knowledge, key: bytes, reading: Reading) -> bool:
+        good = super()._is_current(knowledge, key, reading)
+        if good:
+            self._fill(self.cache, key, reading)
         return good
 
 
-class StaleTooLong(CachedReads):
+class Advanced(Reads):
+    """A copy is advanced to another position than it may be."""
+
+    def _advanced(self, knowledge: Knowledge, cache: LocalCache[bytes], key: bytes, copy: bytes) -> bytes | None:
+        judged = super()._advanced(knowledge, cache, key, copy)
+        if judged is None:
+            return None
+        advanced = stamped(judged, max(self.reached(knowledge), STAMP.unpack_from(judged)[0]))
+        cache.replace(key, judged, advanced)
+        return advanced
+
+    def reached(self, knowledge: Knowledge) -> int:
+        raise NotImplementedError
+
+
+class AdvancedToNewest(Advanced):
+    """A copy is advanced to one more than the newest entry."""
+
+    def reached(self, knowledge: Knowledge) -> int:
+        return knowledge.newest + 1
+
+
+class AdvancedLate(Advanced):
+    """A copy is advanced to what is known after it was judged."""
+
+    def reached(self, knowledge: Knowledge) -> int:
+        return knowledge.as_of
+
+
+class AdvancedUnjudged(Reads):
+    """A copy is advanced whatever the log has said about it."""
+
+    def _advanced(self, knowledge: Knowledge, cache: LocalCache[bytes], key: bytes, copy: bytes) -> bytes | None:
+        advanced = stamped(copy, max(knowledge.as_of, knowledge.floor))
+        cache.replace(key, copy, advanced)
+        return advanced
+
+
+class AdvancedInAnotherEpoch(Reads):
+    """A copy is judged by the knowledge that there is when it is judged, and not by that of its own epoch."""
+
+    def _advanced(self, _: Knowledge, __: LocalCache[bytes], key: bytes, copy: bytes) -> bytes | None:
+        return super()._advanced(*self.view, key, copy)
+
+
+class StaleTooLong(Reads):
     """Stale copies are served for as long as the store does not answer."""
 
-    def _unproven(self, key: bytes, until: int) -> Session | None:
-        copy = self._knowledge.cache.get(key)
-        alive = copy is not None and self._monotonic() < until
-        return Session(copy) if alive and copy is not None and self._knowledge.admits(copy) else None
+    def _unproven(self, key: bytes, until: int) -> bytes | None:
+        copy = self.cache.get(key)
+        good = copy is not None and self._judged(self._log.knowledge, key, copy, until) is not None
+        return copy if good else None
 
 
-class StaleUnjudged(CachedReads):
+class StaleUnjudged(Reads):
     """Stale copies are served whatever the log has said about them."""
 
-    def _unproven(self, key: bytes, until: int) -> Session | None:
-        copy = self._knowledge.cache.get(key)
-        bound = min(self._knowledge.proven_until + self._settings.serve_stale_ns, until)
-        return Session(copy) if copy is not None and self._monotonic() < bound else None
+    def _unproven(self, key: bytes, until: int) -> bytes | None:
+        bound = min(self._log.knowledge.proven_until + self._log.stale_ns, until)
+        return self.cache.get(key) if self._monotonic() < bound else None
 
 
-class StaleUnasked(CachedReads):
+class StaleUnasked(Reads):
     """Stale copies are served before a poll has failed."""
 
-    def get(self, presented: bytes, *reads: Any) -> tuple[Session | Reading, Source]:
-        session = self._unproven(key_of(presented), 2**62)
-        return (session, "stale") if session is not None else super().get(presented, *reads)
+    def get(self, key: bytes, *reads: Any) -> tuple[bytes | Reading, Source]:
+        copy = self._unproven(key, 2**62)
+        return (copy, "stale") if copy is not None else super().get(key, *reads)
 
 
-def without_stale(self: Sessions, *, wait: bool) -> None:
+def without_stale(self: LogReader) -> None:
     """Wait for the lease alone."""
-    vars(sessions)["sleep"](self.cache_settings.lease.total_seconds())
+    vars(log_reader)["sleep"](self._lease_ns / 10**9)
 
 
-def one_tick_short(self: Sessions, *, wait: bool) -> None:
+def one_tick_short(self: LogReader) -> None:
     """Return a moment too early."""
-    settings = self.cache_settings
-    vars(sessions)["sleep"]((settings.lease + settings.serve_stale_for - TICK).total_seconds())
+    vars(log_reader)["sleep"](self._wait - TICK.total_seconds())
 
 
 REVOKE = Scenario(("revoke",), ticks=1)
@@ -159,20 +217,22 @@ SHARED = Scenario(("revoke",), shared=1, filling=False, ticks=1)
 RESTORED = Scenario(("revoke",), unrelated=1, restores=1, ticks=1)
 STALE = Scenario(("revoke",), stale=1, waits=True)
 LONG = Scenario(("revoke",), unrelated=1, ticks=1)
+BUSY = replace(LONG, busy=True)
+THREADS = replace(LONG, threads=True)
 
 MUTATIONS = {
     "the lease is not checked": replace(REVOKE, knowledge=LeaseUnchecked),
-    "the lease counts from receipt": replace(REVOKE, ticks=2, reads=LeaseFromReceipt),
+    "the lease counts from receipt": replace(REVOKE, ticks=2, log=LeaseFromReceipt),
     "as_of is stamped when the fill lands": replace(REVOKE, ticks=2, reads=StampedOnLanding),
     "a shared copy is stamped anew by its reader": replace(SHARED, ticks=2, restamped=True),
     "a shared copy of another epoch is admitted": replace(
-        SHARED, changes=("save", "revoke"), shared=1, restores=1, tier=SharedOfAnyEpoch
+        SHARED, changes=("save", "revoke"), shared=1, restores=1, copies=SharedOfAnyEpoch
     ),
     "a shared copy of another session is admitted": replace(
-        SHARED, changes=("rotate", "revoke"), tier=SharedOfAnySession
+        SHARED, changes=("rotate", "revoke"), copies=SharedOfAnySession
     ),
     "a shared copy is served without a proof": replace(SHARED, reads=SharedUnproven),
-    "entries delete and are not remembered": replace(REVOKE, knowledge=EntriesForgotten),
+    "entries delete and are not remembered": replace(REVOKE, knowledge=EntriesForgotten, reads=EntriesDelete),
     "no floor after a restart": replace(SHARED, restarts=1, trims=1, knowledge=FloorIgnored),
     "the log is written before the commit": replace(REVOKE, log_before_commit=True),
     "a follower trusts an older read": replace(REVOKE, trusting_followers=True),
@@ -183,6 +243,14 @@ MUTATIONS = {
     "the entry for everyone is not heeded": Scenario(("revoke_everyone",), ticks=1, knowledge=EveryoneIgnored),
     "entries about users are not heeded": Scenario(("revoke_user",), ticks=1, knowledge=UsersIgnored),
     "a fill lands in another epoch": replace(RESTORED, reads=EpochUnchecked),
+    "a copy is advanced without being judged": replace(LONG, reads=AdvancedUnjudged),
+    "a copy is advanced to what is known after it was judged": replace(THREADS, reads=AdvancedLate),
+    "a copy is judged by the log of another epoch": replace(
+        THREADS, unrelated=0, restores=1, reads=AdvancedInAnotherEpoch
+    ),
+    "a poll reaches one further than it does": replace(LONG, reached_too_far=1),
+    "what a poll reaches is told before its entries": replace(THREADS, knowledge=ReachedBeforeKnown),
+    "the floor is looked at before the entries": replace(THREADS, unrelated=0, trims=1, knowledge=FloorFirst),
     "stale copies are served for too long": replace(STALE, reads=StaleTooLong),
     "stale copies are not judged by the log": replace(STALE, reads=StaleUnjudged),
     "stale copies are served before a poll has failed": replace(STALE, reads=StaleUnasked),
@@ -195,6 +263,10 @@ WITH_TRANSACTIONS = {
     "the cursor is the highest transaction number": replace(LONG, highest_cursor=True),
     "an epoch survives a crash": replace(LONG, crashes=1, lively=False, same_epoch=True),
     "an epoch survives a promotion": replace(LONG, restores=1, lively=False, same_epoch=True),
+    "a copy is advanced to one more than the newest entry": replace(BUSY, reads=AdvancedToNewest),
+    "a copy is advanced without being judged": replace(BUSY, reads=AdvancedUnjudged),
+    "a poll reaches the highest transaction number": replace(BUSY, highest_reached=True),
+    "a poll reaches one further than it does": replace(BUSY, reached_too_far=1),
     "no floor after a restart": replace(
         LONG, shared=1, filling=False, restarts=1, trims=1, unrelated=0, knowledge=FloorIgnored
     ),
@@ -205,7 +277,7 @@ WITH_TRANSACTIONS = {
 
 SIZES = {
     *("changes", "unrelated", "trims", "restarts", "restores", "crashes"),
-    *("filling", "shared", "replica", "stale", "waits", "touching", "ticks"),
+    *("filling", "shared", "replica", "stale", "waits", "threads", "busy", "touching", "ticks"),
 }
 
 
@@ -232,18 +304,15 @@ def test_I1_a_fatal_mistake_is_found(name: str, transactions: bool) -> None:
 # A follower's trust is in `get` itself, which the search does not run: here it is the real one that is mutated.
 
 
-def trusting_get(
-    self: CachedReads, presented: bytes, read: Callable[[], Reading], nearby: Any = None
-) -> tuple[Session | Reading, Source]:
+def trusting_get(self: Reads, key: bytes, read: Any, nearby: Any = None) -> tuple[bytes | Reading, Source]:
     """Wait for a read under way and take what it brings."""
-    key = key_of(presented)
-    self.prove()
-    if (session := self.lookup(presented)) is not None:
-        return session, "memory"
+    self._log.prove()
+    if (copy := self.lookup(key)) is not None:
+        return copy, "memory"
     flight = self._flights.claim(key)
     if flight is not None and (reading := self._flights.wait(flight)) is not None:
         return reading, "store"
-    return self._lead(key, read, nearby), "store"
+    return self._lead(key, lambda: self._read(key, read, nearby)), "store"
 
 
 def answer_to_a_late_follower() -> Session | NotSignedIn:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coatcheck._async import cached_reads
+from coatcheck._async import log_reader
 from coatcheck._async.cached_reads import AsyncCachedReads
-from coatcheck._async.sessions import AsyncSessions
+from coatcheck._async.log_reader import AsyncLogReader
+from coatcheck._async.shared_tier import AsyncSharedTier
 from coatcheck.core import sealing
-from coatcheck.core.local_cache import key_of
+from coatcheck.core.coherence import Knowledge
+from coatcheck.core.sealing import Seals
 from coatcheck.core.session import STAMP
+from coatcheck.stores.base import Reading
 from coatcheck.stores.postgresql import async_store
 from tests.coherence.authorities import Authority, PostgreSQLLike, ValkeyLike
 from tests.coherence.mistakes import EntriesForgotten, FloorIgnored, LeaseUnchecked
@@ -24,13 +27,13 @@ from tests.coherence.simulation import AUTHORITIES, Simulation
 from tests.coherence.virtual import Violated
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Sequence
 
-    from coatcheck import Session
     from coatcheck.core.answers import Source
-    from coatcheck.core.coherence import Knowledge
-    from coatcheck.core.session import Record
-    from coatcheck.stores.base import Reading
+    from coatcheck.core.local_cache import LocalCache
+    from coatcheck.core.sealing import Place
+
+Reads = AsyncCachedReads[bytes, Reading]
 
 SEEDS = 30
 ENOUGH = 200
@@ -69,48 +72,72 @@ def test_every_tier_answers() -> None:
 
 def with_knowledge(mistaken: type[Knowledge]) -> Callable[[pytest.MonkeyPatch], None]:
     """Return a mutation of what every worker knows."""
-    return lambda patch: patch.setattr(cached_reads, "Knowledge", mistaken)
+    return lambda patch: patch.setattr(log_reader, "Knowledge", mistaken)
+
+
+def entries_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Whoever learns of an entry deletes the copies there are, and does not remember it."""
+    real = AsyncCachedReads._begin
+
+    def begin(self: Reads, knowledge: Knowledge) -> None:
+        real(self, knowledge)
+        assert isinstance(knowledge, EntriesForgotten)
+        knowledge.cache = self.cache
+
+    patch.setattr(log_reader, "Knowledge", EntriesForgotten)
+    patch.setattr(AsyncCachedReads, "_begin", begin)
 
 
 def lease_from_receipt(patch: pytest.MonkeyPatch) -> None:
     """The lease counts from the moment at which the answer arrives."""
-    real = AsyncCachedReads._polled
+    real = AsyncLogReader._polled
 
-    async def polled(self: AsyncCachedReads, knowledge: Knowledge) -> Knowledge:
+    async def polled(self: AsyncLogReader, knowledge: Knowledge) -> Knowledge:
         knowledge = await real(self, knowledge)
         knowledge.proven_until = self._monotonic() + knowledge.lease
         return knowledge
 
-    patch.setattr(AsyncCachedReads, "_polled", polled)
+    patch.setattr(AsyncLogReader, "_polled", polled)
 
 
 def stamped_on_landing(patch: pytest.MonkeyPatch) -> None:
     """A copy claims to be as new as what is known when it lands."""
-    real = AsyncCachedReads.copy_of
+    real = AsyncCachedReads._fill
 
-    def copy_of(self: AsyncCachedReads, reading: Reading, record: Record, ttl: int | None = None) -> bytes:
-        as_of = max(reading.as_of, self._knowledge.newest + 1, self._knowledge.floor)
-        return real(self, reading._replace(as_of=as_of), record, ttl)
+    def fill(self: Reads, cache: LocalCache[bytes], key: bytes, reading: Reading) -> None:
+        knowledge = self._log.knowledge
+        as_of = max(reading.as_of, knowledge.newest + 1, knowledge.floor)
+        real(self, cache, key, reading._replace(as_of=as_of))
 
-    patch.setattr(AsyncCachedReads, "copy_of", copy_of)
+    patch.setattr(AsyncCachedReads, "_fill", fill)
 
 
 def restamped_by_its_reader(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes a copy from the shared cache stamps it anew."""
-    real = AsyncCachedReads._accepted
+    get, begin = AsyncSharedTier.get, AsyncCachedReads._begin
 
-    def accepted(self: AsyncCachedReads, knowledge: Knowledge, key: bytes, copy: bytes) -> Session | None:
+    def begun(self: Reads, knowledge: Knowledge) -> None:
+        begin(self, knowledge)
+        if self._shared is not None:
+            vars(self._shared)["log"] = self._log
+
+    async def got(self: AsyncSharedTier, places: Sequence[Place]) -> bytes | None:
+        copy = await get(self, places)
+        if copy is None:
+            return None
         _, serve_until, touch_at = STAMP.unpack_from(copy)
+        knowledge = vars(self)["log"].knowledge
         as_of = max(knowledge.newest + 1, knowledge.floor)
-        return real(self, knowledge, key, STAMP.pack(as_of, serve_until, touch_at) + copy[STAMP.size :])
+        return STAMP.pack(as_of, serve_until, touch_at) + copy[STAMP.size :]
 
-    patch.setattr(AsyncCachedReads, "_accepted", accepted)
+    patch.setattr(AsyncCachedReads, "_begin", begun)
+    patch.setattr(AsyncSharedTier, "get", got)
 
 
 def shared_of_another_epoch(patch: pytest.MonkeyPatch) -> None:
     """A copy is looked for, and accepted, whatever epoch it was put there in."""
-    real = sealing.place
-    patch.setattr("coatcheck._async.shared_tier.place", lambda secret, _, key: real(secret, "", key))
+    real = Seals.places
+    patch.setattr(Seals, "places", lambda self, _, key: real(self, "", key))
 
 
 def swapped_copies(patch: pytest.MonkeyPatch) -> None:
@@ -121,16 +148,14 @@ def swapped_copies(patch: pytest.MonkeyPatch) -> None:
 def trusting_follower(patch: pytest.MonkeyPatch) -> None:
     """Who waits for a read under way takes what it brings."""
 
-    async def get(
-        self: AsyncCachedReads, presented: bytes, read: Callable[[], Awaitable[Reading]], nearby: Any = None
-    ) -> tuple[Session | Reading, Source]:
-        await self.prove()
-        if (session := self.lookup(presented)) is not None:
-            return session, "memory"
-        flight = self._flights.claim(key_of(presented))
+    async def get(self: Reads, key: bytes, read: Any, nearby: Any = None) -> tuple[bytes | Reading, Source]:
+        await self._log.prove()
+        if (copy := self.lookup(key)) is not None:
+            return copy, "memory"
+        flight = self._flights.claim(key)
         if flight is not None and (reading := await self._flights.wait(flight)) is not None:
             return reading, "store"
-        return await self._lead(key_of(presented), read, nearby), "store"
+        return await self._lead(key, lambda: self._read(key, read, nearby)), "store"
 
     patch.setattr(AsyncCachedReads, "get", get)
 
@@ -138,11 +163,9 @@ def trusting_follower(patch: pytest.MonkeyPatch) -> None:
 def no_single_flight(patch: pytest.MonkeyPatch) -> None:
     """Everybody reads for themselves."""
 
-    async def get(
-        self: AsyncCachedReads, presented: bytes, read: Callable[[], Awaitable[Reading]], nearby: Any = None
-    ) -> tuple[Session | Reading, Source]:
-        await self.prove()
-        return self.lookup(presented) or await self._read(key_of(presented), read, nearby), "store"
+    async def get(self: Reads, key: bytes, read: Any, nearby: Any = None) -> tuple[bytes | Reading, Source]:
+        await self._log.prove()
+        return self.lookup(key) or await self._read(key, read, nearby), "store"
 
     patch.setattr(AsyncCachedReads, "get", get)
 
@@ -165,6 +188,42 @@ def cursor_at_the_highest_number(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(async_store, "_cursor", lambda snapshot: real(snapshot)._replace(open=()))
 
 
+def reached_the_highest_number(patch: pytest.MonkeyPatch) -> None:
+    """A poll claims to have reached all transactions below the newest one, also those that were open."""
+    patch.setattr(async_store, "_as_of", lambda reached: reached.first)
+
+
+def reached_one_further(patch: pytest.MonkeyPatch) -> None:
+    """A poll claims to know the entry that comes next."""
+    real = Knowledge.apply
+    patch.setattr(Knowledge, "apply", lambda self, page, sent: real(self, page._replace(as_of=page.as_of + 1), sent))
+
+
+def advanced_to(reached: Callable[[Knowledge], int]) -> Callable[[pytest.MonkeyPatch], None]:
+    """Return a mutation of the position to which a copy that is in use is advanced."""
+    real = AsyncCachedReads._advanced
+
+    def advanced(self: Reads, knowledge: Knowledge, cache: LocalCache[bytes], key: bytes, copy: bytes) -> bytes | None:
+        right, knowledge.as_of = knowledge.as_of, reached(knowledge)
+        try:
+            return real(self, knowledge, cache, key, copy)
+        finally:
+            knowledge.as_of = right
+
+    return lambda patch: patch.setattr(AsyncCachedReads, "_advanced", advanced)
+
+
+def advanced_unjudged(patch: pytest.MonkeyPatch) -> None:
+    """A copy that is in use is advanced whatever the log has said about it."""
+
+    def advanced(self: Reads, knowledge: Knowledge, cache: LocalCache[bytes], key: bytes, copy: bytes) -> bytes | None:
+        stamped = STAMP.pack(max(knowledge.as_of, knowledge.floor), *STAMP.unpack_from(copy)[1:]) + copy[STAMP.size :]
+        cache.replace(key, copy, stamped)
+        return stamped
+
+    patch.setattr(AsyncCachedReads, "_advanced", advanced)
+
+
 def replica_not_judged(patch: pytest.MonkeyPatch) -> None:
     """What a replica says is taken for what the primary would say."""
     patch.setattr(AsyncCachedReads, "_is_current", lambda *_: True)
@@ -174,12 +233,13 @@ def stale_for_too_long(patch: pytest.MonkeyPatch) -> None:
     """Stale copies are served for as long as the store does not answer."""
     real = AsyncCachedReads._unproven
 
-    def unproven(self: AsyncCachedReads, key: bytes, until: int) -> Session | None:
-        proven, self._knowledge.proven_until = self._knowledge.proven_until, 2**61
+    def unproven(self: Reads, key: bytes, until: int) -> bytes | None:
+        knowledge = self._log.knowledge
+        proven, knowledge.proven_until = knowledge.proven_until, 2**61
         try:
             return real(self, key, until)
         finally:
-            self._knowledge.proven_until = proven
+            knowledge.proven_until = proven
 
     patch.setattr(AsyncCachedReads, "_unproven", unproven)
 
@@ -188,9 +248,9 @@ def stale_without_a_failure(patch: pytest.MonkeyPatch) -> None:
     """Stale copies are served before anybody has tried to poll."""
     real = AsyncCachedReads.get
 
-    async def get(self: AsyncCachedReads, presented: bytes, *reads: Any) -> tuple[Session | Reading, Source]:
-        session = self._unproven(key_of(presented), 2**62)
-        return (session, "stale") if session is not None else await real(self, presented, *reads)
+    async def get(self: Reads, key: bytes, *reads: Any) -> tuple[bytes | Reading, Source]:
+        copy = self._unproven(key, 2**62)
+        return (copy, "stale") if copy is not None else await real(self, key, *reads)
 
     patch.setattr(AsyncCachedReads, "get", get)
 
@@ -198,20 +258,18 @@ def stale_without_a_failure(patch: pytest.MonkeyPatch) -> None:
 def waits_for_nobody(patch: pytest.MonkeyPatch) -> None:
     """`wait=True` returns at once."""
 
-    async def settled(self: AsyncSessions, *, wait: bool) -> None:
+    async def settled(self: AsyncLogReader) -> None:
         pass
 
-    patch.setattr(AsyncSessions, "_settled", settled)
+    patch.setattr(AsyncLogReader, "settled", settled)
 
 
 def recheck_across_epochs(patch: pytest.MonkeyPatch) -> None:
     """A session in hand is judged by a log that is not the one it was read under."""
 
-    def admits(self: AsyncCachedReads, session: Session) -> bool:
-        knowledge, uptime = self._knowledge, self._monotonic()
-        _, serve_until, _ = STAMP.unpack_from(session._copy)
-        alive = uptime < knowledge.proven_until and uptime + knowledge.offset < serve_until
-        return alive and knowledge.admits(session._copy)
+    def admits(self: Reads, key: bytes, copy: bytes) -> bool:
+        knowledge = self._log.knowledge
+        return self._judged(knowledge, key, copy, knowledge.proven_until) is not None
 
     patch.setattr(AsyncCachedReads, "admits", admits)
 
@@ -234,12 +292,16 @@ MISTAKES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "a shared copy is stamped anew by its reader": restamped_by_its_reader,
     "a shared copy of another epoch is admitted": shared_of_another_epoch,
     "a shared copy of another session is admitted": swapped_copies,
-    "entries delete and are not remembered": with_knowledge(EntriesForgotten),
+    "entries delete and are not remembered": entries_forgotten,
     "no floor after a restart": with_knowledge(FloorIgnored),
     "a follower trusts an older read": trusting_follower,
     "an epoch survives a crash": epoch_survives,
     "as_of is the highest transaction number": as_of_from_the_highest_number,
     "the cursor is the highest transaction number": cursor_at_the_highest_number,
+    "a poll reaches the highest transaction number": reached_the_highest_number,
+    "a poll reaches one further than it does": reached_one_further,
+    "a copy is advanced to one more than the newest entry": advanced_to(lambda knowledge: knowledge.newest + 1),
+    "a copy is advanced without being judged": advanced_unjudged,
     "what a replica says is not judged": replica_not_judged,
     "stale copies are served for too long": stale_for_too_long,
     "stale copies are served before a poll has failed": stale_without_a_failure,
@@ -253,6 +315,9 @@ MISTAKES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 CAN_SHOW: dict[str, Callable[[Simulation], bool]] = {
     "as_of is the highest transaction number": lambda run: run.kind == "postgresql",
     "the cursor is the highest transaction number": lambda run: run.kind == "postgresql",
+    "a poll reaches the highest transaction number": lambda run: run.kind == "postgresql",
+    "a copy is advanced to one more than the newest entry": lambda run: run.kind == "postgresql",
+    "a copy is advanced without being judged": lambda run: run.max_entries > 0,
     "what a replica says is not judged": lambda run: run.kind == "postgresql",
     "a shared copy is stamped anew by its reader": lambda run: run.cache is not None,
     "a shared copy of another epoch is admitted": lambda run: run.cache is not None,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coatcheck.core.coherence import Knowledge
-from coatcheck.core.local_cache import LocalCache
-from coatcheck.core.session import STAMP
+from coatcheck.core.session import STAMP, subjects_of
 
 if TYPE_CHECKING:
     from coatcheck.stores.base import Reading
@@ -28,7 +27,7 @@ class Worker:
         self._knowledge = self._nothing("")
 
     def _nothing(self, epoch: str) -> Knowledge:
-        return Knowledge(epoch, lease=_LEASE, cache=LocalCache(1))
+        return Knowledge(epoch, lease=_LEASE)
 
     def poll(self) -> set[str]:
         """Learn the log, and return the subjects of the entries that came."""
@@ -52,4 +51,4 @@ class Worker:
         reading = self.copies.get(token_hash)
         if reading is None or reading.record is None:
             return False
-        return self._knowledge.admits(STAMP.pack(reading.as_of, 0, 0) + reading.record.pack())
+        return self._knowledge.admits(reading.as_of, subjects_of(STAMP.pack(0, 0, 0) + reading.record.pack()))

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 
 def writers() -> list[str]:
     """Return the names of our threads."""
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("coatcheck-sqlite")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("coatcheck-")]
 
 
 LIFESPAN: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}}

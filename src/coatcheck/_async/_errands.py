@@ -17,7 +17,7 @@ class AsyncDeadline:
     """Ends what is under way after so many nanoseconds, with a TimeoutError.
 
     Attributes:
-        missed: Whether it took longer all the same; never here.
+        missed: Whether it took longer.
     """
 
     missed = False
@@ -31,6 +31,7 @@ class AsyncDeadline:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        self.missed = self._timeout.expired()
         await self._timeout.__aexit__(*exception)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
@@ -79,3 +80,7 @@ class AsyncErrands:
         loop = asyncio.get_running_loop()
         while running := [runner for runner in self._runners if runner.get_loop() is loop and not runner.done()]:
             await asyncio.wait(running)
+
+
+class AsyncJobs(AsyncErrands):
+    """Jobs for which nobody waits and that may take long."""

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from coatcheck.core.answers import LoaderFailed
 from coatcheck.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from coatcheck.core.session import Session
-    from coatcheck.stores.base import Reading
+K = TypeVar("K")
+A = TypeVar("A")
 
-    Answer = Reading | Session
+FlightError = (Unavailable, LoaderFailed)
+"""What those who wait for somebody else's read share with them."""
 
 
 _log = logging.getLogger("coatcheck")
 
 
-class AsyncFlights:
+class AsyncFlights(Generic[K, A]):
     """Single-flight: however many callers want the same value, one of them reads it."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float | None = None) -> None:  # noqa: ARG002 - each read has a deadline of its own
         """Start with nothing under way."""
-        self._flights: dict[bytes, asyncio.Future[Answer | Unavailable | None]] = {}
+        self._flights: dict[K, asyncio.Future[A | Unavailable | LoaderFailed | None]] = {}
 
-    def claim(self, key: bytes) -> asyncio.Future[Answer | Unavailable | None] | None:
+    def claim(self, key: K) -> asyncio.Future[A | Unavailable | LoaderFailed | None] | None:
         """Become the one who reads, who must call `end`: None. Or get the flight of who does already."""
         flight = self._flights.get(key)
         if flight is None:
             self._flights[key] = asyncio.get_running_loop().create_future()
         return flight
 
-    def end(self, key: bytes, result: Answer | Unavailable | None) -> None:
+    def end(self, key: K, result: A | Unavailable | LoaderFailed | None) -> None:
         """Let the followers have what the leader has read, fail as it did, or go on without it: None."""
         flight = self._flights.pop(key)
         if not flight.done():
             flight.set_result(result)
 
-    async def wait(self, flight: asyncio.Future[Answer | Unavailable | None]) -> Answer | None:
+    async def wait(self, flight: asyncio.Future[A | Unavailable | LoaderFailed | None]) -> A | None:
         """Wait for somebody else's read. What it brought may be older than the caller's wish.
 
         Returns:
@@ -48,11 +50,14 @@ class AsyncFlights:
 
         Raises:
             Unavailable: The read failed.
+            LoaderFailed: The loader did.
         """
         await asyncio.wait([flight])  # not the future itself: a follower's cancellation must not be everyone's
         result = flight.result()
         if isinstance(result, Unavailable):
             raise Unavailable(str(result), retry_after=result.retry_after) from result
+        if isinstance(result, LoaderFailed):
+            raise LoaderFailed(result.error) from result
         return result
 
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 import logging
 import random
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from coatcheck._async._errands import AsyncDeadline, AsyncErrands
 from coatcheck.core.breaker import Breaker
-from coatcheck.core.sealing import place
 from coatcheck.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from coatcheck.caches.async_protocol import AsyncSharedCache
     from coatcheck.clock import Clock
     from coatcheck.core.breaker import Ticket
+    from coatcheck.core.sealing import Place
     from coatcheck.core.settings import SharedCacheSettings
+
+T = TypeVar("T")
 
 _log = logging.getLogger("coatcheck")
 
@@ -49,7 +51,6 @@ class AsyncSharedTier:
         cache: AsyncSharedCache,
         settings: SharedCacheSettings,
         *,
-        secret: Sequence[bytes],
         clock: Clock,
         lots: Callable[[], float] = random.random,
     ) -> None:
@@ -58,20 +59,11 @@ class AsyncSharedTier:
         Args:
             cache: Where the copies lie.
             settings: Time to live, timeout, and when to leave the cache alone.
-            secret: `KeyRing.derived(coatcheck.core.sealing.CONTEXT)`: the first key seals, all open.
             clock: Where the time comes from.
             lots: Returns random numbers from 0 to 1, for the pauses.
-
-        Raises:
-            ConfigurationError: There is no key.
         """
-        if not secret:
-            raise ConfigurationError(
-                "a shared cache needs keys=[...]: without them anybody who can write there signs in"
-            )
         self.cache = cache
         self._settings = settings
-        self._secrets = tuple(secret)
         self._clock = clock
         self._lots = lots
         self.hits = self.misses = self.refused = self.failures = self.dropped = 0
@@ -114,31 +106,22 @@ class AsyncSharedTier:
         await self._errands.aclose()
         await self.cache.aclose()
 
-    async def get(self, epoch: str, key: bytes) -> bytes | None:
-        """Return the copy that was put under this key in this epoch, or None. Never raises, never waits for long."""
-        ticket = self._enter(epoch)
-        if ticket is None:
+    async def get(self, places: Sequence[Place]) -> bytes | None:
+        """Return the copy that was put in one of these places, or None. Never raises, never waits for long.
+
+        The copy may be from before the first key was new, and lie where an older one has put it (rule S3).
+        """
+        answered, copy = await self._ask(lambda: self._read(places))
+        if not answered:
             return None
-        try:
-            async with AsyncDeadline(self._settings.timeout_ns, self._clock) as deadline:
-                copy = await self._read(epoch, key)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the store answers
-            self._fail(ticket, error)
-            return None
-        except BaseException:
-            self._withdraw(ticket)
-            raise
-        self._end(ticket, late=deadline.missed)
         if copy is None:
             self.misses += 1
         else:
             self.hits += 1
         return copy
 
-    async def _read(self, epoch: str, key: bytes) -> bytes | None:
-        """Look under each of our keys: the copy may be from before the first one was new (rule S3)."""
-        for secret in self._secrets:
-            there = place(secret, epoch, key)
+    async def _read(self, places: Sequence[Place]) -> bytes | None:
+        for there in places:
             sealed = await self.cache.get(there.name)
             if sealed is not None:
                 copy = there.open(sealed)
@@ -147,45 +130,72 @@ class AsyncSharedTier:
                 self.refused += 1
         return None
 
-    def put(self, epoch: str, key: bytes, copy: bytes, ttl_ns: int) -> None:
-        """Put a copy there for so many nanoseconds at most; it may get lost, and nobody waits for it."""
-        ttl_ms = min(ttl_ns, self._settings.ttl_ns) // _MILLISECOND
-        if not epoch or ttl_ms < 1:
-            return
+    def put(self, there: Place, copy: bytes, ttl_ns: int, *, gives: bool = False) -> None:
+        """Put a copy there for so many nanoseconds at most; it may get lost, and nobody waits for it.
+
+        Args:
+            there: Its place.
+            copy: The copy.
+            ttl_ns: For how long.
+            gives: Whether the lease on the place is given back afterwards.
+        """
+        ttl_ms = ttl_ns // _MILLISECOND
+        if ttl_ms >= 1:
+            self._later(lambda: self._write(there, copy, ttl_ms, gives=gives))
+
+    async def _write(self, there: Place, copy: bytes, ttl_ms: int, *, gives: bool) -> None:
+        answered, _ = await self._ask(lambda: self.cache.put(there.name, there.seal(copy), ttl_ms))
+        if not answered:
+            self.dropped += 1
+        if gives:
+            await self._ask(lambda: self.cache.remove(there.lease))
+
+    async def take(self, there: Place, ttl_ns: int) -> bool:
+        """Take the lease on a place, by which one of all workers reads what belongs there.
+
+        Returns:
+            False if somebody else has it. A cache that does not answer holds nobody back.
+        """
+        answered, taken = await self._ask(lambda: self.cache.add(there.lease, b"", ttl_ns // _MILLISECOND))
+        return bool(taken) or not answered
+
+    async def renew(self, there: Place, ttl_ns: int) -> None:
+        """Hold a lease for longer."""
+        await self._ask(lambda: self.cache.put(there.lease, b"", ttl_ns // _MILLISECOND))
+
+    def give(self, there: Place) -> None:
+        """Give a lease back, with nothing read; nobody waits for it."""
+        self._later(lambda: self._give(there))
+
+    async def _give(self, there: Place) -> None:
+        await self._ask(lambda: self.cache.remove(there.lease))
+
+    def _later(self, job: Callable[[], Awaitable[None]]) -> None:
         # Only a look: a task that is cancelled before it begins could not give a ticket back.
         resting = self._breaker.rests(self._clock.monotonic())
-        if resting or not self._errands.run(lambda: self._write(epoch, key, copy, ttl_ms)):
+        if resting or not self._errands.run(job):
             self.dropped += 1
 
-    async def _write(self, epoch: str, key: bytes, copy: bytes, ttl_ms: int) -> None:
-        ticket = self._enter(epoch)
+    async def _ask(self, call: Callable[[], Awaitable[T]]) -> tuple[bool, T | None]:
+        """Call the cache, unless it is to be left alone; returns whether it answered, and what."""
+        with self._lock:
+            ticket = self._breaker.enter(self._clock.monotonic())
         if ticket is None:
-            self.dropped += 1
-            return
+            return False, None
         try:
             async with AsyncDeadline(self._settings.timeout_ns, self._clock) as deadline:
-                there = place(self._secrets[0], epoch, key)
-                await self.cache.put(there.name, there.seal(copy), ttl_ms)
-        except Exception as error:  # noqa: BLE001 - the copy is a hint, and can be made again
-            self.dropped += 1
+                answer = await call()
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is a way without the cache
             self._fail(ticket, error)
+            return False, None
         except BaseException:
-            self._withdraw(ticket)
+            with self._lock:
+                self._breaker.withdraw(ticket)
             raise
-        else:
-            self._end(ticket, late=deadline.missed)
+        self._end(ticket, late=deadline.missed)
+        return True, answer
 
     # --- the breaker
-
-    def _enter(self, epoch: str) -> Ticket | None:
-        if not epoch:
-            return None  # of a reading that must not be cached
-        with self._lock:
-            return self._breaker.enter(self._clock.monotonic())
-
-    def _withdraw(self, ticket: Ticket) -> None:
-        with self._lock:
-            self._breaker.withdraw(ticket)
 
     def _end(self, ticket: Ticket, *, late: bool) -> None:
         """Note the end of a call; one that came late has cost as much as one that failed."""

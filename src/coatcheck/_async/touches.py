@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from coatcheck._async._pair import AsyncLock, AsyncTimer
-from coatcheck.core.session import Session, times_of, touched
+from coatcheck.core.session import STAMP, Session, times_of, touched
 from coatcheck.errors import CoatcheckError
 from coatcheck.stores.base import Touch
 
@@ -37,7 +37,7 @@ class AsyncTouches:
         *,
         touch_every: int,
         flush_every: float,
-        cache: Callable[[], LocalCache],
+        cache: Callable[[], LocalCache[bytes]],
     ) -> None:
         """Wire the touches.
 
@@ -113,11 +113,17 @@ class AsyncTouches:
             return 0
         for session_id, (key, copy, touch) in batch.items():
             if session_id in confirmed:
-                next_touch = touch.last_seen_at * 1000 + self._touch_every
-                moved = touched(copy, touch.last_seen_at, touch.idle_expires_at, next_touch)
-                self._cache().replace(key, copy, moved)
+                self._move(key, copy, touch)
             self._pending.pop(session_id, None)
         return len(confirmed)
+
+    def _move(self, key: bytes, copy: bytes, touch: Touch) -> None:
+        """Let the copy in memory say what the store now says, if it is still of the same record."""
+        cache = self._cache()
+        kept = cache.get(key)
+        if kept is not None and kept[STAMP.size :] == copy[STAMP.size :]:
+            next_touch = touch.last_seen_at * 1000 + self._touch_every
+            cache.replace(key, kept, touched(kept, touch.last_seen_at, touch.idle_expires_at, next_touch))
 
     async def close(self) -> None:
         """Write what is pending and stop the timer."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coatcheck.clock import Clock
+
+_log = logging.getLogger("coatcheck")
 
 
 class Deadline:
@@ -45,3 +49,35 @@ class Errands:
 
     def close(self) -> None:
         """Do nothing: nothing runs."""
+
+
+class Jobs:
+    """Jobs for which nobody waits and that may take long: each has a thread of its own, and there are few at once."""
+
+    def __init__(self, *, at_once: int, most: int) -> None:  # noqa: ARG002 - there is no queue
+        """Set how many may run at once."""
+        self._free = threading.BoundedSemaphore(at_once)
+        self._running: set[threading.Thread] = set()
+
+    def run(self, job: Callable[[], None]) -> bool:
+        """Run a job; False when too many run already."""
+        if not self._free.acquire(blocking=False):
+            return False
+        thread = threading.Thread(target=self._run, args=(job,), name="coatcheck-job", daemon=True)
+        self._running.add(thread)
+        thread.start()
+        return True
+
+    def _run(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception:  # noqa: BLE001 - there is nobody to tell
+            _log.exception("coatcheck.background_failed")
+        finally:
+            self._running.discard(threading.current_thread())
+            self._free.release()
+
+    def close(self) -> None:
+        """Wait until everything is done."""
+        for thread in list(self._running):
+            thread.join()

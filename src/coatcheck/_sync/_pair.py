@@ -5,50 +5,57 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from coatcheck.core.answers import LoaderFailed
 from coatcheck.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coatcheck.core.session import Session
-    from coatcheck.stores.base import Reading
+K = TypeVar("K")
+A = TypeVar("A")
 
-    Answer = Reading | Session
+FlightError = (Unavailable, LoaderFailed)
+"""What those who wait for somebody else's read share with them."""
 
 
 _log = logging.getLogger("coatcheck")
 
 
-class _Flight:
+class _Flight(Generic[A]):
     __slots__ = ("done", "result")
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.result: Answer | Unavailable | None = None
+        self.result: A | Unavailable | LoaderFailed | None = None
 
 
-class Flights:
+class Flights(Generic[K, A]):
     """Single-flight: however many callers want the same value, one of them reads it."""
 
-    def __init__(self) -> None:
-        """Start with nothing under way."""
-        self._flights: dict[bytes, _Flight] = {}
+    def __init__(self, patience: float | None = None) -> None:
+        """Start with nothing under way.
 
-    def claim(self, key: bytes) -> _Flight | None:
+        Args:
+            patience: For how many seconds somebody else's read is waited for: no thread can be interrupted.
+        """
+        self._patience = patience
+        self._flights: dict[K, _Flight[A]] = {}
+
+    def claim(self, key: K) -> _Flight[A] | None:
         """Become the one who reads, who must call `end`: None. Or get the flight of who does already."""
-        mine = _Flight()
+        mine: _Flight[A] = _Flight()
         flight = self._flights.setdefault(key, mine)
         return None if flight is mine else flight
 
-    def end(self, key: bytes, result: Answer | Unavailable | None) -> None:
+    def end(self, key: K, result: A | Unavailable | LoaderFailed | None) -> None:
         """Let the followers have what the leader has read, fail as it did, or go on without it: None."""
         flight = self._flights.pop(key)
         flight.result = result
         flight.done.set()
 
-    def wait(self, flight: _Flight) -> Answer | None:
+    def wait(self, flight: _Flight[A]) -> A | None:
         """Wait for somebody else's read. What it brought may be older than the caller's wish.
 
         Returns:
@@ -56,11 +63,16 @@ class Flights:
 
         Raises:
             Unavailable: The read failed.
+            LoaderFailed: The loader did.
         """
-        flight.done.wait()
+        if not flight.done.wait(self._patience):
+            msg = "somebody else's read has not ended in time"
+            raise Unavailable(msg)
         result = flight.result
         if isinstance(result, Unavailable):
             raise Unavailable(str(result), retry_after=result.retry_after) from result
+        if isinstance(result, LoaderFailed):
+            raise LoaderFailed(result.error) from result
         return result
 
 

@@ -10,43 +10,43 @@ from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck._sync._pair import sleep
 from coatcheck._sync.cached_reads import CachedReads
-from coatcheck._sync.shared_tier import SharedTier
+from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.touches import Touches
-from coatcheck.caches.urls import cache_from_url
-from coatcheck.clock import SystemClock
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.drafts import data_json, new_record, printable
 from coatcheck.core.events import Event, EventKind
 from coatcheck.core.health import Proof, health_of
-from coatcheck.core.local_cache import key_of
+from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
 from coatcheck.core.policy import Policy, expiries
-from coatcheck.core.sealing import CONTEXT
-from coatcheck.core.session import STAMP, Record, Session, User, user_json
-from coatcheck.core.settings import CacheSettings, SharedCacheSettings
-from coatcheck.core.signing import KeyRing
+from coatcheck.core.session import STAMP, Record, Session, User, copy_in, user_json
+from coatcheck.core.session_copies import SessionCopies
+from coatcheck.core.settings import CacheSettings
 from coatcheck.core.times import duration_micros, from_micros
 from coatcheck.core.tokens import Token, TokenHash, new_token
 from coatcheck.errors import ConfigurationError, DataError, LimitReached, Unavailable
 from coatcheck.fork import after_fork
 from coatcheck.stores.base import Full, NewSession, Rotation, Selection, SessionChange
-from coatcheck.stores.urls import store_from_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
+    from coatcheck._sync.shared_tier import SharedTier
     from coatcheck.caches.protocol import SharedCache
     from coatcheck.clock import Clock
     from coatcheck.core.answers import Source
     from coatcheck.core.health import Health
+    from coatcheck.core.settings import SharedCacheSettings
     from coatcheck.stores.base import Ended, Reading
     from coatcheck.stores.protocol import Store
     from coatcheck.stores.users import UsersTable
 
 _log = logging.getLogger("coatcheck")
+
+_new = object.__new__
 
 _LARGEST_PAGE = 1000
 
@@ -105,12 +105,20 @@ class Sessions:
         """
         self.policy = policy or Policy()
         self.cache_settings = cache or CacheSettings()
-        self._clock = clock or SystemClock()
-        self.store = self._store_of(store, users, clock)
-        ring = None if keys is None else KeyRing(keys, deployment=f"{deployment}:{purpose}")
-        self.shared_cache_settings = shared_cache_settings or SharedCacheSettings()
-        self._shared = self._tier_of(shared_cache, ring)
-        self._credentials = Credentials(token_hash or TokenHash(purpose=purpose), ring)
+        self.tiers = Tiers(
+            store,
+            users=users,
+            shared_cache=shared_cache,
+            shared_cache_settings=shared_cache_settings,
+            keys=keys,
+            deployment=deployment,
+            lease=self.cache_settings.lease,
+            serve_stale_for=self.cache_settings.serve_stale_for,
+            clock=clock,
+        )
+        self._clock = self.tiers.clock
+        self._log = self.tiers.log
+        self._credentials = Credentials(token_hash or TokenHash(purpose=purpose), self.tiers.ring(purpose))
         self._load_users = load_users
         self._on_event = on_event
         self._latest = 0
@@ -123,34 +131,31 @@ class Sessions:
             flush_every=flush_every.total_seconds(),
             cache=lambda: self._reads.cache,
         )
-        self._reads = CachedReads(
-            self.store,
+        self._copies = SessionCopies(
             self.cache_settings,
-            self._clock,
             touch_every=touch_every,
+            shared_ttl=self.shared_cache_settings.ttl_ns,
+            secrets=self.tiers.secrets(purpose),
+        )
+        self._reads: CachedReads[bytes, Reading] = CachedReads(
+            self._log,
+            self._copies,
+            unchanged=self.store.unchanged,
+            clock=self._clock,
             on_use=self._touches.note,
-            shared=self._shared,
-            shared_settings=self.shared_cache_settings,
+            shared=self.tiers.shared,
         )
         after_fork(self)
 
-    def _store_of(self, store: Store | str, users: UsersTable | None, clock: Clock | None) -> Store:
-        if isinstance(store, str):
-            return store_from_url(store, users, clock)
-        if users is not None:
-            msg = "users= goes with a store URL; a store object takes it itself, as in SQLiteStore(path, users=...)"
-            raise ConfigurationError(msg)
-        return store
+    @property
+    def store(self) -> Store:
+        """The authority."""
+        return self.tiers.store
 
-    def _tier_of(self, cache: SharedCache | str | None, ring: KeyRing | None) -> SharedTier | None:
-        settings = self.shared_cache_settings
-        if cache is None or not settings.enabled:
-            return None
-        if ring is None:
-            msg = "shared_cache without keys= is not possible: without a key anybody who can write into it is believed"
-            raise ConfigurationError(msg)
-        cache = cache_from_url(cache, timeout=settings.timeout) if isinstance(cache, str) else cache
-        return SharedTier(cache, settings, secret=ring.derived(CONTEXT), clock=self._clock)
+    @property
+    def shared_cache_settings(self) -> SharedCacheSettings:
+        """The settings of the cache between the processes."""
+        return self.tiers.shared_settings
 
     def _check_capabilities(self) -> None:
         if self.policy.max_sessions is not None and not self.store.capabilities.exact_limits:
@@ -158,11 +163,9 @@ class Sessions:
             raise ConfigurationError(msg)
 
     def forked(self) -> None:
-        """Drop what belongs to the parent process."""
+        """Drop what belongs to the parent process; the tiers do so by themselves."""
         self._touches.forked()
         self._reads.forked()
-        if self._shared is not None:
-            self._shared.forked()
 
     def open(self) -> Self:
         """Verify, and where configured create, the tables; a wrong configuration fails here.
@@ -171,18 +174,13 @@ class Sessions:
             ConfigurationError: The database can never work as configured.
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
-        self.store.open()
-        if self._shared is not None:
-            self._shared.open()
+        self.tiers.open()
         return self
 
     def close(self) -> None:
         """Write pending touches and close all connections."""
         self._touches.close()
-        self._reads.close()
-        if self._shared is not None:
-            self._shared.close()
-        self.store.close()
+        self.tiers.close()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -196,7 +194,14 @@ class Sessions:
 
     def lookup(self, token: str | bytes | Token) -> Session | None:
         """Answer from memory, at once; None says nothing: ask `get`."""
-        return self._reads.lookup(token if type(token) is bytes else presented_bytes(token))
+        presented = token if type(token) is bytes else presented_bytes(token)
+        copy = self._reads.lookup(key_hash(presented).digest()[:KEY_SIZE])
+        if copy is None:
+            return None
+        session = _new(Session)
+        # Session(copy) without the call of __init__, which is a tenth of it all
+        session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return session
 
     def get(self, token: str | bytes | Token | None, *, connection: Any = None) -> Session | NotSignedIn:
         """Validate a token.
@@ -209,8 +214,12 @@ class Sessions:
         """
         presented = token if type(token) is bytes else presented_bytes(token)
         if connection is None:
-            session = self._reads.lookup(presented)
-            return session if session is not None else (self.ask(presented))[0]
+            copy = self._reads.lookup(key_hash(presented).digest()[:KEY_SIZE])
+            if copy is None:
+                return (self.ask(presented))[0]
+            session = _new(Session)
+            session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            return session
         token_hash = self._credentials.hash_of(presented)
         if isinstance(token_hash, NotSignedIn):
             return token_hash
@@ -228,15 +237,18 @@ class Sessions:
         if isinstance(token_hash, NotSignedIn):
             return token_hash, None
         nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
-        answer, source = self._reads.get(token, lambda: self._read(token_hash), nearby)
-        return (answer if isinstance(answer, Session) else self._judged(answer, token)), source
+        answer, source = self._reads.get(key_of(token), lambda _: self._read(token_hash), nearby)
+        return (Session(answer) if isinstance(answer, bytes) else self._judged(answer, token)), source
 
     def _read(self, token_hash: bytes) -> Reading:
         return self._with_user(self.store.read(token_hash))
 
     def _read_nearby(self, token_hash: bytes) -> Reading | None:
         reading = self.store.read_nearby(token_hash)
-        return None if reading is None else self._with_user(reading)
+        if reading is None:
+            return None
+        # Expiry is judged by the authority's clock, and a replica's host has another one.
+        return (self._with_user(reading))._replace(now=self._log.now())
 
     def _judged(self, reading: Reading, presented: bytes | None) -> Session | NotSignedIn:
         record = reading.record
@@ -244,7 +256,7 @@ class Sessions:
             return NotSignedIn.UNKNOWN
         if reading.now >= record.ends_at() * 1000:
             return NotSignedIn.EXPIRED
-        copy = self._reads.copy_of(reading, record)
+        copy = self._copies.copy_of(reading, record, self._copies.ttl)
         if presented is not None and reading.now >= STAMP.unpack_from(copy)[2]:
             self._touches.note(key_of(presented), copy, reading.now)
         return Session(copy)
@@ -258,8 +270,8 @@ class Sessions:
         Raises:
             Unavailable: The store did not answer.
         """
-        self._reads.prove()
-        if self._reads.admits(session):
+        self._log.prove()
+        if self._reads.admits(b"", copy_in(session)):
             return session
         reading = self._with_user(self.store.find(session.id))
         return self._judged(reading, None)
@@ -274,24 +286,24 @@ class Sessions:
 
     def now(self) -> datetime:
         """Return the time by which sessions are created and judged, in UTC: the store's, as far as it is known."""
-        return from_micros(self._reads.now() // 1000 if self._reads.proof_sent else self._clock.now() // 1000)
+        return from_micros(self._log.now() // 1000 if self._log.proof_sent else self._clock.now() // 1000)
 
     def health(self) -> Health:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
-        if self._reads.failing and self.store.capabilities.pushes_changes:
-            self._reads.retry()  # a server that has stopped answers nobody, and a probe must not wait for it
+        if self._log.failing and self.store.capabilities.pushes_changes:
+            self._log.follow()  # a server that has stopped answers nobody, and a probe must not wait for it
             sleep(0)
         else:
             with suppress(Unavailable):
-                self._reads.prove()
-        if self._shared is not None and not self._shared.available:
-            self._shared.get("health", b"")  # without a miss nobody would notice that it is back
+                self._log.prove()
+        shared = self.tiers.shared
+        if shared is not None and not shared.available:
+            shared.get(self._copies.places("health", b""))  # without a miss nobody would notice that it is back
         vitals = self.store.vitals()
         lease, stale = self.cache_settings.lease_ns, self.cache_settings.serve_stale_ns
-        shared = self._shared
         return health_of(
-            answers=not self._reads.failing,
-            proof=Proof(self._clock.monotonic(), self._reads.proof_sent, lease, stale),
+            answers=not self._log.failing,
+            proof=Proof(self._clock.monotonic(), self._log.proof_sent, lease, stale),
             listening=vitals.listening,
             shared_cache=None if shared is None else shared.available,
             shared_cache_numbers={} if shared is None else _numbers(shared),
@@ -312,7 +324,7 @@ class Sessions:
     @property
     def has_shared_cache(self) -> bool:
         """Whether copies are shared between processes."""
-        return self._shared is not None
+        return self.tiers.shared is not None
 
     @property
     def wants_events(self) -> bool:
@@ -380,7 +392,7 @@ class Sessions:
             asked = full.records if self.policy.when_full == "ask" else ()
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
         if result.replaced is not None or result.evicted:
-            self._changed(connection)
+            self.tiers.changed(connection)
         self._emit("created", record.id, user_id)
         if result.replaced is not None:
             self._emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
@@ -410,7 +422,7 @@ class Sessions:
         record = self.store.rotate(rotation, connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN
-        self._changed(connection)
+        self.tiers.changed(connection)
         self._emit("rotated", record.id, record.user_id, "reauthenticated" if reauthenticated else "")
         return Rotated(self._session(self._described(record)), self._credentials.issued(fresh))
 
@@ -444,7 +456,7 @@ class Sessions:
         record = self.store.save(change, connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN
-        self._changed(connection)
+        self.tiers.changed(connection)
         return self._session(self._described(record))
 
     def note_client(self, session: Session, *, ip: str | None, user_agent: str | None) -> bool:
@@ -456,7 +468,7 @@ class Sessions:
         address = None if ip is None else canonical_address(ip)
         noted = self.store.relocate(session.id, address, printable(user_agent))
         if noted:
-            self._changed(None)
+            self.tiers.changed(None)
             self._emit("client_changed", session.id, session.user_id, address or "")
         return noted
 
@@ -505,38 +517,26 @@ class Sessions:
 
     def revoke_everyone(self, *, wait: bool = False, connection: Any = None) -> int:
         """End every session there is; returns how many there were (rule L13)."""
-        self._check_wait(connection, wait=wait)
+        self.tiers.check_wait(connection, wait=wait)
         count = self.store.revoke_everyone(connection=connection)
-        self._changed(connection)
+        self.tiers.changed(connection)
         self._emit("revoked", None, None, "everyone")
-        self._settled(wait=wait)
+        self.tiers.settled(wait=wait)
         return count
 
     def _end(self, selection: Selection, connection: Any, *, wait: bool) -> Sequence[Ended]:
-        self._check_wait(connection, wait=wait)
+        self.tiers.check_wait(connection, wait=wait)
         ended = self.store.revoke(selection, connection=connection)
-        self._changed(connection)
+        self.tiers.changed(connection)
         for session_id, user_id in ended:
             self._emit("revoked", session_id, user_id)
-        self._settled(wait=wait)
+        self.tiers.settled(wait=wait)
         return ended
-
-    def _check_wait(self, connection: Any, *, wait: bool) -> None:
-        if wait and connection is not None:
-            msg = "wait=True with connection= is not possible: nobody can see the change before the caller commits"
-            raise ConfigurationError(msg)
-
-    def _settled(self, *, wait: bool) -> None:
-        """Wait until every worker has either learned of what was just committed or trusts its memory no more."""
-        # A stale copy is served without a look at the store, so one that notices changes makes no difference to it.
-        stale = self.cache_settings.serve_stale_for
-        if wait and (stale or not self.store.capabilities.notices_changes):
-            sleep((self.cache_settings.lease + stale).total_seconds())
 
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Make every process read a user's name, email and role again; for `load_users`, which has no triggers."""
         self.store.invalidate_user(user_id, connection=connection)
-        self._changed(connection)
+        self.tiers.changed(connection)
 
     # --- looking around and cleaning up
 
@@ -608,18 +608,13 @@ class Sessions:
 
     def _now(self) -> int:
         """Return the store's time in microseconds; a worker's own clock may be wrong."""
-        self._reads.prove()
-        now = self._reads.now() // 1000
+        self._log.prove()
+        now = self._log.now() // 1000
         # Each poll measures the store's time anew, some microseconds off; what begins later is to be later.
         if now < self._latest < now + _JITTER:
             now = self._latest + 1
         self._latest = now
         return now
-
-    def _changed(self, connection: Any) -> None:
-        """See our own changes at once, unless the caller has yet to commit them."""
-        if connection is None:
-            self._reads.doubt()
 
     def _emit(self, kind: EventKind, session_id: str | None, user_id: str | None, detail: str = "") -> None:
         _log.info("coatcheck.%s", kind, extra={"session_id": session_id, "user_id": user_id, "detail": detail})

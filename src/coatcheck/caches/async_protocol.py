@@ -36,6 +36,14 @@ class AsyncSharedCache(Protocol):
         """Return what was put under this key; None when there is nothing, or its time is over."""
         ...
 
+    async def add(self, key: bytes, value: bytes, ttl_ms: int) -> bool:
+        """Keep a value as `put` does, unless there is one under this key; returns whether there was none."""
+        ...
+
+    async def remove(self, key: bytes) -> None:
+        """Forget what was put under this key."""
+        ...
+
     async def put(self, key: bytes, value: bytes, ttl_ms: int) -> None:
         """Keep a value for so many milliseconds, one or more, in the place of what was there."""
         ...

@@ -37,6 +37,14 @@ class SharedCache(Protocol):
         """Return what was put under this key; None when there is nothing, or its time is over."""
         ...
 
+    def add(self, key: bytes, value: bytes, ttl_ms: int) -> bool:
+        """Keep a value as `put` does, unless there is one under this key; returns whether there was none."""
+        ...
+
+    def remove(self, key: bytes) -> None:
+        """Forget what was put under this key."""
+        ...
+
     def put(self, key: bytes, value: bytes, ttl_ms: int) -> None:
         """Keep a value for so many milliseconds, one or more, in the place of what was there."""
         ...

@@ -13,6 +13,19 @@ Source = Literal["memory", "shared", "store", "stale"]
 """Which tier had the answer; "stale" is the memory while the log cannot be asked, where that is wanted."""
 
 
+class LoaderFailed(Exception):
+    """A loader has raised; whoever called it gets what it raised, and so does everybody who waited.
+
+    Attributes:
+        error: What it raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        """Keep the error."""
+        super().__init__(type(error).__name__)
+        self.error = error
+
+
 class NotSignedIn(enum.Enum):
     """Why nobody is signed in. Always false, as a session is always true."""
 

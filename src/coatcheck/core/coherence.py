@@ -10,7 +10,8 @@ entry there was. A cached copy names the position at which it was read (`as_of`)
 4. expiry: its time to live is not over.
 
 Caches may therefore be late, lossy and stale: a fill that arrives after the revocation it missed carries an old
-`as_of` and loses whenever it lands. Positions are numbers in commit order; `as_of` is the next one.
+`as_of` and loses whenever it lands. Positions are numbers in commit order; `as_of` is the next one. What the copies
+say is no matter of the rule: whoever keeps them tells their subjects.
 Times are integers in nanoseconds: monotonic ones from a clock that counts suspended time, authority times
 since the epoch.
 """
@@ -19,10 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coatcheck.core.session import STAMP, subjects_of
-
 if TYPE_CHECKING:
-    from coatcheck.core.local_cache import LocalCache
+    from collections.abc import Iterable
 
 MOST_ENTRIES = 100_000
 """More entries than this are not remembered: the floor rises instead, and every copy is read once more."""
@@ -59,6 +58,8 @@ class LogPage(NamedTuple):
         now: The authority's clock, in nanoseconds since the epoch.
         resumed: False when the entries do not continue from the cursor (a new epoch, a restored backup), so
             that everything known before is void.
+        as_of: The position that whatever is read after this page has arrived may claim: all entries before it are in
+            this page, or in those before it.
     """
 
     epoch: str
@@ -67,19 +68,20 @@ class LogPage(NamedTuple):
     cursor: Any
     now: int
     resumed: bool
+    as_of: int
 
 
 class Knowledge:
-    """All that one worker knows in one epoch of the log: entries, floor, proof, and the copies it may judge.
+    """All that one worker knows in one epoch of the log: entries, floor and proof.
 
-    The copies belong to the knowledge, so that a new epoch drops both at once, and a fill that began under
-    the old one lands where nobody looks.
+    Copies are judged by the knowledge of the epoch they were read in. Whoever keeps them keeps both together, so that
+    a new epoch drops both at once, and a fill that began under the old one lands where nobody looks.
     """
 
     __slots__ = (
         "_entries",
+        "as_of",
         "began",
-        "cache",
         "clear_from",
         "cursor",
         "doubted",
@@ -92,20 +94,20 @@ class Knowledge:
         "proven_until",
     )
 
-    def __init__(self, epoch: str, *, lease: int, cache: LocalCache) -> None:
+    def __init__(self, epoch: str, *, lease: int) -> None:
         """Start knowing nothing: no proof, so nothing is served.
 
         Args:
             epoch: The log's identity.
             lease: For how many nanoseconds a proof is good.
-            cache: Where the copies of this epoch are kept.
         """
         self.epoch = epoch
         self.lease = lease
-        self.cache = cache
         self.cursor: Any = None
         self.began: int | None = None
         self.floor = 0
+        self.as_of = 0
+        """All entries before this position are known, so what is read from now on may claim it."""
         self.newest = -1
         self.everyone = -1
         self.clear_from = 0
@@ -131,6 +133,7 @@ class Knowledge:
         if floor > self.floor:
             self._raise_floor(floor)
         self.clear_from = max(self.floor, self.newest + 1)
+        self.as_of = page.as_of  # after the entries: another thread may take it for what it has judged by
         self.cursor = page.cursor
         if sent >= self.doubted and sent + self.lease > self.proven_until:
             self.proven_until = sent + self.lease
@@ -153,21 +156,17 @@ class Knowledge:
         # Copies from below the floor are refused by rule 2, so entries from below it have nothing left to refuse.
         self._entries = {subject: at for subject, at in self._entries.items() if at >= floor}
 
-    def admits(self, copy: bytes) -> bool:
-        """Tell whether rules 2 and 3 admit a copy."""
-        as_of: int = STAMP.unpack_from(copy)[0]
-        if as_of < self.floor:
+    def admits(self, as_of: int, subjects: Iterable[str]) -> bool:
+        """Tell whether rules 2 and 3 admit a copy that was read at a position and is about these subjects."""
+        if as_of <= self.newest and self.outdated(as_of, subjects):
             return False
-        return as_of > self.newest or not self.outdated(copy, as_of)
+        return as_of >= self.floor  # last: another thread raises it before it drops the entries below it
 
-    def outdated(self, copy: bytes, as_of: int) -> bool:
-        """Tell whether an entry for one of the copy's subjects stands at or after `as_of` (rule 3)."""
+    def outdated(self, as_of: int, subjects: Iterable[str]) -> bool:
+        """Tell whether an entry for one of the subjects stands at or after `as_of` (rule 3)."""
         if self.everyone >= as_of:
             return True
-        session_id, user_id = subjects_of(copy)
-        if self._entries.get(session_subject(session_id), -1) >= as_of:
-            return True
-        return user_id is not None and self._entries.get(user_subject(user_id), -1) >= as_of
+        return any(self._entries.get(subject, -1) >= as_of for subject in subjects)
 
     def __len__(self) -> int:
         return len(self._entries)

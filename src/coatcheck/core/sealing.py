@@ -1,12 +1,12 @@
 """Seals on the copies that lie in a shared cache.
 
 Whoever can write into the cache can delete copies and put old ones back; the coherence rule makes up for that. They
-cannot forge one, alter one, or pass one off as the copy of another session: the seal is a MAC over what a copy says
+cannot forge one, alter one, or pass one off as the copy of something else: the seal is a MAC over what a copy says
 and where it belongs, with a key that never leaves the workers (rule S5). They can read it: it is not encrypted.
 
     name   = HMAC-SHA256(label, where), cut to 18 octets, in base64url
     sealed = version, HMAC-SHA256(label, where, copy), copy
-    where  = epoch and local-cache key, each behind its length
+    where  = what kind of copy, epoch and local-cache key, each behind its length
 
 HMAC-SHA256 and nothing faster: a FIPS policy allows it everywhere, and workers with and without one share a cache.
 """
@@ -15,13 +15,10 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64encode
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from coatcheck.core.session import (
-    _HEAD,  # pyright: ignore[reportPrivateUsage]
-    STAMP,
-)
-from coatcheck.core.session import VERSION as RECORD_VERSION
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 CONTEXT = b"shared cache 1"
 """What the keys of the seals are derived for, by `KeyRing.derived`."""
@@ -32,24 +29,41 @@ VERSION = 1
 _MAC = 32
 _START = 1 + _MAC
 _NAME = 18
-_BODY = STAMP.size + _HEAD.size
 
-# The versions are in both labels: during an update, workers of two releases do not overwrite each other's copies.
-_NAME_LABEL = b"coatcheck copy name" + bytes((VERSION, RECORD_VERSION))
-_SEAL_LABEL = b"coatcheck copy seal" + bytes((VERSION, RECORD_VERSION))
+_NAME_LABEL = b"coatcheck copy name" + bytes((VERSION,))
+_SEAL_LABEL = b"coatcheck copy seal" + bytes((VERSION,))
+
+
+class Kind(NamedTuple):
+    """One kind of copies, whose seals fit no other.
+
+    Attributes:
+        name: What they are, with the version of their layout: during an update, workers of two releases do not
+            overwrite each other's copies.
+        whole: Tells whether octets are such a copy, as long as it says.
+    """
+
+    name: bytes
+    whole: Callable[[bytes], bool]
 
 
 class Place(NamedTuple):
-    """Where the copy of one session belongs, under one key."""
+    """Where one copy belongs, under one key."""
 
     secret: bytes
     where: bytes
+    whole: Callable[[bytes], bool]
 
     @property
     def name(self) -> bytes:
-        """What the cache calls it. It says nothing about the session, and nobody else can tell it."""
+        """What the cache calls it. It says nothing about the copy, and nobody else can tell it."""
         digest = hmac.digest(self.secret, _NAME_LABEL + self.where, "sha256")
         return urlsafe_b64encode(digest[:_NAME])
+
+    @property
+    def lease(self) -> bytes:
+        """What the cache calls the lease by which one worker alone reads what belongs here."""
+        return self.name + b".lease"
 
     def seal(self, copy: bytes) -> bytes:
         """Return the copy with its seal."""
@@ -62,7 +76,7 @@ class Place(NamedTuple):
         copy = sealed[_START:]
         if not hmac.compare_digest(sealed[1:_START], self._mac(copy)):
             return None
-        return copy if is_whole(copy) else None
+        return copy if self.whole(copy) else None
 
     def _mac(self, copy: bytes) -> bytes:
         return hmac.digest(self.secret, b"".join((_SEAL_LABEL, self.where, copy)), "sha256")
@@ -71,15 +85,20 @@ class Place(NamedTuple):
         return "<Place>"
 
 
-def place(secret: bytes, epoch: str, key: bytes) -> Place:
-    """Return the place of a copy: under which of the derived keys, in which epoch, with which local-cache key."""
-    name = epoch.encode()
-    return Place(secret, b"".join((len(name).to_bytes(4), name, len(key).to_bytes(4), key)))
+class Seals:
+    """The seals of one kind of copies."""
 
+    def __init__(self, kind: Kind, secrets: Sequence[bytes]) -> None:
+        """Keep the keys.
 
-def is_whole(copy: bytes) -> bool:
-    """Tell whether a copy is of this release's record version, and as long as its head says."""
-    if len(copy) < _BODY:
-        return False
-    head: tuple[int, ...] = _HEAD.unpack_from(copy, STAMP.size)
-    return head[0] == RECORD_VERSION and len(copy) == _BODY + sum(head[8:])
+        Args:
+            kind: What is sealed.
+            secrets: `KeyRing.derived(CONTEXT)`: the first seals, all open (rule S3).
+        """
+        self._kind = kind
+        self._secrets = tuple(secrets)
+
+    def places(self, epoch: str, key: bytes) -> tuple[Place, ...]:
+        """Return where a copy with this local-cache key belongs: the place to put it, and those to look at."""
+        where = b"".join(len(part).to_bytes(4) + part for part in (self._kind.name, epoch.encode(), key))
+        return tuple(Place(secret, where, self._kind.whole) for secret in self._secrets)

@@ -15,10 +15,12 @@ from struct import Struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from coatcheck.core.coherence import session_subject, user_subject
+from coatcheck.core.sealing import Kind
 from coatcheck.core.times import from_micros
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime, timedelta
 
 VERSION = 1
@@ -235,10 +237,24 @@ def copy_in(session: Session) -> bytes:
     return session._copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
-def subjects_of(copy: bytes) -> tuple[str, str | None]:
-    """Return the session id and the user id of a copy: what log entries may name."""
+def subjects_of(copy: bytes) -> Iterator[str]:
+    """Yield what log entries call the session of a copy, and its user."""
     session = Session(copy)
-    return session.id, session.user_id
+    yield session_subject(session.id)
+    if (user_id := session.user_id) is not None:
+        yield user_subject(user_id)
+
+
+def is_whole(copy: bytes) -> bool:
+    """Tell whether a copy is of this release's record version, and as long as its head says."""
+    if len(copy) < _BODY:
+        return False
+    head: tuple[int, ...] = _HEAD.unpack_from(copy, STAMP.size)
+    return head[0] == VERSION and len(copy) == _BODY + sum(head[8:])
+
+
+SEALED = Kind(b"session" + bytes((VERSION,)), is_whole)
+"""Copies of sessions, in a shared cache."""
 
 
 class Times(NamedTuple):

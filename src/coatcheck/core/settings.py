@@ -10,7 +10,11 @@ from coatcheck.core.refusals import refuse
 LONGEST_COPY = timedelta(hours=1)
 """No copy is served longer than this after it was read; older log entries can be trimmed."""
 
+LONGEST_VALUE = timedelta(days=7)
+"""No value is kept longer than this."""
+
 _SECOND = timedelta(seconds=1)
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,64 @@ class SharedCacheSettings:
     def longest_pause_ns(self) -> int:
         """The longest pause in nanoseconds."""
         return _nanoseconds(self.longest_pause)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueSettings:
+    """What is kept of the application's own values: query results, flags, configuration.
+
+    Attributes:
+        max_entries: How many values are kept in memory; 0 keeps none there.
+        max_bytes: How many bytes they may have together.
+        max_value_bytes: How long one value may be; a longer one is handed on and not kept.
+        ttl: How long a value may be kept in memory, whatever its own time to live.
+        shared_ttl: How long it may be kept in the shared cache.
+        jitter: By up to which part of its time to live a value ends early, so that not all end together.
+        refresh: In which last part of its life a value that is used is loaded anew in the background.
+        load_timeout: How long a loader may take. A thread cannot be interrupted: there it is how long the others wait.
+    """
+
+    max_entries: int = 10_000
+    max_bytes: int = 64 * 1024 * 1024
+    max_value_bytes: int = 1024 * 1024
+    ttl: timedelta = LONGEST_VALUE
+    shared_ttl: timedelta = LONGEST_VALUE
+    jitter: float = 0.1
+    refresh: float = 0.2
+    load_timeout: timedelta = timedelta(seconds=10)
+
+    def __post_init__(self) -> None:
+        if self.max_entries < 0:
+            refuse("max_entries", self.max_entries, "use 0 (none in memory) or more", of="values")
+        if self.max_value_bytes < 1:
+            refuse("max_value_bytes", self.max_value_bytes, "use 1 or more", of="values")
+        if self.max_bytes < 4 * self.max_value_bytes:
+            refuse("max_bytes", self.max_bytes, "use four times max_value_bytes or more", of="values")
+        if not timedelta(0) < self.ttl <= LONGEST_VALUE:
+            refuse("ttl", self.ttl, "use more than zero and at most 7 days", of="values")
+        if not timedelta(0) < self.shared_ttl <= LONGEST_VALUE:
+            refuse("shared_ttl", self.shared_ttl, "use more than zero and at most 7 days", of="values")
+        if not 0 <= self.jitter <= _HALF:
+            refuse("jitter", self.jitter, "use 0 to 0.5", of="values")
+        if not 0 <= self.refresh <= _HALF:
+            refuse("refresh", self.refresh, "use 0 (never in the background) to 0.5", of="values")
+        if not timedelta(0) < self.load_timeout <= timedelta(minutes=10):
+            refuse("load_timeout", self.load_timeout, "use more than zero and at most ten minutes", of="values")
+
+    @property
+    def ttl_ns(self) -> int:
+        """The longest time in memory, in nanoseconds."""
+        return _nanoseconds(self.ttl)
+
+    @property
+    def shared_ttl_ns(self) -> int:
+        """The longest time in the shared cache, in nanoseconds."""
+        return _nanoseconds(self.shared_ttl)
+
+    @property
+    def load_timeout_ns(self) -> int:
+        """How long a loader may take, in nanoseconds."""
+        return _nanoseconds(self.load_timeout)
 
 
 def _nanoseconds(duration: timedelta) -> int:

@@ -178,6 +178,10 @@ class Operations:
         """Outdate all copies of a user's name, email and role."""
         yield Statement(self._text("log"), {"subject": "u:" + user_id})
 
+    def invalidate(self, subjects: Sequence[str]) -> Operation[None]:
+        """Outdate all copies of what has these subjects."""
+        yield Statement(self._text("log_all"), {"subjects": json.dumps(list(subjects))})
+
     def list_sessions(self, user_id: str | None, limit: int, now: int | None) -> Operation[tuple[Record, ...]]:
         """List a user's live sessions, or everybody's."""
         name = "list_active" if user_id is None else "list_of_user"

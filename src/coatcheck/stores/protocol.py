@@ -121,6 +121,10 @@ class Store(Protocol):
         """Write a log entry that outdates all copies of a user's name, email and role."""
         ...
 
+    def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        """Write a log entry for each of these subjects, which nobody but the caller gives a meaning to."""
+        ...
+
     def find(self, session_id: str) -> Reading:
         """Read a session by its public id."""
         ...

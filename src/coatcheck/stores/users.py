@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from coatcheck.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -42,3 +46,23 @@ class UsersTable:
         """Return the columns that a session shows, without the id."""
         named = (self.name, self.email, self.role)
         return tuple(column for column in named if column) + self.attributes
+
+
+def check_columns(users: UsersTable, found: Collection[str]) -> None:
+    """Refuse a users table that is not in the database as it is described.
+
+    Args:
+        users: The description.
+        found: The columns that the table has; none when it does not exist.
+
+    Raises:
+        ConfigurationError: The table or a column is missing.
+    """
+    if not found:
+        msg = f"users table={users.table!r} does not exist in this database; create it first or name another"
+        raise ConfigurationError(msg)
+    missing = [column for column in (users.id, *users.columns()) if column not in found]
+    if missing:
+        fix = "set that field of UsersTable to the right column, or to None"
+        msg = f"users table={users.table!r} has no column {', '.join(missing)}; {fix}"
+        raise ConfigurationError(msg)

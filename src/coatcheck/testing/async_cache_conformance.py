@@ -84,6 +84,55 @@ class AsyncCacheConformance:
         assert await cache.get(b"longer") == b"second"
         assert await cache.get(b"shorter") is None
 
+    async def test_of_two_who_add_at_once_one_wins(self, cache: AsyncSharedCache) -> None:
+        """And its value is the one that stays."""
+        for round_ in range(20):
+            key, values = b"key %d" % round_, [b"of %d" % n for n in range(4)]
+            added = await async_together([partial(cache.add, key, value, _MINUTE) for value in values])
+            assert sorted(added) == [False, False, False, True]
+            assert await cache.get(key) == values[added.index(True)]
+
+    async def test_what_was_put_keeps_others_from_adding(self, cache: AsyncSharedCache) -> None:
+        """And a put takes the place of what was added: an empty value is one."""
+        await cache.put(b"put", b"", _MINUTE)
+        assert await cache.add(b"put", b"added", _MINUTE) is False
+        assert await cache.get(b"put") == b""
+        assert await cache.add(b"added", b"first", _MINUTE) is True
+        await cache.put(b"added", b"second", _MINUTE)
+        assert await cache.get(b"added") == b"second"
+        assert await cache.add(b"added", b"third", _MINUTE) is False
+
+    async def test_what_was_added_ends_with_its_time_to_live(self, cache: AsyncSharedCache) -> None:
+        """Then somebody else may add; whoever could not add before has changed no time."""
+        assert await cache.add(b"long", b"first", _MINUTE)
+        assert not await cache.add(b"long", b"second", 20)
+        assert await cache.add(b"short", b"first", 20)
+        await self.let_pass(cache, b"short", 20)
+        assert await cache.get(b"short") is None
+        assert await cache.get(b"long") == b"first"
+        assert await cache.add(b"short", b"second", _MINUTE)
+        assert await cache.get(b"short") == b"second"
+
+    async def test_a_put_gives_what_was_added_another_time_to_live(self, cache: AsyncSharedCache) -> None:
+        """As whoever holds a lease for longer does."""
+        await cache.add(b"longer", b"first", 20)
+        await cache.put(b"longer", b"second", _MINUTE)
+        await cache.add(b"shorter", b"value", 20)
+        await self.let_pass(cache, b"shorter", 20)
+        assert await cache.get(b"longer") == b"second"
+
+    async def test_what_was_removed_is_not_there(self, cache: AsyncSharedCache) -> None:
+        """The rest is; and removing nothing is nothing."""
+        for key in (b"put", b"other"):
+            await cache.put(key, b"first", _MINUTE)
+            await cache.put(key, b"second", _MINUTE)
+        await cache.add(b"added", b"value", _MINUTE)
+        for key in (b"put", b"added", b"nothing"):
+            await cache.remove(key)
+        assert [await cache.get(key) for key in (b"put", b"added", b"nothing")] == [None, None, None]
+        assert await cache.get(b"other") == b"second"
+        assert await cache.add(b"put", b"third", _MINUTE)
+
     async def test_calls_at_once_get_each_their_own_answer(self, cache: AsyncSharedCache) -> None:
         """Also when there are more of them than connections."""
         keys = [b"key %d" % number for number in range(100)]
@@ -113,4 +162,8 @@ class AsyncCacheConformance:
             await unreachable.get(b"key")
         with pytest.raises(Unavailable):
             await unreachable.put(b"key", b"value", _MINUTE)
+        with pytest.raises(Unavailable):
+            await unreachable.add(b"key", b"value", _MINUTE)
+        with pytest.raises(Unavailable):
+            await unreachable.remove(b"key")
         await unreachable.aclose()

@@ -33,7 +33,7 @@ _CALLS = frozenset(
     {
         *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate"),
-        *("revoke", "revoke_everyone", "invalidate_user", "sweep"),
+        *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
 
@@ -182,6 +182,10 @@ class AsyncFaultyStore:
     async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Outdate the copies of a user."""
         await self._through("invalidate_user", lambda: self.store.invalidate_user(user_id, connection=connection))
+
+    async def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        """Outdate the copies of some subjects."""
+        await self._through("invalidate", lambda: self.store.invalidate(subjects, connection=connection))
 
     async def find(self, session_id: str) -> Reading:
         """Read a session by its public id."""

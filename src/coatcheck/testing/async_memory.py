@@ -108,7 +108,7 @@ class AsyncMemoryStore:
             resumed = epoch == self._epoch
             entries = tuple(entry for entry, _ in self._log if resumed and entry.position >= first)
             end = (self._epoch, self._position)
-            return LogPage(self._epoch, self._floor, entries, end, self._clock.now(), resumed)
+            return LogPage(self._epoch, self._floor, entries, end, self._clock.now(), resumed, self._position)
 
     async def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
         """Insert a session and enforce the limit; raises Full."""
@@ -203,6 +203,13 @@ class AsyncMemoryStore:
         _refuse(connection)
         async with self._lock:
             self._note(user_subject(user_id))
+
+    async def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        """Write a log entry for each of these subjects."""
+        _refuse(connection)
+        async with self._lock:
+            for subject in subjects:
+                self._note(subject)
 
     async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
         """List a user's live sessions, newest first; for None those of all users, latest activity first."""

@@ -85,6 +85,55 @@ class CacheConformance:
         assert cache.get(b"longer") == b"second"
         assert cache.get(b"shorter") is None
 
+    def test_of_two_who_add_at_once_one_wins(self, cache: SharedCache) -> None:
+        """And its value is the one that stays."""
+        for round_ in range(20):
+            key, values = b"key %d" % round_, [b"of %d" % n for n in range(4)]
+            added = together([partial(cache.add, key, value, _MINUTE) for value in values])
+            assert sorted(added) == [False, False, False, True]
+            assert cache.get(key) == values[added.index(True)]
+
+    def test_what_was_put_keeps_others_from_adding(self, cache: SharedCache) -> None:
+        """And a put takes the place of what was added: an empty value is one."""
+        cache.put(b"put", b"", _MINUTE)
+        assert cache.add(b"put", b"added", _MINUTE) is False
+        assert cache.get(b"put") == b""
+        assert cache.add(b"added", b"first", _MINUTE) is True
+        cache.put(b"added", b"second", _MINUTE)
+        assert cache.get(b"added") == b"second"
+        assert cache.add(b"added", b"third", _MINUTE) is False
+
+    def test_what_was_added_ends_with_its_time_to_live(self, cache: SharedCache) -> None:
+        """Then somebody else may add; whoever could not add before has changed no time."""
+        assert cache.add(b"long", b"first", _MINUTE)
+        assert not cache.add(b"long", b"second", 20)
+        assert cache.add(b"short", b"first", 20)
+        self.let_pass(cache, b"short", 20)
+        assert cache.get(b"short") is None
+        assert cache.get(b"long") == b"first"
+        assert cache.add(b"short", b"second", _MINUTE)
+        assert cache.get(b"short") == b"second"
+
+    def test_a_put_gives_what_was_added_another_time_to_live(self, cache: SharedCache) -> None:
+        """As whoever holds a lease for longer does."""
+        cache.add(b"longer", b"first", 20)
+        cache.put(b"longer", b"second", _MINUTE)
+        cache.add(b"shorter", b"value", 20)
+        self.let_pass(cache, b"shorter", 20)
+        assert cache.get(b"longer") == b"second"
+
+    def test_what_was_removed_is_not_there(self, cache: SharedCache) -> None:
+        """The rest is; and removing nothing is nothing."""
+        for key in (b"put", b"other"):
+            cache.put(key, b"first", _MINUTE)
+            cache.put(key, b"second", _MINUTE)
+        cache.add(b"added", b"value", _MINUTE)
+        for key in (b"put", b"added", b"nothing"):
+            cache.remove(key)
+        assert [cache.get(key) for key in (b"put", b"added", b"nothing")] == [None, None, None]
+        assert cache.get(b"other") == b"second"
+        assert cache.add(b"put", b"third", _MINUTE)
+
     def test_calls_at_once_get_each_their_own_answer(self, cache: SharedCache) -> None:
         """Also when there are more of them than connections."""
         keys = [b"key %d" % number for number in range(100)]
@@ -114,4 +163,8 @@ class CacheConformance:
             unreachable.get(b"key")
         with pytest.raises(Unavailable):
             unreachable.put(b"key", b"value", _MINUTE)
+        with pytest.raises(Unavailable):
+            unreachable.add(b"key", b"value", _MINUTE)
+        with pytest.raises(Unavailable):
+            unreachable.remove(b"key")
         unreachable.close()

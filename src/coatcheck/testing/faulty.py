@@ -34,7 +34,7 @@ _CALLS = frozenset(
     {
         *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate"),
-        *("revoke", "revoke_everyone", "invalidate_user", "sweep"),
+        *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
 
@@ -183,6 +183,10 @@ class FaultyStore:
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Outdate the copies of a user."""
         self._through("invalidate_user", lambda: self.store.invalidate_user(user_id, connection=connection))
+
+    def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        """Outdate the copies of some subjects."""
+        self._through("invalidate", lambda: self.store.invalidate(subjects, connection=connection))
 
     def find(self, session_id: str) -> Reading:
         """Read a session by its public id."""

@@ -109,7 +109,7 @@ class MemoryStore:
             resumed = epoch == self._epoch
             entries = tuple(entry for entry, _ in self._log if resumed and entry.position >= first)
             end = (self._epoch, self._position)
-            return LogPage(self._epoch, self._floor, entries, end, self._clock.now(), resumed)
+            return LogPage(self._epoch, self._floor, entries, end, self._clock.now(), resumed, self._position)
 
     def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
         """Insert a session and enforce the limit; raises Full."""
@@ -204,6 +204,13 @@ class MemoryStore:
         _refuse(connection)
         with self._lock:
             self._note(user_subject(user_id))
+
+    def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        """Write a log entry for each of these subjects."""
+        _refuse(connection)
+        with self._lock:
+            for subject in subjects:
+                self._note(subject)
 
     def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
         """List a user's live sessions, newest first; for None those of all users, latest activity first."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from itertools import repeat
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from coatcheck.clock import SystemClock
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
 
-_CALLS = frozenset({"open", "close", "ping", "get", "put"})
+_CALLS = frozenset({"open", "close", "ping", "get", "put", "add", "remove"})
 
 
 class MemoryCache:
@@ -35,6 +36,7 @@ class MemoryCache:
         self._values: dict[bytes, list[tuple[bytes, int]]] = {}
         self._failing: dict[str, Iterator[str]] = {}
         self._held: dict[str, Gate] = {}
+        self._adding = Lock()
         self._losing = self._stale = self._mixed = _NEVER
 
     # --- ordering faults
@@ -116,6 +118,21 @@ class MemoryCache:
         if not next(self._losing, None):
             until = self._clock.monotonic() + ttl_ms * 1_000_000
             self._values.setdefault(key, []).append((value, until))
+
+    def add(self, key: bytes, value: bytes, ttl_ms: int) -> bool:
+        """Keep a value unless there is one."""
+        self._pass("add")
+        with self._adding:
+            values = self._values.get(key)
+            if values and self._clock.monotonic() < values[-1][1]:
+                return False
+            self._values.setdefault(key, []).append((value, self._clock.monotonic() + ttl_ms * 1_000_000))
+            return True
+
+    def remove(self, key: bytes) -> None:
+        """Forget what was put under this key."""
+        self._pass("remove")
+        self._values.pop(key, None)
 
     def _pass(self, name: str) -> None:
         self.calls.append(name)

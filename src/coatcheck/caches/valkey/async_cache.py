@@ -14,7 +14,7 @@ from coatcheck.fork import after_fork
 from coatcheck.valkey_urls import parsed
 
 _FAILURES = (redis.RedisError, RedisClusterException, OSError)
-_FIX = "its URL needs a user who may SET, GET, PING and, for a database other than 0, SELECT, with keys {prefix!r}"
+_FIX = "its URL needs a user who may SET, GET, DEL, PING and, for a database other than 0, SELECT, with keys {prefix!r}"
 
 
 class AsyncValkeyCache:
@@ -64,6 +64,7 @@ class AsyncValkeyCache:
             await self.ping()
             await self.put(b"", b"", 1)
             await self.get(b"")
+            await self.remove(b"")
         except Unavailable as error:
             cause = error.__cause__
             if isinstance(cause, (AuthenticationError, NoPermissionError)):
@@ -91,6 +92,14 @@ class AsyncValkeyCache:
                 return None  # somebody else's, and our next copy takes its place
             raise _unavailable(error) from error
         return value
+
+    async def add(self, key: bytes, value: bytes, ttl_ms: int) -> bool:
+        """Keep a value unless there is one; returns whether there was none."""
+        return bool(await self._call("SET", self._name + key, value, "PX", ttl_ms, "NX"))
+
+    async def remove(self, key: bytes) -> None:
+        """Forget what was put under this key."""
+        await self._call("DEL", self._name + key)
 
     async def put(self, key: bytes, value: bytes, ttl_ms: int) -> None:
         """Keep a value for so many milliseconds."""

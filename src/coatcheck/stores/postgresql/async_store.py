@@ -151,9 +151,11 @@ class AsyncPostgreSQLStore:
             Unavailable: The server does not answer.
         """
         try:
-            if self._migrate_on_open:
+            problems = await self.problems()
+            if problems and self._migrate_on_open:
                 await self.migrate()
-            _refuse_if(await self.problems())
+                problems = await self.problems()
+            _refuse_if(problems)
             self._statements.use_type(await self._connections.single(self._migration.user_type, reads=True))
         except BaseException:
             await self.aclose()
@@ -227,11 +229,13 @@ class AsyncPostgreSQLStore:
         if len(rows) > FLOOD:
             rows = yield Statement(self._statements["head"], {"now": self._now()})
             epoch, snapshot, now, floor = _told(rows)
-            return LogPage(epoch or "", floor, (), _cursor(snapshot), now * 1000, resumed=True)
+            reached = _cursor(snapshot)
+            return LogPage(epoch or "", floor, (), reached, now * 1000, resumed=True, as_of=_as_of(reached))
         epoch, snapshot, now, floor, *_ = _told(rows)
         entries = tuple(Entry(row[4], row[5]) for row in rows if row[4] is not None)
         reached = _cursor(snapshot)
-        return LogPage(epoch or "", floor, entries, reached, now * 1000, resumed=reached.first >= first)
+        resumed = reached.first >= first
+        return LogPage(epoch or "", floor, entries, reached, now * 1000, resumed, as_of=_as_of(reached))
 
     async def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
         """Insert a session and enforce the limit, exactly and in one transaction; raises Full."""
@@ -272,6 +276,10 @@ class AsyncPostgreSQLStore:
     async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Write a log entry that outdates all copies of a user's name, email and role."""
         return await self._write(lambda: self._operations.invalidate_user(user_id), connection, alone=True)
+
+    async def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        """Write a log entry for each of these subjects."""
+        return await self._write(lambda: self._operations.invalidate(subjects), connection, alone=True)
 
     async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
         """List a user's live sessions, newest first; for None those of all users, latest activity first."""
@@ -318,6 +326,11 @@ def _told(rows: Sequence[Row]) -> Row:
         msg = "the database is a standby, which can prove nothing; the store URL must lead to the primary"
         raise Unavailable(msg)
     return rows[0]
+
+
+def _as_of(reached: Cursor) -> int:
+    """Return the first transaction number whose entries a snapshot may have missed."""
+    return min(reached.open, default=reached.first)
 
 
 def _cursor(snapshot: str) -> Cursor:

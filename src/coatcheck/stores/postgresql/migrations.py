@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from coatcheck.errors import ConfigurationError, SchemaError
 from coatcheck.stores.operations import Statement
 from coatcheck.stores.postgresql.statements import Statements, text
+from coatcheck.stores.users import check_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,15 +206,7 @@ class Migration:
             " WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped",
             {"table": f'"{users.table}"'},
         )
-        found = {row[0] for row in rows}
-        if not found:
-            msg = f"users table={users.table!r} does not exist in this database; create it first or name another"
-            raise ConfigurationError(msg)
-        missing = [column for column in (users.id, *users.columns()) if column not in found]
-        if missing:
-            fix = "set that field of UsersTable to the right column, or to None"
-            msg = f"users table={users.table!r} has no column {', '.join(missing)}; {fix}"
-            raise ConfigurationError(msg)
+        check_columns(users, {row[0] for row in rows})
 
     def foreign_key(self) -> Operation[bool]:
         """Add the foreign key without a check, which needs no look at the rows; returns whether it was missing.

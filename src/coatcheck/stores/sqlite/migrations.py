@@ -12,6 +12,7 @@ from coatcheck.errors import ConfigurationError, SchemaError, Unavailable
 from coatcheck.stores.sqlite.database import check_file, connect, translated
 from coatcheck.stores.sqlite.keys import columns_of, conflicts, unique_columns
 from coatcheck.stores.sqlite.statements import text
+from coatcheck.stores.users import check_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,15 +165,7 @@ def trigger_statements(connection: sqlite3.Connection, users: UsersTable | None)
 
 
 def _check_users(connection: sqlite3.Connection, users: UsersTable) -> None:
-    found = set(columns_of(connection, users.table))
-    if not found:
-        msg = f"users table={users.table!r} does not exist in this database; create it first or name another"
-        raise ConfigurationError(msg)
-    missing = [column for column in (users.id, *users.columns()) if column not in found]
-    if missing:
-        fix = "set that field of UsersTable to the right column, or to None"
-        msg = f"users table={users.table!r} has no column {', '.join(missing)}; {fix}"
-        raise ConfigurationError(msg)
+    check_columns(users, columns_of(connection, users.table))
     if users.foreign_key and (users.id,) not in unique_columns(connection, users.table):
         fix = "make it so, or set foreign_key=False"
         msg = f"users id={users.id!r} is neither primary key nor unique, so a foreign key cannot name it; {fix}"

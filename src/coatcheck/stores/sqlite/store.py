@@ -170,7 +170,7 @@ class SQLiteStore:
             rows = reader.rows(self._statements["poll"], {"position": first, "limit": FLOOD + 2})
             epoch = f"{only(rows)[0]}:{reader.device}:{reader.inode}"
             if cursor is not None and not _continues(rows[0], cursor):
-                page = LogPage(epoch, rows[0][2], (), None, self._clock.now(), resumed=False)
+                page = LogPage(epoch, rows[0][2], (), None, self._clock.now(), resumed=False, as_of=0)
             elif len(rows) > FLOOD:
                 page = self._flooded(epoch, rows[0][1])
             else:
@@ -182,11 +182,13 @@ class SQLiteStore:
         _, schema, floor, *_ = rows[0]
         entries = tuple(Entry(row[3], row[4]) for row in rows if row[3] is not None)
         position, mark = (max(floor, rows[-1][3] + 1), rows[-1][5]) if entries else (floor, 0)
-        return LogPage(epoch, floor, entries, Cursor(position, mark, schema, epoch), self._clock.now(), resumed=True)
+        cursor = Cursor(position, mark, schema, epoch)
+        return LogPage(epoch, floor, entries, cursor, self._clock.now(), resumed=True, as_of=position)
 
     def _flooded(self, epoch: str, schema: int) -> LogPage:
         _, floor, mark = only(self._database.reader().rows(self._statements["head"], {}))
-        return LogPage(epoch, floor, (), Cursor(floor, mark, schema, epoch), self._clock.now(), resumed=True)
+        cursor = Cursor(floor, mark, schema, epoch)
+        return LogPage(epoch, floor, (), cursor, self._clock.now(), resumed=True, as_of=floor)
 
     def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
         """Insert a session and enforce the limit, exactly and in one transaction; raises Full."""
@@ -225,6 +227,10 @@ class SQLiteStore:
         """Write a log entry that outdates all copies of a user's name, email and role."""
         operation = self._operations.invalidate_user(user_id)
         return self._threads.write(operation, connection)
+
+    def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        """Write a log entry for each of these subjects."""
+        return self._threads.write(self._operations.invalidate(subjects), connection)
 
     def find(self, session_id: str) -> Reading:
         """Read a session by its public id."""

@@ -237,7 +237,8 @@ class ValkeyStore:
         self._polled = end
         self._listener.begin_at(end.epoch, end.position)
         resumed = epoch in ("", end.epoch)
-        return LogPage(end.epoch, int(answer[1]), entries, end, int(answer[3]) * 1000, resumed)
+        now = int(answer[3]) * 1000
+        return LogPage(end.epoch, int(answer[1]), entries, end, now, resumed, as_of=end.position)
 
     def _polled_with(self, epoch: str, position: int) -> Any:
         order = (epoch, position, FLOOD)
@@ -341,6 +342,11 @@ class ValkeyStore:
         """Write a log entry that outdates all copies of a user's name, email and role."""
         _refuse(connection)
         self._run(scripts.NOTE, user_subject(user_id))
+
+    def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        """Write a log entry for each of these subjects."""
+        _refuse(connection)
+        self._run(scripts.NOTE, *subjects)
 
     def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
         """List a user's live sessions, newest first; for None those of all users, latest activity first."""

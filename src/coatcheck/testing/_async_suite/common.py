@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from coatcheck.testing._rows import a_row, to_create
 
 if TYPE_CHECKING:
+    from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
     from coatcheck.stores.async_protocol import AsyncStore
 
@@ -33,6 +34,13 @@ async def subjects_since(store: AsyncStore, cursor: Any) -> list[str]:
     page = await store.poll(cursor)
     assert page.resumed
     return [entry.subject for entry in page.entries]
+
+
+async def subjects_after(store: AsyncStore, page: LogPage) -> list[str]:
+    """Return the subjects of the entries that were committed after a page was read."""
+    following = await store.poll(page.cursor)
+    assert following.resumed
+    return [entry.subject for entry in following.entries if entry not in page.entries]
 
 
 async def stored(store: AsyncStore, token_hash: bytes) -> Record | None:

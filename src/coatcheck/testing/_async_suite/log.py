@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from coatcheck.core.coherence import LogPage
 from coatcheck.stores.base import Reading, Rotation, Selection, SessionChange
 from coatcheck.testing._async_pair import async_together
-from coatcheck.testing._async_suite.common import added, head, stored, subjects_since
+from coatcheck.testing._async_suite.common import added, head, stored, subjects_after, subjects_since
 from coatcheck.testing._rows import MANY_BYTES, a_hash, an_expired_row, named
 
 if TYPE_CHECKING:
@@ -78,6 +78,100 @@ class AsyncLog:
             reading = await store.read(token_hash)
             assert reading.as_of > max(positions)
         assert (await store.find(row.id)).as_of > max(positions)
+
+    async def test_a_page_reaches_as_far_as_a_reading_would(self, store: AsyncStore) -> None:
+        """Or copies in use that are stamped with it would stay below the floor."""
+        token_hash, row = await added(store)
+        for n in range(3):
+            await store.save(SessionChange(row.id, {"n": n}, (), MANY_BYTES))
+            before = await store.read(token_hash)
+            page = await store.poll(None)
+            after = await store.read(token_hash)
+            assert before.as_of <= page.as_of <= after.as_of
+
+    async def test_I1_what_is_committed_after_a_poll_stands_at_or_after_what_it_reached(
+        self, store: AsyncStore
+    ) -> None:
+        """Whatever is read from then on may claim to have been read there."""
+        page = await store.poll(None)
+        for n in range(4):
+            token_hash, _ = await added(store)
+            await store.invalidate([f"k:{n}"])
+            await store.revoke(Selection(token_hash=token_hash))
+            following = await store.poll(page.cursor)
+            new = [entry for entry in following.entries if entry not in page.entries]
+            assert len(new) >= 2
+            assert all(entry.position >= page.as_of for entry in new)
+            page = following
+
+    async def test_I1_a_page_knows_every_entry_before_what_it_reached(self, store: AsyncStore) -> None:
+        """Also one that is read while others write."""
+        pages: list[LogPage] = []
+        for n in range(10):
+            calls: list[Callable[[], Awaitable[object]]] = [partial(store.poll, None)] * 4
+            for at in range(4):
+                calls.insert(2 * at, partial(store.invalidate, [f"k:{n}.{at}"]))
+            results = await async_together(calls)
+            pages += [result for result in results if isinstance(result, LogPage)]
+        everything = (await store.poll(None)).entries
+        for page in pages:
+            assert {entry for entry in everything if entry.position < page.as_of} <= set(page.entries)
+
+    async def test_invalidating_writes_one_entry_for_each_subject(self, store: AsyncStore) -> None:
+        """They are the caller's, and mean nothing to the store."""
+        subjects = ["k:1", "k:2", "n:1", "s:nobody", "x"]
+        page = await store.poll(None)
+        await store.invalidate(subjects)
+        assert sorted(await subjects_after(store, page)) == subjects
+
+    async def test_S6_a_subject_has_any_characters_but_nul(self, store: AsyncStore) -> None:
+        """What stands in the log is what was written, to the letter."""
+        subjects = [
+            *(
+                "",
+                " ",
+                "k",
+                "K",
+                "k ",
+                "k\n",
+                "k\t",
+                "'",
+                '"',
+                "\\",
+                "\\u0041",
+                "%s",
+                ":subject",
+                "$1",
+                "{}",
+                "[]",
+                "null",
+            ),
+            *(
+                "\x01",
+                "\x1f",
+                "\x7f",
+                "\N{KELVIN SIGN}",
+                "e\N{COMBINING ACUTE ACCENT}",
+                "\N{LATIN SMALL LETTER E WITH ACUTE}",
+            ),
+            *("\N{LINE SEPARATOR}", "\N{ZERO WIDTH NO-BREAK SPACE}", "\N{COAT}", "\U0010ffff", "k" * 500),
+        ]
+        page = await store.poll(None)
+        await store.invalidate(subjects)
+        assert sorted(await subjects_after(store, page)) == sorted(subjects)
+
+    async def test_a_thousand_subjects_are_invalidated_at_once(self, store: AsyncStore) -> None:
+        """And no copy of anything else is."""
+        subjects = [f"k:{n:04}" for n in range(1000)]
+        page = await store.poll(None)
+        await store.invalidate(subjects)
+        assert sorted(await subjects_after(store, page)) == subjects
+
+    async def test_no_subjects_are_no_entries(self, store: AsyncStore) -> None:
+        """Whoever invalidates nothing ends no copy."""
+        page = await store.poll(None)
+        await store.invalidate([])
+        assert await subjects_after(store, page) == []
 
     async def test_every_answer_names_the_same_epoch(self, store: AsyncStore) -> None:
         """Or nothing that was read could be cached."""

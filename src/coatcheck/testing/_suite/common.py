@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from coatcheck.testing._rows import a_row, to_create
 
 if TYPE_CHECKING:
+    from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
     from coatcheck.stores.protocol import Store
 
@@ -34,6 +35,13 @@ def subjects_since(store: Store, cursor: Any) -> list[str]:
     page = store.poll(cursor)
     assert page.resumed
     return [entry.subject for entry in page.entries]
+
+
+def subjects_after(store: Store, page: LogPage) -> list[str]:
+    """Return the subjects of the entries that were committed after a page was read."""
+    following = store.poll(page.cursor)
+    assert following.resumed
+    return [entry.subject for entry in following.entries if entry not in page.entries]
 
 
 def stored(store: Store, token_hash: bytes) -> Record | None:

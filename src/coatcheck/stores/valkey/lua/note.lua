@@ -1,3 +1,5 @@
--- a subject
-note(ARGV[3])
+-- subjects
+for i = 3, #ARGV do
+  note(ARGV[i])
+end
 return 1

@@ -1,0 +1,129 @@
+# Generated from _async/tiers.py by tools/generate_sync.py: edit that, run `make generate`.
+"""A worker's tiers, which sessions and values share: the store, its log's reader, the cache between the workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coatcheck._sync.log_reader import LogReader
+from coatcheck._sync.shared_tier import SharedTier
+from coatcheck.caches.urls import cache_from_url
+from coatcheck.clock import SystemClock
+from coatcheck.core.sealing import CONTEXT
+from coatcheck.core.settings import SharedCacheSettings
+from coatcheck.core.signing import KeyRing
+from coatcheck.errors import ConfigurationError
+from coatcheck.fork import after_fork
+from coatcheck.stores.urls import store_from_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from coatcheck.caches.protocol import SharedCache
+    from coatcheck.clock import Clock
+    from coatcheck.stores.protocol import Store
+    from coatcheck.stores.users import UsersTable
+
+
+class Tiers:
+    """The parts that everything cached in a worker stands on.
+
+    Attributes:
+        store: The authority, whose log proves all copies.
+        log: The one who reads it.
+        shared: The tier between the processes, if there is one.
+        clock: Where the time comes from.
+        deployment: The name that keys are bound to.
+    """
+
+    def __init__(
+        self,
+        store: Store | str,
+        *,
+        users: UsersTable | None = None,
+        shared_cache: SharedCache | str | None = None,
+        shared_cache_settings: SharedCacheSettings | None = None,
+        keys: Sequence[str | bytes] | None = None,
+        deployment: str,
+        lease: timedelta,
+        serve_stale_for: timedelta,
+        clock: Clock | None = None,
+    ) -> None:
+        """Wire the tiers; nothing is connected yet. The arguments are those of `Sessions`."""
+        self.clock = clock or SystemClock()
+        self.store = _store_of(store, users, clock)
+        self.deployment = deployment
+        self._keys = keys
+        self.shared_settings = shared_cache_settings or SharedCacheSettings()
+        self.shared = self._tier_of(shared_cache)
+        self.log = LogReader(self.store, self.clock, lease=lease, serve_stale_for=serve_stale_for)
+        after_fork(self)
+
+    def _tier_of(self, cache: SharedCache | str | None) -> SharedTier | None:
+        settings = self.shared_settings
+        if cache is None or not settings.enabled:
+            return None
+        if not self._keys:
+            msg = "shared_cache without keys= is not possible: without a key anybody who can write into it is believed"
+            raise ConfigurationError(msg)
+        cache = cache_from_url(cache, timeout=settings.timeout) if isinstance(cache, str) else cache
+        return SharedTier(cache, settings, clock=self.clock)
+
+    def ring(self, purpose: str) -> KeyRing | None:
+        """Return the keys for one purpose; None when there are none."""
+        return None if self._keys is None else KeyRing(self._keys, deployment=f"{self.deployment}:{purpose}")
+
+    def secrets(self, purpose: str) -> tuple[bytes, ...]:
+        """Return the keys that seal copies in the shared cache."""
+        ring = self.ring(purpose)
+        return () if ring is None else tuple(ring.derived(CONTEXT))
+
+    def forked(self) -> None:
+        """Drop what belongs to the parent process."""
+        self.log.forked()
+        if self.shared is not None:
+            self.shared.forked()
+
+    def open(self) -> None:
+        """Connect, and verify the tables.
+
+        Raises:
+            ConfigurationError: Something can never work as configured.
+            SchemaError: The tables are missing, older or newer, or have been altered.
+        """
+        self.store.open()
+        if self.shared is not None:
+            self.shared.open()
+
+    def close(self) -> None:
+        """Stop what runs in the background, and close all connections."""
+        self.log.close()
+        if self.shared is not None:
+            self.shared.close()
+        self.store.close()
+
+    def check_wait(self, connection: Any, *, wait: bool) -> None:
+        """Refuse to wait for what nobody can see yet."""
+        if wait and connection is not None:
+            msg = "wait=True with connection= is not possible: nobody can see the change before the caller commits"
+            raise ConfigurationError(msg)
+
+    def changed(self, connection: Any) -> None:
+        """See our own changes at once, unless the caller has yet to commit them."""
+        if connection is None:
+            self.log.doubt()
+
+    def settled(self, *, wait: bool) -> None:
+        """Wait, if that is wanted, until no worker can serve what has just changed."""
+        if wait:
+            self.log.settled()
+
+
+def _store_of(store: Store | str, users: UsersTable | None, clock: Clock | None) -> Store:
+    if isinstance(store, str):
+        return store_from_url(store, users, clock)
+    if users is not None:
+        msg = "users= goes with a store URL; a store object takes it itself, as in SQLiteStore(path, users=...)"
+        raise ConfigurationError(msg)
+    return store
