@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import queue
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -21,7 +18,7 @@ from coatcheck.clock import SystemClock
 from coatcheck.stores.urls import async_store_from_url, store_from_url
 from coatcheck.testing import AsyncFaultyStore, FaultyStore
 from tests.fleet.watch import Watch
-from tests.processes.worker import say
+from tests.processes.worker import listened, say
 
 KEYS = ["jlBzMsjr2CmMnvT6iHrqz0EKnZrYW0UPcwXyJzVOoSM"]
 _THREADS = 8
@@ -47,13 +44,7 @@ class Worker:
         self.settings = settings
         self.clock = Shifted()
         self.pause = settings["pause"]
-        self.commands: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        for line in sys.stdin:
-            self.commands.put(line)
-        os._exit(0)  # whoever has started this process is gone
+        self.commands = listened()
 
     def options(self) -> dict[str, Any]:
         """Return how the sessions are wired."""

@@ -62,6 +62,19 @@ class Tally:
         }
 
 
+def listened() -> queue.Queue[str]:
+    """Return where the lines of the standard input arrive; with its end this process ends."""
+    lines: queue.Queue[str] = queue.Queue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        os._exit(0)  # whoever has started this process is gone
+
+    threading.Thread(target=listen, daemon=True).start()
+    return lines
+
+
 class Worker:
     """One process that validates."""
 
@@ -72,13 +85,7 @@ class Worker:
         self.users = users
         self.cache = cache
         self.sessions = Sessions(SQLiteStore(path, users=users, migrate=False), cache=cache)
-        self.commands: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        for line in sys.stdin:
-            self.commands.put(line)
-        os._exit(0)  # whoever has started this process is gone
+        self.commands = listened()
 
     def run(self) -> None:
         self.sessions.open()
