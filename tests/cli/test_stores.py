@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck import Sessions
+from coatcheck import Cache, Sessions
 from coatcheck.cli import arguments
 from coatcheck.cli.target import opened
+from tests.servers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +83,40 @@ def test_the_commands_from_the_first_to_the_last(run: Run, url: str, named: list
     assert run("sweep", *named).out == "deleted 0 expired sessions\n"
     assert run("sessions", "revoke", "--everyone", "--yes", *named).code == 0
     assert json.loads(run("sessions", "list", "--json", *named).out) == []
+
+
+DROPS = (
+    (["--namespace", "flags", "dark"], {"- dark"}),
+    (["--namespace", "flags", "--tenant", "acme", "dark", "beta"], {"acme dark", "acme beta"}),
+    (["--namespace", "flags"], {f"{tenant} {key}" for tenant in ("-", "acme", "globex") for key in ("dark", "beta")}),
+    (["--namespace", "flags", "--tenant", "acme"], {"acme dark", "acme beta"}),
+    (["--tenant", "globex"], {"globex dark", "globex beta"}),
+    (["--namespace", "other"], set[str]()),
+)
+"""What is typed after `invalidate`, and the values that an application loads anew after it: tenant and key."""
+
+
+def loaded_by(cache: Cache) -> set[str]:
+    """Ask for all values, and return those that had to be loaded."""
+    loaded: set[str] = set()
+    for tenant in (None, "acme", "globex"):
+        for key in ("dark", "beta"):
+            load = partial(loaded.add, f"{tenant or '-'} {key}")
+            cache.namespace("flags", tenant=tenant).get_or_load(key, load, ttl=timedelta(hours=1))
+    return loaded
+
+
+def test_values_are_invalidated_in_every_store(run: Run, url: str, named: list[str]) -> None:
+    """As an application with caches of its own sees it: by key, by namespace, by tenant; no key is printed."""
+    assert run("migrate", *named).code == 0
+    with Cache(url) as cache:
+        for words, expected in DROPS:
+            until(lambda: not loaded_by(cache), "everything is in memory")
+            result = run("invalidate", *words, *named)
+            assert (result.code, result.err) == (0, "")
+            assert not {"dark", "beta"} & set(re.findall(r"\w+", result.out))
+            cache._tiers.log.doubt()  # instead of waiting for the news
+            assert loaded_by(cache) == expected, words
 
 
 def test_check_looks_at_the_store_that_is_meant(run: Run, url: str, named: list[str]) -> None:

@@ -58,12 +58,24 @@ def test_every_option_has_an_environment_variable_and_names_it() -> None:
             variable = f"COATCHECK_{flags[0][2:].upper().replace('-', '_')}"
             if not re.search(rf"\[{variable}(=1)?\]$", action.help or ""):
                 without.add(f"{parser.prog} {flags[0]}")
-    assert without == {f"coatcheck sessions revoke --{name}" for name in ("user", "everyone", "yes")}
+    lost = {"sessions revoke": ("user", "everyone", "yes"), "invalidate": ("namespace", "tenant")}
+    assert without == {f"coatcheck {command} --{name}" for command, names in lost.items() for name in names}
 
 
 @pytest.mark.parametrize(
     "command",
-    ["", "demo", "migrate", "sessions", "sessions list", "sessions show", "sessions revoke", "sweep", "check"],
+    [
+        "",
+        "demo",
+        "migrate",
+        "sessions",
+        "sessions list",
+        "sessions show",
+        "sessions revoke",
+        "invalidate",
+        "sweep",
+        "check",
+    ],
 )
 def test_help_is_exit_0(run: Run, command: str) -> None:
     """--help goes to standard output, with the exit codes where something runs."""
@@ -240,7 +252,8 @@ def folder_instead(path: Path) -> None:
     (path / "app.db").mkdir()
 
 
-COMMANDS = ["check", "migrate", "sweep", "sessions list", "sessions show x", "sessions revoke x"]
+LOOKING = ["sweep", "sessions list", "sessions show x", "sessions revoke x", "invalidate --tenant x"]
+COMMANDS = ["check", "migrate", *LOOKING]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -280,7 +293,7 @@ def test_a_missing_folder_is_named(run: Run, command: str) -> None:
     assert (result.code, result.err) == (2, f"coatcheck: database='no/such/app.db' is not possible: {fix}\n")
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"check", "migrate"}])
+@pytest.mark.parametrize("command", LOOKING)
 def test_a_missing_file_is_not_made_by_looking(run: Run, folder: Path, command: str) -> None:
     """A mistyped name is an error, and leaves no empty database behind."""
     result = run(*command.split(), *STORE)

@@ -23,6 +23,7 @@ from coatcheck import (
     Unavailable,
     User,
     UsersTable,
+    ValueSettings,
 )
 from coatcheck.configuration.schema import _CONVERTERS, GROUPS, KINDS
 from coatcheck.configuration.sources import ELSEWHERE, variable_of
@@ -77,6 +78,13 @@ database = 3
 ttl = "30m"
 timeout = 0.02
 
+[coatcheck.values]
+max_entries = 500
+ttl = "1 day"
+jitter = 0
+refresh = 0.25
+load_timeout = "3s"
+
 [coatcheck.users]
 table = "people"
 role = "none"
@@ -101,6 +109,11 @@ ENVIRONMENT = {
     "COATCHECK_SHARED_CACHE": "valkey://:hunter2@cache:6379/3",
     "COATCHECK_SHARED_CACHE_TTL": "1800",
     "COATCHECK_SHARED_CACHE_TIMEOUT": "20ms",
+    "COATCHECK_VALUES_MAX_ENTRIES": "500",
+    "COATCHECK_VALUES_TTL": "24h",
+    "COATCHECK_VALUES_JITTER": "0.0",
+    "COATCHECK_VALUES_REFRESH": " 0.25",
+    "COATCHECK_VALUES_LOAD_TIMEOUT": "3",
     "COATCHECK_USERS_TABLE": "people",
     "COATCHECK_USERS_ROLE": "None",
     "COATCHECK_USERS_ATTRIBUTES": "tier",
@@ -123,6 +136,9 @@ CODE = Settings(
     cache=CacheSettings(max_entries=5000, ttl=timedelta(minutes=5), lease=timedelta(milliseconds=500)),
     shared_cache="valkey://:hunter2@cache:6379/3",
     shared_cache_settings=SharedCacheSettings(ttl=timedelta(minutes=30), timeout=timedelta(milliseconds=20)),
+    values=ValueSettings(
+        max_entries=500, ttl=timedelta(days=1), jitter=0.0, refresh=0.25, load_timeout=timedelta(seconds=3)
+    ),
     users=UsersTable(table="people", role=None, attributes=("tier",), foreign_key=True),
 )
 
@@ -280,6 +296,18 @@ def test_the_shared_cache_s_database_is_a_number_of_its_own(url: str, number: in
             "COATCHECK_POLICY_MAX_SESSIONS='1.5' is not possible: write a whole number",
         ),
         (
+            {"COATCHECK_VALUES_JITTER": "10%"},
+            "COATCHECK_VALUES_JITTER='10%' is not possible: write a number, such as 0.1",
+        ),
+        (
+            {"COATCHECK_VALUES_REFRESH": "0.9"},
+            "COATCHECK_VALUES_REFRESH='0.9' is not possible: use 0 (never in the background) to 0.5",
+        ),
+        (
+            {"COATCHECK_VALUES_MAX_VALUE_BYTES": "33554432"},
+            "values.max_bytes=67108864 (the default) is not possible: use four times max_value_bytes or more",
+        ),
+        (
             {"COATCHECK_SHARED_CACHE_ENABLED": "perhaps"},
             "COATCHECK_SHARED_CACHE_ENABLED='perhaps' is not possible: write true or false",
         ),
@@ -358,6 +386,10 @@ def test_a_wrong_variable_is_named_with_its_value_and_the_fix(environ: dict[str,
         (
             "deployment = ['a']",
             "coatcheck.deployment=['a'] in coatcheck.toml is not possible: write a text",
+        ),
+        (
+            "[coatcheck.values]\njitter = true",
+            "coatcheck.values.jitter=True in coatcheck.toml is not possible: write a number, such as 0.1",
         ),
         (
             "[coatcheck.policy]\ncarry_over = [1]",

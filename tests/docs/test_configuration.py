@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coatcheck import CacheSettings, Policy, UsersTable
+from coatcheck import CacheSettings, Policy, UsersTable, ValueSettings
 from coatcheck.configuration.durations import duration
 from coatcheck.configuration.schema import KINDS
 from coatcheck.core.settings import SharedCacheSettings
@@ -19,7 +19,12 @@ from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.stores.valkey import ValkeyStore
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
-PARTS: dict[str, Any] = {"policy": Policy(), "cache": CacheSettings(), "shared_cache": SharedCacheSettings()}
+PARTS: dict[str, Any] = {
+    "policy": Policy(),
+    "cache": CacheSettings(),
+    "shared_cache": SharedCacheSettings(),
+    "values": ValueSettings(),
+}
 STORES = (SQLiteStore, PostgreSQLStore, ValkeyStore)
 
 

@@ -61,6 +61,9 @@ class Site:
         assert status in {200, 401}
         return status == 200
 
+    def says(self, text: str) -> bool:
+        return bool(self.ask("GET", "/notice").body == {"notice": text})
+
     def ready(self) -> bool:
         try:
             return self.ask("GET", "/readyz").status == 200
@@ -122,6 +125,16 @@ def test_L13_an_administrator_signs_everyone_out_on_every_process(sites: list[Si
     assert not any(site.accepts(cookie) for site in sites for cookie in cookies)
     later = sites[1].sign_in("ada")
     assert all(site.accepts(later) for site in sites)
+
+
+def test_what_is_announced_at_one_is_said_by_all(sites: list[Site]) -> None:
+    """The cached row changes in the transaction that changes it, and only who may announce does."""
+    assert [site.ask("GET", "/notice").body for site in sites] == [{"notice": None}] * 2
+    ada, grace = (sites[0].sign_in(name) for name in ("ada", "grace"))
+    assert sites[0].ask("PUT", "/notice?text=closed", ada).status == 403
+    for text in ("closed", "open"):
+        assert sites[0].ask("PUT", f"/notice?text={text}", grace).status == 200
+        until(lambda: all(site.says(text) for site in sites), "all say so")  # noqa: B023 - it is called at once
 
 
 def test_the_file_says_all_but_what_is_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,11 +47,13 @@ def test_samples_print_what_they_say(
             continue
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(with_servers(code, request), str(page), "exec"), namespace)  # noqa: S102 - this is what is tested
+            # Not with this file's own __future__, which a reader does not have.
+            sample = compile(with_servers(code, request), str(page), "exec", dont_inherit=True)
+            exec(sample, namespace)  # noqa: S102 - this is what is tested
         follows = blocks[index + 1] if index + 1 < len(blocks) else ("", "")
         assert printed.getvalue() == (follows[1] if follows[0] == "text" else "")
-    for value in list(namespace.values()):
-        if type(value).__name__ == "Sessions":
+    for value in reversed(namespace.values()):
+        if type(value).__name__ in {"Cache", "Sessions"}:
             value.close()
 
 
@@ -62,7 +64,7 @@ def test_first_sample_signs_in_and_out(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {}
     first = next(code for language, code in blocks_of(ROOT / "README.md") if language == "python")
-    exec(compile(first, "README.md", "exec"), namespace)  # noqa: S102 - this is what is tested
+    exec(compile(first, "README.md", "exec", dont_inherit=True), namespace)  # noqa: S102 - this is what is tested
     own = {"Sec-Fetch-Site": "same-origin"}
     with TestClient(namespace["app"], base_url="https://testserver", headers=own) as client:
         assert client.get("/me").status_code == 401
@@ -73,6 +75,30 @@ def test_first_sample_signs_in_and_out(tmp_path: Path, monkeypatch: pytest.Monke
         assert client.get("/me").json()["user"] == "ada"
         assert client.post("/sign-out").status_code == 200
         assert client.get("/me", headers={"Cookie": f"__Host-session={cookie}"}).status_code == 401
+
+
+def test_first_sample_of_the_cache_loads_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers: each loads once, and both anew after one of them was told of a change."""
+    from fastapi.testclient import TestClient
+
+    monkeypatch.chdir(tmp_path)
+    page = next(page for page in PAGES if page.name == "cache.md")
+    first = next(code for language, code in blocks_of(page) if language == "python")
+    counted = first.replace("    return [9.5, 12.0]", "    loads.append(product)\n    return [9.5, 12.0]")
+    loads: list[str] = []
+    workers: list[dict[str, Any]] = [{"loads": loads, "__name__": "shop"} for _ in range(2)]
+    own = {"Sec-Fetch-Site": "same-origin"}
+    with contextlib.ExitStack() as stack:
+        clients: list[TestClient] = []
+        for namespace in workers:
+            exec(compile(counted, "cache.md", "exec", dont_inherit=True), namespace)  # noqa: S102 - it is what is tested
+            client = TestClient(namespace["app"], base_url="https://testserver", headers=own)
+            clients.append(stack.enter_context(client))
+        for expected in (["hat"] * 2, ["hat"] * 4):
+            for client in clients * 3:
+                assert client.get("/prices/hat").json() == [9.5, 12.0]
+            assert loads == expected
+            assert clients[0].post("/prices/hat").status_code == 200
 
 
 def test_readme_keeps_its_length() -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from coatcheck.cli import commands, session_commands
+from coatcheck.cli import commands, session_commands, value_commands
 from coatcheck.cli.environment import FromEnvironment
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def parser() -> Parser:
     """Return the parser of the whole command line."""
     root = Parser(
         prog="coatcheck",
-        description="Server-side sessions: look after the store, end sessions, check the configuration.",
+        description="Sessions and cached values: look after the store, end sessions, check the configuration.",
         epilog=EPILOG,
         allow_abbrev=False,
     )
@@ -43,6 +43,7 @@ def parser() -> Parser:
     _demo(_command(parsers, "demo", "run the demo: two server processes on one database", commands.demo))
     _store(_command(parsers, "migrate", "create the tables, or bring them up to date", commands.migrate))
     _sessions(parsers.add_parser("sessions", help="list, show and end sessions", allow_abbrev=False))
+    _invalidate(_command(parsers, "invalidate", "have cached values loaded anew", value_commands.invalidate))
     _sweep(_command(parsers, "sweep", "delete expired sessions, in bounded batches", commands.sweep))
     _store(_command(parsers, "check", "print the configuration and say what is unsafe", commands.check))
     return root
@@ -96,6 +97,18 @@ def _revoke(revoking: argparse.ArgumentParser) -> None:
     which.add_argument("--user", metavar="ID", help="end all sessions of this user")
     which.add_argument("--everyone", action="store_true", help="end every session there is")
     revoking.add_argument("--yes", action="store_true", help="do not ask before more than one ends")
+
+
+def _invalidate(invalidating: argparse.ArgumentParser) -> None:
+    _store(invalidating)
+    # No variable may say what is dropped, as with sessions.
+    invalidating.add_argument("--namespace", metavar="NAME", help="all of this namespace, whoever's; or KEYs of it")
+    invalidating.add_argument(
+        "--tenant", metavar="ID", help="only this tenant's values; all of them without --namespace"
+    )
+    invalidating.add_argument(
+        "keys", metavar="KEY", nargs="*", help="only these keys of the namespace; after -- if one begins with a hyphen"
+    )
 
 
 def _sweep(sweeping: argparse.ArgumentParser) -> None:

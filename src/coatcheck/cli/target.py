@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck._async.sessions import AsyncSessions
+from coatcheck._sync.cache import Cache
 from coatcheck._sync.sessions import Sessions
 from coatcheck.asgi.middleware import SessionMiddleware
 from coatcheck.asgi.settings import WebSettings
@@ -103,19 +104,47 @@ def opened(arguments: argparse.Namespace) -> Generator[Sessions]:
     Raises:
         SchemaError: It is not in order; the message says what to do.
     """
-    store = store_of(target_of(arguments))
-    sessions: Sessions | None = None
-    try:
-        # Before it is opened, so that to look on makes no tables. Where only our own calls are logged, no trigger can
-        # be missing, and what else is unsafe about the server must not keep anybody from ending a session.
-        problems = store.problems() if store.capabilities.log else ()
-        if problems:
-            raise SchemaError(f"the database is not ready: {'; '.join(problems)}")
-        store.open()
-        sessions = blocking_sessions(store) or Sessions(store)
+    with closing(_sessions_on(_ready(arguments))) as sessions:
         yield sessions
-    finally:
-        (store if sessions is None else sessions).close()
+
+
+@contextmanager
+def opened_cache(arguments: argparse.Namespace) -> Generator[Cache]:
+    """Give a cache to outdate values with, on a store that has been found in order.
+
+    Raises:
+        SchemaError: It is not in order; the message says what to do.
+    """
+    with closing(Cache(_ready(arguments))) as cache:
+        yield cache
+
+
+def _sessions_on(store: Store) -> Sessions:
+    return blocking_sessions(store) or Sessions(store)
+
+
+def _ready(arguments: argparse.Namespace) -> Store:
+    """Return the store, open.
+
+    Raises:
+        SchemaError: It is not in order.
+    """
+    store = store_of(target_of(arguments))
+    try:
+        _check(store)
+        store.open()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _check(store: Store) -> None:
+    # Before it is opened, so that to look on makes no tables. Where only our own calls are logged, no trigger can
+    # be missing, and what else is unsafe about the server must not keep anybody from ending a session.
+    problems = store.problems() if store.capabilities.log else ()
+    if problems:
+        raise SchemaError(f"the database is not ready: {'; '.join(problems)}")
 
 
 # --- applications

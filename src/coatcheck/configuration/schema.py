@@ -6,6 +6,7 @@ is added there can be written in a file at once.
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -13,7 +14,7 @@ from coatcheck.configuration.durations import NoDuration, duration
 from coatcheck.configuration.store_options import StoreOptions
 from coatcheck.core.policy import Policy
 from coatcheck.core.refusals import Refusal, redacted_url
-from coatcheck.core.settings import CacheSettings, SharedCacheSettings
+from coatcheck.core.settings import CacheSettings, SharedCacheSettings, ValueSettings
 from coatcheck.stores.users import UsersTable
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ GROUPS: Final = {
     "policy": Policy,
     "cache": CacheSettings,
     "shared_cache": SharedCacheSettings,
+    "values": ValueSettings,
     "users": UsersTable,
 }
 """The groups, and the dataclass whose fields are settings of each."""
@@ -135,6 +137,16 @@ def _whole(value: Any) -> int:
     return value
 
 
+def _number(value: Any) -> float:
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise Unfit("write a number, such as 0.1")
+    return number
+
+
 def _limit(value: Any) -> Any:
     return value if callable(value) else _whole(value)
 
@@ -173,6 +185,7 @@ _CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "WhenFull": _text,
     "bool": _flag,
     "int": _whole,
+    "float": _number,
     "int | Callable[[str], SessionLimit]": _limit,
     "timedelta": _duration,
     "tuple[str, ...]": _texts,

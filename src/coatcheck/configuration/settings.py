@@ -1,4 +1,4 @@
-"""`Settings`: everything that can be configured of the sessions, in one frozen and validated object."""
+"""`Settings`: everything that can be configured of sessions and values, in one frozen and validated object."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from coatcheck._async.cache import AsyncCache
 from coatcheck._async.sessions import AsyncSessions
+from coatcheck._sync.cache import Cache
 from coatcheck._sync.sessions import Sessions
 from coatcheck.configuration.schema import GROUPS, KINDS, URLS, refusal, value_of
 from coatcheck.configuration.sources import (
@@ -19,7 +21,7 @@ from coatcheck.configuration.sources import (
 from coatcheck.configuration.store_options import StoreOptions
 from coatcheck.core.policy import Policy
 from coatcheck.core.refusals import Refusal, redacted_url, refuse, refuse_secret
-from coatcheck.core.settings import CacheSettings, SharedCacheSettings
+from coatcheck.core.settings import CacheSettings, SharedCacheSettings, ValueSettings
 from coatcheck.core.signing import KeyRing
 from coatcheck.stores.urls import VALKEY, async_store_from_url, kind_of, store_from_url
 from coatcheck.stores.users import PLAIN_NAME, UsersTable
@@ -28,13 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from coatcheck.configuration.sources import Given, Source
+    from coatcheck.stores.async_protocol import AsyncStore
+    from coatcheck.stores.protocol import Store
 
 _EXAMPLE: Final = "valkey://host:6379/0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
-    """Everything that can be configured of the sessions. The attributes have the names `AsyncSessions` has for them.
+    """Everything that can be configured. The attributes have the names `AsyncSessions` has for them.
 
     Attributes:
         store: The store's URL, such as `sqlite:///app.db`, `postgresql://host/database` or `valkey://host:6379/0`.
@@ -43,6 +47,7 @@ class Settings:
         cache: The local cache of each process.
         shared_cache: The URL of a Valkey or Redis server between the processes; None for none.
         shared_cache_settings: How it is used.
+        values: What is kept of the application's own values, beside the sessions or alone.
         users: The application's users table, in the store's database.
         keys: Keys that sign what the client holds: the first signs, all verify.
         deployment: The name that signatures are bound to.
@@ -56,6 +61,7 @@ class Settings:
     cache: CacheSettings = field(default_factory=CacheSettings)
     shared_cache: str | None = None
     shared_cache_settings: SharedCacheSettings = field(default_factory=SharedCacheSettings)
+    values: ValueSettings = field(default_factory=ValueSettings)
     users: UsersTable | None = None
     keys: tuple[str | bytes, ...] = ()
     deployment: str = "coatcheck"
@@ -137,6 +143,7 @@ class Settings:
             cache=_switched(parts["cache"], enabled=values.get("cache.enabled")),
             shared_cache=_with_database(values.get("shared_cache.url"), values.get("shared_cache.database")),
             shared_cache_settings=parts["shared_cache"],
+            values=parts["values"],
             users=parts["users"] if any(path.startswith("users.") for path in values) else None,
             origins=origins,
             **{name: values[name] for name in ("keys", "deployment", "purpose") if name in values},
@@ -154,9 +161,7 @@ class Settings:
         Raises:
             ConfigurationError: The store cannot do what is asked for, or its driver is not installed.
         """
-        options = self.store_options.given()
-        store = async_store_from_url(self.store, self.users, more.get("clock"), **options)
-        return AsyncSessions(store, **self._arguments(), **more)
+        return AsyncSessions(self._async_store(more), **self._arguments(), **more)
 
     def sessions(self, **more: Any) -> Sessions:
         """Return the sessions for threads, wired as configured; see `async_sessions`.
@@ -164,16 +169,48 @@ class Settings:
         Raises:
             ConfigurationError: The store cannot do what is asked for, or its driver is not installed.
         """
-        store = store_from_url(self.store, self.users, more.get("clock"), **self.store_options.given())
-        return Sessions(store, **self._arguments(), **more)
+        return Sessions(self._store(more), **self._arguments(), **more)
+
+    def async_value_cache(self, sessions: AsyncSessions | None = None, **more: Any) -> AsyncCache:
+        """Return the cache of the application's own values, for asyncio.
+
+        Args:
+            sessions: The sessions whose tiers it shares, as `async_sessions` made them; None for a cache alone, with
+                tiers of its own.
+            **more: Without sessions what only code can say, as `AsyncCache` takes it: `clock`.
+
+        Raises:
+            ConfigurationError: The store's driver is not installed, or something is given that the sessions have.
+        """
+        if sessions is not None:
+            return AsyncCache(sessions, settings=self.values, **more)
+        return AsyncCache(
+            self._async_store(more), settings=self.values, lease=self.cache.lease, **self._tiers(), **more
+        )
+
+    def value_cache(self, sessions: Sessions | None = None, **more: Any) -> Cache:
+        """Return the cache of the application's own values, for threads; see `async_value_cache`.
+
+        Raises:
+            ConfigurationError: The store's driver is not installed, or something is given that the sessions have.
+        """
+        if sessions is not None:
+            return Cache(sessions, settings=self.values, **more)
+        return Cache(self._store(more), settings=self.values, lease=self.cache.lease, **self._tiers(), **more)
+
+    def _async_store(self, more: Mapping[str, Any]) -> AsyncStore:
+        return async_store_from_url(self.store, self.users, more.get("clock"), **self.store_options.given())
+
+    def _store(self, more: Mapping[str, Any]) -> Store:
+        return store_from_url(self.store, self.users, more.get("clock"), **self.store_options.given())
 
     def _arguments(self) -> dict[str, Any]:
+        return {"policy": self.policy, "cache": self.cache, "purpose": self.purpose, **self._tiers()}
+
+    def _tiers(self) -> dict[str, Any]:
         return {
-            "policy": self.policy,
-            "cache": self.cache,
             "shared_cache": self.shared_cache,
             "shared_cache_settings": self.shared_cache_settings,
-            "purpose": self.purpose,
             "keys": self.keys or None,
             "deployment": self.deployment,
         }
@@ -183,7 +220,7 @@ class Settings:
     def effective(self) -> dict[str, Any]:
         """Return every setting that applies, by its path, and of keys and URLs only what anybody may see."""
         urls = {"store.url": self.store, "shared_cache.url": self.shared_cache}
-        parts = (self.store_options, self.policy, self.cache, self.shared_cache_settings, self.users)
+        parts = (self.store_options, self.policy, self.cache, self.shared_cache_settings, self.values, self.users)
         found: dict[str, Any] = {path: url and redacted_url(url) for path, url in urls.items()}
         for group, part in zip(GROUPS, parts, strict=True):
             for each in () if part is None else fields(part):
