@@ -1,12 +1,18 @@
-"""For every test: how Hypothesis looks for examples, and the servers that tests can ask for."""
+"""For every test: how Hypothesis looks for examples, the servers that tests can ask for, and what they must close."""
 
 from __future__ import annotations
 
 import os
+import threading
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers.fixtures import postgresql, postgresql_url, valkey, valkey_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["postgresql", "postgresql_url", "valkey", "valkey_url"]
 
@@ -25,3 +31,23 @@ settings.register_profile(
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+_ENDING = 10.0
+"""Seconds that a thread may take to end, once it was told to."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run every async test on asyncio, the only event loop that coatcheck knows."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _threads_end() -> Iterator[None]:
+    """Fail a test that has not closed what it opened: a thread that stays goes on polling behind the other tests."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("coatcheck-"):
+            thread.join(_ENDING)
+            assert not thread.is_alive(), f"{thread.name} outlives the test that has started it: close what it is of"

@@ -230,6 +230,44 @@ class NewEpochForEveryPoll(MemoryStore):
         return super().poll(None)
 
 
+class InvalidatesTheFirst(MemoryStore):
+    def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        super().invalidate(subjects[:1], connection=connection)
+
+
+class InvalidatesEveryone(MemoryStore):
+    def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        super().invalidate(subjects if len(subjects) < 1000 else ["*"], connection=connection)
+
+
+class InvalidatesForNothing(MemoryStore):
+    def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        super().invalidate(subjects or ["*"], connection=connection)
+
+
+class TrimsSubjects(MemoryStore):
+    def invalidate(self, subjects: Sequence[str], *, connection: Any = None) -> None:
+        super().invalidate([subject.strip() for subject in subjects], connection=connection)
+
+
+class ReachesOneFurther(MemoryStore):
+    def poll(self, cursor: Any) -> LogPage:
+        page = super().poll(cursor)
+        return page._replace(as_of=page.as_of + 1)
+
+
+class ReachesNothing(MemoryStore):
+    def poll(self, cursor: Any) -> LogPage:
+        return super().poll(cursor)._replace(as_of=0)
+
+
+class ReachesWhatCameLater(Unlocked):
+    def poll(self, cursor: Any) -> LogPage:
+        page = super().poll(cursor)
+        yielding()
+        return page._replace(as_of=self._position)
+
+
 FOUND_BY: list[tuple[type[MemoryStore], str]] = [
     (ReplacesWhenCreating, "test_creating_never_replaces"),
     (CarriesEverythingOver, "test_L2_only_listed_keys_of_an_anonymous_session_move_along"),
@@ -266,6 +304,15 @@ FOUND_BY: list[tuple[type[MemoryStore], str]] = [
     (LogsSweeping, "test_sweeping_expired_sessions_writes_no_entry"),
     (SweepsEverything, "test_S13_sweeping_deletes_expired_sessions_in_batches"),
     (IgnoresConnections, "test_a_connection_that_cannot_be_joined_is_refused"),
+    (InvalidatesTheFirst, "test_invalidating_writes_one_entry_for_each_subject"),
+    (InvalidatesTheFirst, "test_a_thousand_subjects_are_invalidated_at_once"),
+    (InvalidatesEveryone, "test_a_thousand_subjects_are_invalidated_at_once"),
+    (InvalidatesForNothing, "test_no_subjects_are_no_entries"),
+    (TrimsSubjects, "test_S6_a_subject_has_any_characters_but_nul"),
+    (ReachesOneFurther, "test_I1_what_is_committed_after_a_poll_stands_at_or_after_what_it_reached"),
+    (ReachesOneFurther, "test_a_page_reaches_as_far_as_a_reading_would"),
+    (ReachesNothing, "test_a_page_reaches_as_far_as_a_reading_would"),
+    (ReachesWhatCameLater, "test_I1_a_page_knows_every_entry_before_what_it_reached"),
     (NewEpochForEveryPoll, "test_every_answer_names_the_same_epoch"),
 ]
 WAYS = {"same": "token", "when_full": "refuse"}

@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-import sqlalchemy
 from psycopg.rows import dict_row
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from coatcheck import (
     AsyncSessions,
     ConfigurationError,
-    DataError,
-    LimitReached,
-    NotSignedIn,
-    Policy,
-    Session,
     TransactionRequired,
     UsersTable,
 )
 from coatcheck.stores.postgresql import AsyncPostgreSQLStore
+from tests.async_callers import check_errors, check_reads, core, engine, orm
+from tests.callers import INSERT, POLICY, VERBS, Caller
 from tests.postgresql.hands import content, make_users, plain, run
-from tests.support import missing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from coatcheck import Created
-
-    Kind = Callable[[str], AbstractAsyncContextManager["Caller"]]
+    from tests.async_callers import Kind
 
 pytestmark = pytest.mark.anyio
-
-
-class Caller(NamedTuple):
-    """A connection of the application, and how it uses it."""
-
-    connection: Any
-    execute: Callable[[str], Awaitable[object]]
-    commit: Callable[[], Awaitable[object]]
-    rollback: Callable[[], Awaitable[object]]
 
 
 @asynccontextmanager
@@ -63,42 +46,6 @@ async def explicit(url: str) -> AsyncIterator[Caller]:
         yield Caller(connection, lambda sql: connection.execute(sql.encode()), connection.commit, connection.rollback)
 
 
-@asynccontextmanager
-async def engine(url: str, driver: str, **options: Any) -> AsyncIterator[AsyncEngine]:
-    if importlib.util.find_spec(driver) is None:
-        missing(f"{driver} is not installed")
-    made = create_async_engine(url.replace("postgresql:", f"postgresql+{driver}:"), **options)
-    try:
-        yield made
-    finally:
-        await made.dispose()
-
-
-def core(driver: str) -> Kind:
-    """A SQLAlchemy connection."""
-
-    @asynccontextmanager
-    async def connected(url: str) -> AsyncIterator[Caller]:
-        async with engine(url, driver) as made, made.connect() as connection:
-            await connection.begin()
-            yield Caller(
-                connection, lambda sql: connection.execute(sqlalchemy.text(sql)), connection.commit, connection.rollback
-            )
-
-    return connected
-
-
-def orm(driver: str) -> Kind:
-    """A SQLAlchemy session."""
-
-    @asynccontextmanager
-    async def connected(url: str) -> AsyncIterator[Caller]:
-        async with engine(url, driver) as made, AsyncSession(made) as session:
-            yield Caller(session, lambda sql: session.execute(sqlalchemy.text(sql)), session.commit, session.rollback)
-
-    return connected
-
-
 KINDS: dict[str, Kind] = {
     "psycopg": usual,
     "psycopg, begun by hand": explicit,
@@ -109,37 +56,14 @@ KINDS: dict[str, Kind] = {
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
-VERBS: dict[str, Callable[[AsyncSessions, Created, Any], Awaitable[object]]] = {
-    "create": lambda sessions, _, connection: sessions.create("2", connection=connection),
-    "create, replacing": lambda sessions, created, connection: sessions.create(
-        "2", replaces=created.token, connection=connection
-    ),
-    "save": lambda sessions, created, connection: sessions.save(created.session, {"key": 1}, connection=connection),
-    "rotate": lambda sessions, created, connection: sessions.rotate(created.token, connection=connection),
-    "reauthenticate": lambda sessions, created, connection: sessions.rotate(
-        created.token, reauthenticated=True, connection=connection
-    ),
-    "revoke": lambda sessions, created, connection: sessions.revoke(created.token, connection=connection),
-    "revoke by id": lambda sessions, created, connection: sessions.revoke_by_id(
-        created.session.id, user_id="1", connection=connection
-    ),
-    "revoke others": lambda sessions, created, connection: sessions.revoke_others(
-        created.session, connection=connection
-    ),
-    "revoke user": lambda sessions, _, connection: sessions.revoke_user("1", connection=connection),
-    "revoke everyone": lambda sessions, _, connection: sessions.revoke_everyone(connection=connection),
-    "invalidate user": lambda sessions, created, connection: sessions.invalidate_user(
-        created.session.user_id or "", connection=connection
-    ),
-}
-INSERT = "INSERT INTO users (id, name) VALUES (9, 'Inserted')"
 UNDO = "DELETE FROM users WHERE id = 9"
 
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[AsyncSessions]:
     make_users(url)
-    async with AsyncSessions(AsyncPostgreSQLStore(url, users=UsersTable(foreign_key=True))) as sessions:
+    store = AsyncPostgreSQLStore(url, users=UsersTable(foreign_key=True))
+    async with AsyncSessions(store, policy=POLICY) as sessions:
         yield sessions
 
 
@@ -167,42 +91,19 @@ async def test_every_write_vanishes_or_commits_with_the_caller_s_transaction(pos
 
 
 @every_kind
-async def test_a_read_on_the_caller_s_connection_is_never_remembered(postgresql_url: str, kind: Kind) -> None:
+async def test_a_read_on_the_caller_s_connection_sees_what_is_not_committed_and_is_never_remembered(
+    postgresql_url: str, kind: Kind
+) -> None:
     async with opened(postgresql_url) as sessions:
-        ended = await sessions.create("1")
-        async with kind(postgresql_url) as caller:
-            created = await sessions.create("1", connection=caller.connection)
-            await sessions.revoke(ended.token, connection=caller.connection)
-            for _ in range(3):
-                session = await sessions.get(created.token, connection=caller.connection)
-                assert isinstance(session, Session)
-                assert session.user is not None
-                assert await sessions.get(created.token) is NotSignedIn.UNKNOWN
-                assert await sessions.get(ended.token, connection=caller.connection) is NotSignedIn.UNKNOWN
-                assert isinstance(await sessions.get(ended.token), Session)
-            await caller.rollback()
-        assert await sessions.get(created.token) is NotSignedIn.UNKNOWN
+        await check_reads(sessions, kind(postgresql_url))
 
 
 @every_kind
 async def test_an_error_undoes_only_its_own_part(postgresql_url: str, kind: Kind) -> None:
     async with opened(postgresql_url) as sessions:
-        kept, anonymous = await sessions.create("1"), await sessions.create(None)
-        full = AsyncSessions(sessions.store, policy=Policy(max_sessions=1, when_full="refuse"))
-        async with kind(postgresql_url) as caller:
-            await caller.execute(INSERT)
-            await sessions.save(kept.session, {"key": 1}, connection=caller.connection)
-            with pytest.raises(LimitReached):
-                await full.create("1", replaces=anonymous.token, connection=caller.connection)
-            for user in ("77", "no number"):
-                with pytest.raises(DataError):
-                    await sessions.create(user, replaces=anonymous.token, connection=caller.connection)
-            await caller.commit()
-        assert set(content(postgresql_url)["sessions"]) == {kept.session.id, anonymous.session.id}
-        assert "9" in content(postgresql_url)["users"]
-        session = await sessions.get(kept.token)
-        assert isinstance(session, Session)
-        assert session.data == {"key": 1}
+        left = await check_errors(sessions, kind(postgresql_url), nobody=("77", "no number"))
+        assert set(content(postgresql_url)["sessions"]) == left
+        assert len(content(postgresql_url)["users"]) == 4
 
 
 @pytest.mark.parametrize("kind", [usual, explicit], ids=["psycopg", "psycopg, begun by hand"])

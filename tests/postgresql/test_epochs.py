@@ -49,19 +49,6 @@ def spend_numbers(server: PostgreSQL, database: str = "postgres", *, flushed: bo
             connection.execute("SELECT pg_current_xact_id()")
 
 
-def answering(side: Side) -> None:
-    """Return when the store has found the server again."""
-
-    def answers() -> bool:
-        try:
-            side.poll()
-        except Unavailable:
-            return False
-        return True
-
-    until(answers, "the store answers")
-
-
 @pytest.mark.parametrize("victim", ["one of its processes", "the server"])
 def test_numbers_that_a_crash_hands_out_twice_begin_a_new_epoch(
     server: PostgreSQL, connect: Connect, victim: str
@@ -86,7 +73,7 @@ def test_numbers_that_a_crash_hands_out_twice_begin_a_new_epoch(
             with pytest.raises(psycopg.OperationalError):
                 connection.execute(f"COPY (SELECT 1) TO PROGRAM 'kill -9 {pid}'".encode())
             until(server.answers, "the server has recovered")
-    answering(side)
+    side.until_it_answers()
     [[position]] = server.execute("SELECT pg_current_xact_id()::text::bigint")
     assert isinstance(position, int)
     assert position < worker.copies[token_hash].as_of, "the crash has lost no number, and shows nothing"
@@ -100,7 +87,7 @@ def test_a_restart_begins_a_new_epoch_and_costs_nothing_else(server: PostgreSQL,
     token_hash, _ = side.added()
     before = side.poll()
     server.restart()
-    answering(side)
+    side.until_it_answers()
     after = side.poll(before.cursor)
     assert after.epoch != before.epoch
     assert side.read(token_hash).epoch == after.epoch
@@ -117,7 +104,7 @@ def test_a_data_folder_that_is_put_back_begins_a_new_epoch(
     server.stop()
     shutil.copytree(server.data, tmp_path / "data")
     server.start()
-    answering(side)
+    side.until_it_answers()
     spend_numbers(server)
     worker.poll()
     worker.keep(token_hash)
@@ -209,7 +196,7 @@ def test_a_database_that_takes_the_place_of_its_copy_begins_a_new_epoch(
     worker.poll()
     postgresql.execute(EVERYONE_OUT.format(database))
     postgresql.execute(f"CREATE DATABASE {database}_copy TEMPLATE {database} STRATEGY file_copy")
-    answering(side)
+    side.until_it_answers()
     later, _ = side.added()
     worker.poll()
     worker.keep(later)
@@ -217,7 +204,7 @@ def test_a_database_that_takes_the_place_of_its_copy_begins_a_new_epoch(
     postgresql.execute(EVERYONE_OUT.format(database))
     postgresql.execute(f"ALTER DATABASE {database} RENAME TO {database}_old")
     postgresql.execute(f"ALTER DATABASE {database}_copy RENAME TO {database}")
-    answering(side)
+    side.until_it_answers()
     worker.poll()
     assert not worker.accepts(later)
     for name in (database, f"{database}_old"):
@@ -262,7 +249,7 @@ def test_a_worker_that_is_led_to_the_promoted_standby_forgets_what_it_knew(conne
             standby.execute(DELETE.format(row.id))
             proxy.target = standby.port
             proxy.cut()
-            answering(worker.side)
+            worker.side.until_it_answers()
             worker.poll()
             assert not worker.accepts(token_hash)
             assert worker.side.read(token_hash).record is None

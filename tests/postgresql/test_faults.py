@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -69,28 +70,30 @@ def url(own: PostgreSQL) -> Iterator[str]:
     own.drop_database(name)
 
 
-def answering(side: Side) -> None:
-    def answers() -> bool:
-        try:
-            side.poll()
-            side.read(a_hash())
-        except Unavailable:
-            return False
-        return True
-
-    until(answers, "the store answers")
+def one_for_each_call(connect: Connect, url: str) -> list[Side]:
+    """Return stores that work until now, so many that all calls can wait at the same time."""
+    sides = [connect(url, timeout=TIMEOUT) for _ in CALLS]
+    each_works(sides)
+    return sides
 
 
-def everything_fails(side: Side) -> None:
-    for name, call in CALLS.items():
-        begun = time.monotonic()
-        with pytest.raises(Unavailable):
-            call(side)
-        assert time.monotonic() - begun < PATIENCE, f"{name} has not ended in time"
+def each_works(sides: list[Side]) -> None:
+    for call, side in zip(CALLS.values(), sides, strict=True):
+        side.until_it_answers()
+        call(side)
+
+
+def everything_fails(sides: list[Side]) -> None:
+    """Each call ends: on a connection that was good until now, and when there is none any more."""
+    with ThreadPoolExecutor(len(CALLS)) as threads:
+        for _ in range(2):
+            ends = [threads.submit(call, side) for call, side in zip(CALLS.values(), sides, strict=True)]
+            found = {name: end.exception(PATIENCE) for name, end in zip(CALLS, ends, strict=True)}
+            assert {name for name, error in found.items() if not isinstance(error, Unavailable)} == set()
 
 
 def everything_works(side: Side) -> None:
-    answering(side)
+    side.until_it_answers()
     for call in CALLS.values():
         call(side)
 
@@ -98,24 +101,24 @@ def everything_works(side: Side) -> None:
 def test_a_server_that_is_gone_is_an_outage_and_nothing_has_to_be_restarted_after_it(
     own: PostgreSQL, url: str, connect: Connect
 ) -> None:
-    side = connect(url, timeout=TIMEOUT)
-    everything_works(side)
+    sides = one_for_each_call(connect, url)
     own.stop()
-    everything_fails(side)
+    everything_fails(sides)
     own.start()
-    everything_works(side)
+    each_works(sides)
+    everything_works(sides[0])
 
 
 def test_a_server_that_stands_still_is_an_outage(own: PostgreSQL, url: str, connect: Connect) -> None:
     """Its connections stay open and new ones are accepted, and no driver reports it."""
-    side = connect(url, timeout=TIMEOUT)
-    everything_works(side)
+    sides = one_for_each_call(connect, url)
     own.pause()
     try:
-        everything_fails(side)
+        everything_fails(sides)
     finally:
         own.resume()
-    everything_works(side)
+    each_works(sides)
+    everything_works(sides[0])
 
 
 def test_connections_that_lead_nowhere_are_replaced(own: PostgreSQL, url: str, connect: Connect) -> None:
@@ -130,9 +133,11 @@ def test_connections_that_lead_nowhere_are_replaced(own: PostgreSQL, url: str, c
         with pytest.raises(Unavailable):  # nobody knows whether it was done
             side.do("touch", [Touch("id", 1, 1)])
         side.do("touch", [Touch("id", 1, 1)])  # the others were closed with the first
+        sides = one_for_each_call(connect, proxy.through(url))
         proxy.black_hole(new_ones_work=False)
-        everything_fails(side)
+        everything_fails(sides)
         proxy.restore()
+        each_works(sides)
         everything_works(side)
 
 

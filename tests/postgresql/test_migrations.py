@@ -11,7 +11,7 @@ import pytest
 
 from coatcheck import ConfigurationError, SchemaError, UsersTable
 from coatcheck.stores.postgresql import PostgreSQLStore
-from coatcheck.stores.postgresql.migrations import MIGRATIONS
+from coatcheck.stores.postgresql.migrations import MIGRATIONS, Migration
 from coatcheck.testing._rows import a_row, to_create
 from tests.postgresql.hands import fill, make_users, plain, role, run, script
 from tests.postgresql.sides import Side
@@ -61,6 +61,26 @@ def test_a_second_run_changes_nothing(postgresql_url: str, connect: Connect, use
     assert list(side.do("problems")) == []
     connect(postgresql_url, users=users)
     assert run(postgresql_url, EVERYTHING) == before
+
+
+def test_opening_looks_at_a_database_that_is_ready_once(
+    postgresql_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every process opens it, and only the first of a release finds something to migrate."""
+    looks: list[Migration] = []
+    problems = Migration.problems
+
+    def counted(migration: Migration) -> Any:
+        looks.append(migration)
+        return problems(migration)
+
+    monkeypatch.setattr(Migration, "problems", counted)
+    connect(postgresql_url)
+    assert len(looks) > 1
+    for migrating in (True, False):
+        looks.clear()
+        connect(postgresql_url, migrate=migrating)
+        assert len(looks) == 1
 
 
 def test_without_migrating_the_command_is_named(postgresql_url: str, connect: Connect) -> None:

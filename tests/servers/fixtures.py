@@ -1,4 +1,7 @@
-"""The servers that the tests share: one of each for each process of tests, started when the first test asks for it."""
+"""Servers for tests.
+
+Those that tests share are one of each for each process of tests, started when the first test asks for it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.installations import program
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.valkey import Valkey
 
@@ -40,3 +44,19 @@ def valkey_url(valkey: Valkey) -> str:
     """Give a test the emptied server."""
     valkey.empty()
     return valkey.url()
+
+
+# --- for the folders that ask for them: servers to be stopped and broken
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def binary(request: pytest.FixtureRequest) -> str | None:
+    """Name the program that a test's own server runs: Valkey's, which is None, and Debian's Redis."""
+    return program("redis-server") if request.param == "redis" else None
+
+
+@pytest.fixture
+def server(binary: str | None) -> Iterator[Valkey]:
+    """Give a test a server of its own."""
+    with Valkey(binary) as server:
+        yield server

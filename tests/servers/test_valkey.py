@@ -11,26 +11,13 @@ import redis
 from redis.sentinel import Sentinel as SentinelClient
 
 from tests.servers.cluster import Cluster
-from tests.servers.installations import program
 from tests.servers.sentinel import Sentinel
-from tests.servers.valkey import Valkey
 from tests.servers.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.servers.valkey import Valkey
 
 _MOMENT = 0.1
-
-
-@pytest.fixture(params=["valkey", "redis"])
-def binary(request: pytest.FixtureRequest) -> str | None:
-    return program("redis-server") if request.param == "redis" else None
-
-
-@pytest.fixture
-def server(binary: str | None) -> Iterator[Valkey]:
-    with Valkey(binary) as server:
-        yield server
 
 
 @pytest.mark.parametrize("_time", ["first", "second"])

@@ -75,8 +75,10 @@ def test_a_path_that_can_never_work_is_refused_with_the_fix(
 @pytest.mark.anyio
 @pytest.mark.parametrize(("make", "fix"), BAD.values(), ids=BAD)
 async def test_tasks_are_told_the_same(tmp_path: Path, make: Callable[[Path], str], fix: str) -> None:
+    sessions = AsyncSessions(AsyncSQLiteStore(make(tmp_path)))
     with pytest.raises(ConfigurationError, match=fix):
-        await AsyncSessions(AsyncSQLiteStore(make(tmp_path))).open()
+        await sessions.open()
+    await sessions.aclose()
 
 
 @pytest.mark.parametrize(

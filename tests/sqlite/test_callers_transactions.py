@@ -5,18 +5,14 @@ from __future__ import annotations
 import sqlite3
 import sys
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import sqlalchemy
-import sqlalchemy.orm
 
 from coatcheck import (
     ConfigurationError,
     DataError,
-    LimitReached,
     NotSignedIn,
-    Policy,
     SchemaError,
     Session,
     Sessions,
@@ -25,22 +21,25 @@ from coatcheck import (
     UsersTable,
 )
 from coatcheck.stores.sqlite import SQLiteStore
+from tests.callers import (
+    INSERT,
+    POLICY,
+    VERBS,
+    Caller,
+    check_errors,
+    check_reads,
+    core,
+    orm,
+    sqlalchemy_autocommit,
+    sqlalchemy_not_begun,
+)
 from tests.sqlite.helpers import dump, make_users, plain, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from coatcheck import Created
-
-
-class Caller(NamedTuple):
-    """A connection of the application, and how it uses it."""
-
-    connection: Any
-    execute: Callable[[str], object]
-    commit: Callable[[], object]
-    rollback: Callable[[], object]
+    from tests.callers import Kind, Verb
 
 
 @contextmanager
@@ -68,71 +67,18 @@ def always_open(path: str) -> Iterator[Caller]:
         yield Caller(connection, connection.execute, connection.commit, connection.rollback)
 
 
-@contextmanager
-def engine(path: str, **options: Any) -> Iterator[sqlalchemy.Engine]:
-    made = sqlalchemy.create_engine(f"sqlite:///{path}", **options)
-    try:
-        yield made
-    finally:
-        made.dispose()
-
-
-@contextmanager
-def core(path: str) -> Iterator[Caller]:
-    """A SQLAlchemy connection."""
-    with engine(path) as made, made.connect() as connection:
-        connection.begin()
-        yield Caller(
-            connection,
-            lambda sql: connection.execute(sqlalchemy.text(sql)),
-            connection.commit,
-            connection.rollback,
-        )
-
-
-@contextmanager
-def orm(path: str) -> Iterator[Caller]:
-    """A SQLAlchemy session."""
-    with engine(path) as made, sqlalchemy.orm.Session(made) as session:
-        yield Caller(session, lambda sql: session.execute(sqlalchemy.text(sql)), session.commit, session.rollback)
-
-
-KINDS: list[Callable[[str], AbstractContextManager[Caller]]] = [legacy, explicit, core, orm]
+KINDS: list[Kind] = [legacy, explicit, core, orm]
 if sys.version_info >= (3, 12):
     KINDS.append(always_open)
 
-VERBS: dict[str, Callable[[Sessions, Created, Any], object]] = {
-    "create": lambda sessions, _, connection: sessions.create("2", connection=connection),
-    "create, replacing": lambda sessions, created, connection: sessions.create(
-        "2", replaces=created.token, connection=connection
-    ),
-    "save": lambda sessions, created, connection: sessions.save(created.session, {"key": 1}, connection=connection),
-    "rotate": lambda sessions, created, connection: sessions.rotate(created.token, connection=connection),
-    "reauthenticate": lambda sessions, created, connection: sessions.rotate(
-        created.token, reauthenticated=True, connection=connection
-    ),
-    "revoke": lambda sessions, created, connection: sessions.revoke(created.token, connection=connection),
-    "revoke by id": lambda sessions, created, connection: sessions.revoke_by_id(
-        created.session.id, user_id="1", connection=connection
-    ),
-    "revoke others": lambda sessions, created, connection: sessions.revoke_others(
-        created.session, connection=connection
-    ),
-    "revoke user": lambda sessions, _, connection: sessions.revoke_user("1", connection=connection),
-    "revoke everyone": lambda sessions, _, connection: sessions.revoke_everyone(connection=connection),
-    "invalidate user": lambda sessions, created, connection: sessions.invalidate_user(
-        created.session.user_id or "", connection=connection
-    ),
-}
-
 every_kind = pytest.mark.parametrize("kind", KINDS)
-INSERT = "INSERT INTO users (id, name) VALUES (9, 'Inserted')"
 
 
 @pytest.fixture
 def sessions(path: str) -> Iterator[Sessions]:
     make_users(path)
-    with Sessions(SQLiteStore(path, users=UsersTable(foreign_key=True), busy_timeout=0.2)) as opened:
+    store = SQLiteStore(path, users=UsersTable(foreign_key=True), busy_timeout=0.2)
+    with Sessions(store, policy=POLICY) as opened:
         yield opened
 
 
@@ -141,8 +87,8 @@ def sessions(path: str) -> Iterator[Sessions]:
 def test_a_write_vanishes_with_the_caller_s_transaction(
     sessions: Sessions,
     path: str,
-    kind: Callable[[str], AbstractContextManager[Caller]],
-    verb: Callable[[Sessions, Created, Any], object],
+    kind: Kind,
+    verb: Verb,
 ) -> None:
     created, _ = sessions.create("1"), sessions.create("1")
     before = dump(path)
@@ -161,8 +107,8 @@ def test_a_write_vanishes_with_the_caller_s_transaction(
 def test_a_write_commits_with_the_caller_s_transaction(
     sessions: Sessions,
     path: str,
-    kind: Callable[[str], AbstractContextManager[Caller]],
-    verb: Callable[[Sessions, Created, Any], object],
+    kind: Kind,
+    verb: Verb,
 ) -> None:
     created, _ = sessions.create("1"), sessions.create("1")
     before = dump(path)
@@ -180,9 +126,7 @@ def test_a_write_commits_with_the_caller_s_transaction(
 
 
 @every_kind
-def test_B8_insert_a_user_create_a_session_write_an_audit_row(
-    sessions: Sessions, path: str, kind: Callable[[str], AbstractContextManager[Caller]]
-) -> None:
+def test_B8_insert_a_user_create_a_session_write_an_audit_row(sessions: Sessions, path: str, kind: Kind) -> None:
     """All three, or none: the session's user exists only in the same transaction."""
     with plain(path) as connection:
         connection.execute("CREATE TABLE audit (session TEXT)")
@@ -201,57 +145,22 @@ def test_B8_insert_a_user_create_a_session_write_an_audit_row(
 
 @every_kind
 def test_a_read_on_the_caller_s_connection_sees_what_is_not_committed_and_is_never_remembered(
-    sessions: Sessions, kind: Callable[[str], AbstractContextManager[Caller]], path: str
+    sessions: Sessions, kind: Kind, path: str
 ) -> None:
-    ended = sessions.create("1")
-    assert sessions.get(ended.token)
-    with kind(path) as caller:
-        created = sessions.create("1", connection=caller.connection)
-        sessions.revoke(ended.token, connection=caller.connection)
-        for _ in range(3):
-            assert isinstance(sessions.get(created.token, connection=caller.connection), Session)
-            assert refused(sessions.get(created.token))
-            assert refused(sessions.get(ended.token, connection=caller.connection))
-            assert isinstance(sessions.get(ended.token), Session)
-        listed = sessions.list("1", connection=caller.connection)
-        assert [session.id for session in listed] == [created.session.id]
-        assert [session.id for session in sessions.list_active(connection=caller.connection)] == [created.session.id]
-        caller.rollback()
-    assert refused(sessions.get(created.token))
-    assert isinstance(sessions.get(ended.token), Session)
+    check_reads(sessions, kind(path))
 
 
 @every_kind
-def test_an_error_undoes_only_its_own_part(
-    sessions: Sessions, kind: Callable[[str], AbstractContextManager[Caller]], path: str
-) -> None:
+def test_an_error_undoes_only_its_own_part(sessions: Sessions, kind: Kind, path: str) -> None:
     """The caller may catch it and commit the rest; what the failed call did before its error is gone."""
-    kept, full = sessions.create("1"), Sessions(sessions.store, policy=Policy(max_sessions=1, when_full="refuse"))
-    anonymous = sessions.create(None)
-    with kind(path) as caller:
-        caller.execute(INSERT)
-        large = {"large": "x" * 9_000}
-        saved = sessions.save(kept.session, large, connection=caller.connection)
-        assert isinstance(saved, Session)
-        with pytest.raises(LimitReached):
-            full.create("1", replaces=anonymous.token, connection=caller.connection)
-        with pytest.raises(DataError):
-            sessions.create("no such user", replaces=anonymous.token, connection=caller.connection)
-        with pytest.raises(DataError, match="max_data_bytes"):
-            sessions.save(kept.session, {"more": "x" * 9_000}, connection=caller.connection)
-        caller.commit()
+    left = check_errors(sessions, kind(path), nobody=("no such user",))
     tables = dump(path)
     assert len(tables["users"]) == 4
-    assert {row[1] for row in tables["coatcheck_sessions"]} == {kept.session.id, anonymous.session.id}
-    session = sessions.get(kept.token)
-    assert isinstance(session, Session)
-    assert session.data == large
+    assert {row[1] for row in tables["coatcheck_sessions"]} == left
 
 
 @every_kind
-def test_several_calls_join_one_transaction(
-    sessions: Sessions, kind: Callable[[str], AbstractContextManager[Caller]], path: str
-) -> None:
+def test_several_calls_join_one_transaction(sessions: Sessions, kind: Kind, path: str) -> None:
     with kind(path) as caller:
         created = [sessions.create("1", connection=caller.connection) for _ in range(3)]
         rotated = sessions.rotate(created[0].token, connection=caller.connection)
@@ -275,18 +184,6 @@ def new_autocommit(path: str) -> Iterator[Any]:
         yield connection
 
 
-@contextmanager
-def sqlalchemy_autocommit(path: str) -> Iterator[Any]:
-    with engine(path, isolation_level="AUTOCOMMIT") as made, made.begin() as connection:
-        yield connection
-
-
-@contextmanager
-def sqlalchemy_not_begun(path: str) -> Iterator[Any]:
-    with engine(path) as made, made.connect() as connection:
-        yield connection
-
-
 AUTOCOMMIT = [driver_autocommit, sqlalchemy_autocommit, sqlalchemy_not_begun]
 if sys.version_info >= (3, 12):
     AUTOCOMMIT.append(new_autocommit)
@@ -298,7 +195,7 @@ def test_a_connection_without_a_transaction_is_refused(
     sessions: Sessions,
     path: str,
     kind: Callable[[str], AbstractContextManager[Any]],
-    verb: Callable[[Sessions, Created, Any], object],
+    verb: Verb,
 ) -> None:
     """Each statement would commit by itself, and an error in the middle would leave half of the work."""
     created = sessions.create("1")

@@ -6,42 +6,31 @@ import asyncio
 import sqlite3
 import sys
 from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import aiosqlite
 import pytest
-import sqlalchemy
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from coatcheck import (
     AsyncSessions,
-    DataError,
-    LimitReached,
-    Policy,
     Session,
     TransactionRequired,
     Unavailable,
     UsersTable,
 )
 from coatcheck.stores.sqlite import AsyncSQLiteStore
-from tests.sqlite.helpers import dump, make_users, plain, refused
+from tests.async_callers import check_errors, check_reads, core, engine, orm
+from tests.callers import INSERT, POLICY, VERBS, Caller
+from tests.sqlite.helpers import dump, make_users, plain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from coatcheck import Created
+    from tests.async_callers import Kind
+    from tests.callers import Verb
 
 pytestmark = pytest.mark.anyio
-
-
-class Caller(NamedTuple):
-    """A connection of the application, and how it uses it."""
-
-    connection: Any
-    execute: Callable[[str], Awaitable[object]]
-    commit: Callable[[], Awaitable[object]]
-    rollback: Callable[[], Awaitable[object]]
 
 
 @asynccontextmanager
@@ -63,35 +52,6 @@ async def explicit(path: str) -> AsyncIterator[Caller]:
 
 
 @asynccontextmanager
-async def engine(path: str, **options: Any) -> AsyncIterator[AsyncEngine]:
-    made = create_async_engine(f"sqlite+aiosqlite:///{path}", **options)
-    try:
-        yield made
-    finally:
-        await made.dispose()
-
-
-@asynccontextmanager
-async def core(path: str) -> AsyncIterator[Caller]:
-    """A SQLAlchemy connection."""
-    async with engine(path) as made, made.connect() as connection:
-        await connection.begin()
-        yield Caller(
-            connection,
-            lambda sql: connection.execute(sqlalchemy.text(sql)),
-            connection.commit,
-            connection.rollback,
-        )
-
-
-@asynccontextmanager
-async def orm(path: str) -> AsyncIterator[Caller]:
-    """A SQLAlchemy session."""
-    async with engine(path) as made, AsyncSession(made) as session:
-        yield Caller(session, lambda sql: session.execute(sqlalchemy.text(sql)), session.commit, session.rollback)
-
-
-@asynccontextmanager
 async def plain_driver(path: str) -> AsyncIterator[Caller]:
     """The standard library's connection, in a coroutine."""
     with closing(sqlite3.connect(path)) as connection:
@@ -108,41 +68,21 @@ async def plain_driver(path: str) -> AsyncIterator[Caller]:
         yield Caller(connection, execute, commit, rollback)
 
 
-KINDS = [driver, explicit, core, orm, plain_driver]
-every_kind = pytest.mark.parametrize("kind", KINDS)
-
-VERBS: dict[str, Callable[[AsyncSessions, Created, Any], Awaitable[object]]] = {
-    "create": lambda sessions, _, connection: sessions.create("2", connection=connection),
-    "create, replacing": lambda sessions, created, connection: sessions.create(
-        "2", replaces=created.token, connection=connection
-    ),
-    "save": lambda sessions, created, connection: sessions.save(created.session, {"key": 1}, connection=connection),
-    "rotate": lambda sessions, created, connection: sessions.rotate(created.token, connection=connection),
-    "reauthenticate": lambda sessions, created, connection: sessions.rotate(
-        created.token, reauthenticated=True, connection=connection
-    ),
-    "revoke": lambda sessions, created, connection: sessions.revoke(created.token, connection=connection),
-    "revoke by id": lambda sessions, created, connection: sessions.revoke_by_id(
-        created.session.id, user_id="1", connection=connection
-    ),
-    "revoke others": lambda sessions, created, connection: sessions.revoke_others(
-        created.session, connection=connection
-    ),
-    "revoke user": lambda sessions, _, connection: sessions.revoke_user("1", connection=connection),
-    "revoke everyone": lambda sessions, _, connection: sessions.revoke_everyone(connection=connection),
-    "invalidate user": lambda sessions, created, connection: sessions.invalidate_user(
-        created.session.user_id or "", connection=connection
-    ),
+KINDS: dict[str, Kind] = {
+    "aiosqlite": driver,
+    "aiosqlite, begun by hand": explicit,
+    "connection": core("aiosqlite"),
+    "session": orm("aiosqlite"),
+    "the standard library's": plain_driver,
 }
-
-INSERT = "INSERT INTO users (id, name) VALUES (9, 'Inserted')"
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
 @asynccontextmanager
 async def opened(path: str) -> AsyncIterator[AsyncSessions]:
     make_users(path)
     store = AsyncSQLiteStore(path, users=UsersTable(foreign_key=True), busy_timeout=0.2)
-    async with AsyncSessions(store) as sessions:
+    async with AsyncSessions(store, policy=POLICY) as sessions:
         yield sessions
 
 
@@ -150,8 +90,8 @@ async def opened(path: str) -> AsyncIterator[AsyncSessions]:
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 async def test_a_write_vanishes_or_commits_with_the_caller_s_transaction(
     path: str,
-    kind: Callable[[str], AbstractAsyncContextManager[Caller]],
-    verb: Callable[[AsyncSessions, Created, Any], Awaitable[object]],
+    kind: Kind,
+    verb: Verb,
 ) -> None:
     async with opened(path) as sessions:
         created, _ = await sessions.create("1"), await sessions.create("1")
@@ -177,56 +117,23 @@ async def test_a_write_vanishes_or_commits_with_the_caller_s_transaction(
 
 @every_kind
 async def test_a_read_on_the_caller_s_connection_sees_what_is_not_committed_and_is_never_remembered(
-    path: str, kind: Callable[[str], AbstractAsyncContextManager[Caller]]
+    path: str, kind: Kind
 ) -> None:
     async with opened(path) as sessions:
-        ended = await sessions.create("1")
-        assert await sessions.get(ended.token)
-        async with kind(path) as caller:
-            created = await sessions.create("1", connection=caller.connection)
-            await sessions.revoke(ended.token, connection=caller.connection)
-            for _ in range(3):
-                session = await sessions.get(created.token, connection=caller.connection)
-                assert isinstance(session, Session)
-                assert session.user is not None
-                assert session.user.name == "Name 1"
-                assert refused(await sessions.get(created.token))
-                assert refused(await sessions.get(ended.token, connection=caller.connection))
-                assert isinstance(await sessions.get(ended.token), Session)
-            listed = await sessions.list("1", connection=caller.connection)
-            assert [session.id for session in listed] == [created.session.id]
-            await caller.rollback()
-        assert refused(await sessions.get(created.token))
-        assert isinstance(await sessions.get(ended.token), Session)
+        await check_reads(sessions, kind(path))
 
 
 @every_kind
-async def test_an_error_undoes_only_its_own_part(
-    path: str, kind: Callable[[str], AbstractAsyncContextManager[Caller]]
-) -> None:
+async def test_an_error_undoes_only_its_own_part(path: str, kind: Kind) -> None:
     async with opened(path) as sessions:
-        kept, anonymous = await sessions.create("1"), await sessions.create(None)
-        full = AsyncSessions(sessions.store, policy=Policy(max_sessions=1, when_full="refuse"))
-        async with kind(path) as caller:
-            await caller.execute(INSERT)
-            await sessions.save(kept.session, {"key": 1}, connection=caller.connection)
-            with pytest.raises(LimitReached):
-                await full.create("1", replaces=anonymous.token, connection=caller.connection)
-            with pytest.raises(DataError):
-                await sessions.create("nobody", replaces=anonymous.token, connection=caller.connection)
-            await caller.commit()
+        left = await check_errors(sessions, kind(path), nobody=("nobody",))
         tables = dump(path)
         assert len(tables["users"]) == 4
-        assert {row[1] for row in tables["coatcheck_sessions"]} == {kept.session.id, anonymous.session.id}
-        session = await sessions.get(kept.token)
-        assert isinstance(session, Session)
-        assert session.data == {"key": 1}
+        assert {row[1] for row in tables["coatcheck_sessions"]} == left
 
 
 @every_kind
-async def test_a_cancelled_call_undoes_its_own_part(
-    path: str, kind: Callable[[str], AbstractAsyncContextManager[Caller]]
-) -> None:
+async def test_a_cancelled_call_undoes_its_own_part(path: str, kind: Kind) -> None:
     """Wherever it is cancelled, the caller's connection stays usable, and either all was done or nothing."""
     async with opened(path) as sessions:
         for steps in range(12):
@@ -262,13 +169,13 @@ async def new_autocommit(path: str) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def sqlalchemy_autocommit(path: str) -> AsyncIterator[Any]:
-    async with engine(path, isolation_level="AUTOCOMMIT") as made, made.begin() as connection:
+    async with engine(path, "aiosqlite", isolation_level="AUTOCOMMIT") as made, made.begin() as connection:
         yield connection
 
 
 @asynccontextmanager
 async def sqlalchemy_not_begun(path: str) -> AsyncIterator[Any]:
-    async with engine(path) as made, made.connect() as connection:
+    async with engine(path, "aiosqlite") as made, made.connect() as connection:
         yield connection
 
 
@@ -282,7 +189,7 @@ if sys.version_info >= (3, 12):
 async def test_a_connection_without_a_transaction_is_refused(
     path: str,
     kind: Callable[[str], AbstractAsyncContextManager[Any]],
-    verb: Callable[[AsyncSessions, Created, Any], Awaitable[object]],
+    verb: Verb,
 ) -> None:
     async with opened(path) as sessions:
         created = await sessions.create("1")

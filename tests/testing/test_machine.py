@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import MemoryStore
 from coatcheck.testing.machine import LEASE, SessionsMachine
+from tests.testing.machines import SharedStore
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -53,15 +54,8 @@ class SQLiteMachine(SessionsMachine):
         self.folder.cleanup()
 
 
-class SharedSQLiteMachine(SQLiteMachine):
-    """Workers that share one store, as a site's sessions and its administrators' do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shared = SQLiteStore(self.path, clock=self.clock)
-
-    def make_store(self) -> Store:
-        return self.shared
+class SharedSQLiteMachine(SharedStore, SQLiteMachine):
+    """Workers that share one store."""
 
 
 TestMemory = MemoryMachine.TestCase

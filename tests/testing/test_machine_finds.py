@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from coatcheck._sync import cached_reads
+from coatcheck._sync import log_reader
 from coatcheck.core.coherence import Knowledge
-from coatcheck.core.session import subjects_of
 from coatcheck.testing import MemoryStore
 from coatcheck.testing.machine import LEASE, SessionsMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import timedelta
 
     from coatcheck.core.coherence import LogPage
@@ -23,8 +22,15 @@ if TYPE_CHECKING:
     from coatcheck.stores.base import NewSession, Rotation, SessionChange, Touch
     from coatcheck.stores.protocol import Store
 
-# What is found need not be made small here, nor kept; and it is found in every run.
-FIND = settings(max_examples=1000, derandomize=True, database=None, phases=[Phase.generate], report_multiple_bugs=False)
+# What is found need not be made small here, nor kept; and it is found in every run, however slow the machine. Each
+# search has a place to begin from where it is short: from elsewhere the mistakes are found as well, some after minutes.
+FIND = settings(
+    max_examples=1000,
+    database=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 class ChangesSilently(MemoryStore):
@@ -68,8 +74,8 @@ class LeaseUnchecked(Knowledge):
 
 
 class UsersAndEveryoneIgnored(Knowledge):
-    def outdated(self, copy: bytes, as_of: int) -> bool:
-        return self._entries.get(f"s:{subjects_of(copy)[0]}", -1) >= as_of
+    def outdated(self, as_of: int, subjects: Iterable[str]) -> bool:
+        return any(self._entries.get(subject, -1) >= as_of for subject in subjects if not subject.startswith("u:"))
 
 
 class Machine(SessionsMachine):
@@ -85,25 +91,25 @@ class Machine(SessionsMachine):
 
 
 @pytest.mark.parametrize(
-    "mistaken",
+    ("mistaken", "begin"),
     [
-        ChangesSilently,
-        ConfirmsWithoutTouching,
-        SavesWhatHasExpired,
-        KeepsTheOldToken,
-        IgnoresLimits,
-        ForgetsRemovedKeys,
+        (ChangesSilently, 10),
+        (ConfirmsWithoutTouching, 10),
+        (SavesWhatHasExpired, 10),
+        (KeepsTheOldToken, 10),
+        (IgnoresLimits, 9),
+        (ForgetsRemovedKeys, 10),
     ],
 )
-def test_a_mistaken_store_is_found(mistaken: type[MemoryStore]) -> None:
+def test_a_mistaken_store_is_found(mistaken: type[MemoryStore], begin: int) -> None:
     """By comparing what it answers with the model."""
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(type("Mistaken", (Machine,), {"kind": mistaken}), settings=FIND)
+        run_state_machine_as_test(seed(begin)(type("Mistaken", (Machine,), {"kind": mistaken})), settings=FIND)
 
 
 @pytest.mark.parametrize("mistaken", [LeaseUnchecked, UsersAndEveryoneIgnored])
 def test_a_mistaken_worker_is_found(mistaken: type[Knowledge], monkeypatch: pytest.MonkeyPatch) -> None:
     """By asking every worker after a lease."""
-    monkeypatch.setattr(cached_reads, "Knowledge", mistaken)
+    monkeypatch.setattr(log_reader, "Knowledge", mistaken)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Machine, settings=FIND)
+        run_state_machine_as_test(seed(0)(type("Watched", (Machine,), {})), settings=FIND)

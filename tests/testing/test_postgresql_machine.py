@@ -10,6 +10,7 @@ from hypothesis import settings
 from coatcheck.stores.postgresql import PostgreSQLStore
 from coatcheck.testing.machine import LEASE, SessionsMachine
 from tests.postgresql.hands import plain, run
+from tests.testing.machines import SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,19 +46,8 @@ class PostgreSQLMachine(SessionsMachine):
             connection.execute("DELETE FROM coatcheck_sessions WHERE id = %s", (session_id,))
 
 
-class SharedPostgreSQLMachine(PostgreSQLMachine):
+class SharedPostgreSQLMachine(SharedStore, PostgreSQLMachine):
     """Workers that share one store."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shared = UnwokenStore(self.url, clock=self.clock, migrate=False)
-
-    def make_store(self) -> Store:
-        return self.shared
-
-    def teardown(self) -> None:
-        super().teardown()
-        self.shared.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,6 +9,7 @@ import pytest
 from coatcheck.stores.valkey import ValkeyStore
 from coatcheck.testing.machine import LEASE, SessionsMachine
 from tests.servers.valkey import Valkey
+from tests.testing.machines import SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,19 +38,8 @@ class ValkeyMachine(SessionsMachine):
         return UnwokenStore(self.server.url(), clock=self.clock)
 
 
-class SharedValkeyMachine(ValkeyMachine):
+class SharedValkeyMachine(SharedStore, ValkeyMachine):
     """Workers that share one store."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shared = UnwokenStore(self.server.url(), clock=self.clock)
-
-    def make_store(self) -> Store:
-        return self.shared
-
-    def teardown(self) -> None:
-        super().teardown()
-        self.shared.close()
 
 
 @pytest.fixture(scope="module", autouse=True)

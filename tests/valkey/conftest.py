@@ -1,48 +1,24 @@
-"""Servers and stores for the tests of the Valkey store."""
+"""Stores for the tests of the Valkey store, and servers to be stopped and broken."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers.installations import program
-from tests.servers.valkey import Valkey
-from tests.valkey.sides import SIDES, Side
+from tests.servers.fixtures import binary, server
+from tests.sides import kind, opening
+from tests.valkey.sides import Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=SIDES)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=["valkey", "redis"])
-def binary(request: pytest.FixtureRequest) -> str | None:
-    return program("redis-server") if request.param == "redis" else None
-
-
-@pytest.fixture
-def server(binary: str | None) -> Iterator[Valkey]:
-    """A server for one test, to be stopped and broken: Valkey, and Debian's Redis."""
-    with Valkey(binary) as server:
-        yield server
+__all__ = ["binary", "kind", "server"]
 
 
 @pytest.fixture
 def connect(kind: str) -> Iterator[Callable[..., Side]]:
-    """Give a test open stores of one kind, and close them."""
-    with ExitStack() as stack:
-
-        def connected(url: str, **settings: Any) -> Side:
-            return stack.enter_context(Side(kind, url, **settings))
-
+    """Give a test open stores of one kind."""
+    with opening(partial(Side, kind)) as connected:
         yield connected

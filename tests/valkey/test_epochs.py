@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coatcheck.errors import Unavailable
-from coatcheck.stores.base import Selection, SessionChange
+from coatcheck.stores.base import SessionChange
 from coatcheck.testing._rows import MANY_BYTES
 from tests.servers.proxy import Proxy
 from tests.servers.valkey import Valkey
@@ -32,19 +32,6 @@ def grown(side: Side, entries: int = 3) -> LogPage:
     for number in range(entries):
         side.do("invalidate_user", f"user{number}")
     return side.poll()
-
-
-def restarted(side: Side) -> None:
-    """Return when the store has found the server that has come back."""
-
-    def answers() -> bool:
-        try:
-            side.poll()
-        except Unavailable:
-            return False
-        return True
-
-    until(answers, "the store answers")
 
 
 def test_flushing_begins_a_new_epoch(server: Valkey, connect: Connect) -> None:
@@ -103,7 +90,7 @@ def test_restarting_empty_begins_a_new_epoch(server: Valkey, connect: Connect) -
     side = connect(server.url())
     known = grown(side)
     server.restart_empty()
-    restarted(side)
+    side.until_it_answers()
     page = side.poll(known.cursor)
     assert not page.resumed
     assert page.epoch != known.epoch
@@ -115,10 +102,10 @@ def test_restarting_from_an_old_snapshot_begins_a_new_epoch(server: Valkey, conn
     token_hash, row = side.added()
     grown(side)
     old = server.snapshot()
-    side.revoke(Selection(token_hash=token_hash))
+    side.revoke(token_hash=token_hash)
     known = side.poll()
     server.restart_from(old)
-    restarted(side)
+    side.until_it_answers()
     page = side.poll(known.cursor)
     assert not page.resumed
     assert page.epoch != known.epoch
@@ -133,7 +120,7 @@ def test_positions_used_again_mislead_nobody(server: Valkey, connect: Connect) -
     old = server.snapshot()
     known = grown(side, 2)
     server.restart_from(old)
-    restarted(other)
+    other.until_it_answers()
     grown(other, 6)
     page = side.poll(known.cursor)
     assert not page.resumed
@@ -146,7 +133,7 @@ def test_scripts_are_loaded_again(server: Valkey, connect: Connect) -> None:
     server.run_cli("SCRIPT", "FLUSH")
     assert side.read(token_hash).record == row
     side.do("save", SessionChange(row.id, {"a": 1}, (), MANY_BYTES))
-    assert side.revoke(Selection(token_hash=token_hash))
+    assert side.revoke(token_hash=token_hash)
 
 
 @pytest.fixture
@@ -249,7 +236,7 @@ def test_a_reading_of_a_former_master_is_not_taken(server: Valkey, replica: Valk
         assert side.read(token_hash).record == row
         followed(server)
         promoted(replica)
-        other.revoke(Selection(token_hash=token_hash))
+        other.revoke(token_hash=token_hash)
         proxy.target = replica.port  # where new connections go
         side.renew_polls()
         side.poll()

@@ -9,7 +9,6 @@ import pytest
 
 from coatcheck.core.coherence import EVERYONE, user_subject
 from coatcheck.errors import DataError
-from coatcheck.stores.base import Selection
 from coatcheck.testing._rows import a_row, to_create
 from tests.servers.waiting import until
 from tests.valkey.sides import Side
@@ -123,7 +122,7 @@ def test_a_user_with_very_many_sessions_ends_with_one_entry(server: Valkey, conn
     side = connect(server.url())
     rows = [side.added()[1] for _ in range(1_002)]
     cursor = side.poll().cursor
-    ended = side.revoke(Selection(user_id="ann", keep=rows[0].id))
+    ended = side.revoke(user_id="ann", keep=rows[0].id)
     assert {each.id for each in ended} == {row.id for row in rows[1:]}
     assert [entry.subject for entry in side.poll(cursor).entries] == [user_subject("ann")]
     assert side.ids("ann") == [rows[0].id]

@@ -65,7 +65,7 @@ def works_again(side: Side, token_hash: bytes) -> None:
     until(found, "the store answers")
     fresh, row = side.added()  # and every answer belongs to its question
     assert side.read(fresh).record == row
-    assert side.revoke(Selection(token_hash=fresh))
+    assert side.revoke(token_hash=fresh)
 
 
 def test_a_server_that_stands_still(server: Valkey, connect: Connect) -> None:

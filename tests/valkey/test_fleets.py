@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coatcheck.errors import ConfigurationError, Unavailable
-from coatcheck.stores.base import Full, Rotation, Selection, SessionChange, Touch
+from coatcheck.stores.base import Full, Rotation, SessionChange, Touch
 from coatcheck.testing._rows import DAY, MANY_BYTES, a_hash, a_row, to_create
 from tests.servers.cluster import Cluster
 from tests.servers.sentinel import Sentinel
@@ -47,7 +47,7 @@ def everything_works(side: Side) -> None:
     fresh = a_hash()
     assert side.do("rotate", Rotation(second.token_hash, fresh)) is not None
     cursor = side.poll().cursor
-    assert side.revoke(Selection(token_hash=fresh))
+    assert side.revoke(token_hash=fresh)
     assert [entry.subject for entry in side.poll(cursor).entries] == ["s:" + row.id]
     assert side.read(fresh).record is None
     seen = side.do("news", 0, 0.01)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coatcheck.core.times import from_micros
-from coatcheck.stores.base import Selection, SessionChange, Touch
+from coatcheck.stores.base import SessionChange, Touch
 from coatcheck.stores.valkey.async_store import FLOOD
 from coatcheck.testing import ManualClock
 from coatcheck.testing._rows import DAY, HOUR, MANY_BYTES, a_row, an_expired_row, to_create
@@ -137,5 +137,5 @@ def test_very_many_entries_raise_the_floor(server: Valkey, connect: Connect) -> 
     assert page.floor == page.cursor.position == FLOOD + 3
     assert side.poll(page.cursor).floor == 1
     token_hash, _ = side.added()
-    side.revoke(Selection(token_hash=token_hash))
+    side.revoke(token_hash=token_hash)
     assert len(side.poll(page.cursor).entries) == 1

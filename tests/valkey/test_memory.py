@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coatcheck.errors import Unavailable
-from coatcheck.stores.base import Rotation, Selection, SessionChange, Touch
+from coatcheck.stores.base import Rotation, SessionChange, Touch
 from coatcheck.testing._rows import DAY, MANY_BYTES, SECOND, a_hash, a_row, to_create
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_sessions_are_read_kept_and_ended_when_memory_is_full(server: Valkey, co
     assert side.do("touch", [touch]) == {row.id}
     fresh = a_hash()
     assert side.do("rotate", Rotation(token_hash, fresh)) is not None
-    assert side.revoke(Selection(token_hash=fresh))
+    assert side.revoke(token_hash=fresh)
     assert side.read(fresh).record is None
     assert len(side.poll(known.cursor).entries) == 2
     assert side.do("revoke_everyone") == 0

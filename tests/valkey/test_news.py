@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck.stores.base import Selection
 from coatcheck.stores.valkey import AsyncValkeyStore, ValkeyStore
 from tests.servers.waiting import DEADLINE, until
 
@@ -35,7 +34,7 @@ def test_a_change_wakes(server: Valkey, connect: Connect) -> None:
     side, other = connect(server.url()), connect(server.url())
     token_hash, _ = side.added()
     assert side.do("news", 0, A_MOMENT) == 0  # nothing has happened
-    other.revoke(Selection(token_hash=token_hash))
+    other.revoke(token_hash=token_hash)
     first = side.do("news", 0, DEADLINE)
     assert first != 0
     assert side.do("news", first, A_MOMENT) == first

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coatcheck.errors import ConfigurationError, SchemaError, Unavailable
-from coatcheck.stores.base import Selection
 from coatcheck.stores.valkey import AsyncValkeyStore, ValkeyStore
 from coatcheck.valkey_urls import parsed
 from tests.valkey.sides import Side
@@ -114,7 +113,7 @@ def test_the_rights_that_are_enough(server: Valkey, connect: Connect) -> None:
     token_hash, _ = side.added()
     assert side.do("news", 0, 0.01) == 0
     assert side.do("problems")  # without CONFIG
-    assert side.revoke(Selection(token_hash=token_hash))
+    assert side.revoke(token_hash=token_hash)
     assert side.do("revoke_everyone") == 0
     assert side.do("sweep", 10) == []
 
