@@ -1,4 +1,7 @@
-"""Runs the simulated fleet with many seeds: `make simulate SEEDS=10000`, or one seed again with FIRST=… SEEDS=1."""
+"""Runs the simulated fleets with many seeds: `make simulate SEEDS=10000`, or one seed again with FIRST=… SEEDS=1.
+
+With each seed there are two: one of sessions alone, and one with cached values beside them.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.coherence.simulation import Simulation
+from tests.coherence.value_simulation import ValueSimulation
 from tests.coherence.virtual import Violated
 
 
 def outcome(seed: int, *, told: bool) -> str | None:
     """Run one seed; returns what was wrong."""
     logging.disable(logging.CRITICAL)
-    simulation = Simulation(seed)
-    try:
-        simulation.run()
-    except Violated as violated:
-        return str(violated)
-    if told:
-        print(*simulation.trace, sep="\n")
+    for simulation in (Simulation(seed), ValueSimulation(seed)):
+        try:
+            simulation.run()
+        except Violated as violated:
+            return str(violated)
+        if told:
+            print(*simulation.trace, sep="\n")
     return None
 
 

@@ -190,7 +190,7 @@ def test_I1_a_mistake_about_values_is_found(name: str, monkeypatch: pytest.Monke
     searched(replace(scenario, highest=False))
     mistake(monkeypatch)
     with pytest.raises(Violation, match=r"outdated|expired|two load"):
-        Search(scenario, lively=False).find()
+        Search(scenario, lively=False).deeply()
 
 
 HANGS_UP: dict[str, tuple[Mistake, Scenario]] = {
@@ -206,14 +206,14 @@ def test_I2_a_mistake_for_which_somebody_waits_for_ever_is_found(name: str, monk
     searched(scenario)
     mistake(monkeypatch)
     with pytest.raises(Violation, match="for ever"):
-        Search(scenario).find()
+        Search(scenario).deeply()
 
 
 @pytest.mark.parametrize("scenario", [SQLITE, STALE_SQLITE, PUT, ALONE], ids=["load", "stale", "put", "shared"])
 def test_two_states_that_look_the_same_are(scenario: Scenario) -> None:
     """Or the order in which they are visited would make a difference to what can be reached."""
     found = Search(scenario, lively=False)
-    found.find()
+    found.broadly()
     assert found.states == searched(scenario).states
 
 

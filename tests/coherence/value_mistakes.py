@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     Mistake = Callable[[pytest.MonkeyPatch], None]
 
 
+def _replace(patch: pytest.MonkeyPatch, name: str, mistaken: Any) -> None:
+    """Replace a method of the reads of values; sessions are read as before."""
+    real = getattr(AsyncCachedReads, name)
+
+    def chosen(self: AsyncCachedReads[Any, Any], *arguments: Any, **options: Any) -> Any:
+        return (mistaken if isinstance(self._copies, ValueCopies) else real)(self, *arguments, **options)
+
+    patch.setattr(AsyncCachedReads, name, chosen)
+
+
 def stamped(copy: bytes, as_of: int, *, later: int = 0) -> bytes:
     """Return a copy that claims to have been read at another position, and may live longer."""
     _, serve_until, touch_at = STAMP.unpack_from(copy)
@@ -67,7 +77,7 @@ def advanced_to_the_newest(patch: pytest.MonkeyPatch) -> None:
         finally:
             knowledge.as_of = reached
 
-    patch.setattr(AsyncCachedReads, "_advanced", advanced)
+    _replace(patch, "_advanced", advanced)
 
 
 def advanced_unjudged(patch: pytest.MonkeyPatch) -> None:
@@ -78,7 +88,7 @@ def advanced_unjudged(patch: pytest.MonkeyPatch) -> None:
         cache.replace(key, copy, renewed)
         return renewed
 
-    patch.setattr(AsyncCachedReads, "_advanced", advanced)
+    _replace(patch, "_advanced", advanced)
 
 
 def mark_of_put_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -103,7 +113,7 @@ def refresh_marked_on_landing(patch: pytest.MonkeyPatch) -> None:
 
         return await real(self, key, brought)
 
-    patch.setattr(AsyncCachedReads, "renew", renew)
+    _replace(patch, "renew", renew)
 
 
 def refresh_renews_the_old_value(patch: pytest.MonkeyPatch) -> None:
@@ -127,12 +137,12 @@ def epoch_unchecked(patch: pytest.MonkeyPatch) -> None:
             self._fill(self.cache, key, answer)
         return answer
 
-    patch.setattr(AsyncCachedReads, "_ask", ask)
+    _replace(patch, "_ask", ask)
 
 
 def put_of_any_epoch(patch: pytest.MonkeyPatch) -> None:
     """What was read in another life of the database is put into this one."""
-    patch.setattr(AsyncCachedReads, "keep", lambda self, key, loaded: self._fill(self.cache, key, loaded))
+    _replace(patch, "keep", lambda self, key, loaded: self._fill(self.cache, key, loaded))
 
 
 def shared_of_any_epoch(patch: pytest.MonkeyPatch) -> None:
@@ -153,7 +163,7 @@ def trusting_follower(patch: pytest.MonkeyPatch) -> None:
             return answer, "store"
         return await self._lead(key, lambda: self._read(key, read, nearby, usable)), "store"
 
-    patch.setattr(AsyncCachedReads, "get", get)
+    _replace(patch, "get", get)
 
 
 def stale_unjudged(patch: pytest.MonkeyPatch) -> None:
@@ -164,7 +174,7 @@ def stale_unjudged(patch: pytest.MonkeyPatch) -> None:
         ended = copy is None or self._log.now() >= STAMP.unpack_from(copy)[1] + grace
         return None if ended else copy
 
-    patch.setattr(AsyncCachedReads, "past", past)
+    _replace(patch, "past", past)
 
 
 def stale_by_an_old_proof(patch: pytest.MonkeyPatch) -> None:
@@ -180,7 +190,7 @@ def stale_by_an_old_proof(patch: pytest.MonkeyPatch) -> None:
 def stale_for_ever(patch: pytest.MonkeyPatch) -> None:
     """A value whose time is over is served however long ago that was."""
     real = AsyncCachedReads.past
-    patch.setattr(AsyncCachedReads, "past", lambda self, key, _: real(self, key, 2**62))
+    _replace(patch, "past", lambda self, key, _: real(self, key, 2**62))
 
 
 def without_subject(kind: str) -> Mistake:
@@ -230,13 +240,13 @@ def views_trusted(patch: pytest.MonkeyPatch) -> None:
 
 def shared_unjudged(patch: pytest.MonkeyPatch) -> None:
     """What the shared cache returns is served without the rule."""
-    patch.setattr(AsyncCachedReads, "from_shared", _taken_over(lambda _, copy: copy))
+    _replace(patch, "from_shared", _taken_over(lambda _, copy: copy))
 
 
 def shared_copy_restamped(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes a copy from the shared cache stamps it anew."""
     restamped = _taken_over(lambda knowledge, copy: stamped(copy, knowledge.as_of))
-    patch.setattr(AsyncCachedReads, "from_shared", restamped)
+    _replace(patch, "from_shared", restamped)
 
 
 def _taken_over(make: Callable[[Knowledge, bytes], bytes]) -> Any:
@@ -280,4 +290,4 @@ def abandoned_followers(patch: pytest.MonkeyPatch) -> None:
         self._flights.end(key, answer)
         return answer
 
-    patch.setattr(AsyncCachedReads, "_lead", lead)
+    _replace(patch, "_lead", lead)

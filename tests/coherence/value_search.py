@@ -282,19 +282,19 @@ class Search:
         self.states = 0
 
     def run(self) -> Search:
-        """Visit every state, as deeply as each way leads, which is faster.
+        """Visit every state.
 
         Raises:
             Violation: One of them must not be; the message is the shortest way there.
         """
         try:
-            self._deeply()
+            self.deeply()
         except Violation:
-            self.find()
+            self.broadly()
             raise
         return self
 
-    def find(self) -> None:
+    def broadly(self) -> None:
         """Visit every state, those that are near first.
 
         Raises:
@@ -308,8 +308,12 @@ class Search:
                 ways.extend((*way, number) for number in range(self._visit(searched, known)))
                 self._end(searched, known)
 
-    def _deeply(self) -> None:
-        """Visit every state; go on as far as one way leads before the next, so as not to go it again."""
+    def deeply(self) -> None:
+        """Visit every state; go on as far as one way leads before the next, so as not to go it again.
+
+        Raises:
+            Violation: One of them must not be; the message is a way there.
+        """
         ways: list[tuple[int, ...]] = [()]
         known: set[Hashable] = set()
         while ways:

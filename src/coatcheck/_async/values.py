@@ -197,11 +197,14 @@ class AsyncValues:
             self.numbers["unusable"] += wanted.refused
 
     async def _read(self, key: str, wanted: Wanted) -> bytes | Loaded:
+        began = self.tiers.clock.monotonic()
         if await self._proven():
             try:
                 return (await self.reads.get(key, lambda _: self._load(key, wanted), usable=wanted.usable))[0]
             except Unavailable:
-                if not self.tiers.log.failing:
+                # The log's, which may answer again by now; or somebody else's load has taken too long.
+                took = self.tiers.clock.monotonic() - began
+                if not self.tiers.log.failing and took >= self.settings.load_timeout_ns:
                     raise
         # A cache must not fail what would work without it.
         self.tiers.log.follow()
@@ -254,7 +257,10 @@ class AsyncValues:
 
     async def _look(self, key: str, usable: Callable[[bytes], bool]) -> bytes | None:
         """Return what somebody has put into the shared cache, if the rule admits it."""
-        await self.tiers.log.prove()  # loading it may have taken longer than our proof was good
+        try:
+            await self.tiers.log.prove()  # loading it may have taken longer than our proof was good
+        except Unavailable:
+            return None  # it is no failure of the load, for which others wait too
         return await self.reads.from_shared(key, usable)
 
     async def _loaded(self, wanted: Wanted, mark: Mark, lease: Place | None = None) -> Loaded:
