@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from coatcheck import Cache, ConfigurationError, ValueSettings
@@ -62,6 +62,9 @@ def own(thing: Thing) -> str:
 
 
 @given(PAIRS)
+@example((Thing("", None, "\ud83d"), Thing("", None, "\ude00")))
+@example((Thing("", None, "\ud83d"), Thing("", None, "?")))
+@example((Thing("", None, "\ud83d\ude00"), Thing("", None, "\U0001f600")))
 def test_C8_two_things_share_no_full_key_subject_or_place(pair: tuple[Thing, Thing]) -> None:
     one, two = pair
     copies = ValueCopies(ValueSettings(), secrets=KEYS, lots=float)

@@ -11,7 +11,9 @@ import pytest
 
 PUBLIC = {
     "coatcheck": {
+        "AsyncCache",
         "AsyncSessions",
+        "Cache",
         "CacheSettings",
         "CoatcheckError",
         "ConfigurationError",
@@ -36,6 +38,8 @@ PUBLIC = {
         "Unavailable",
         "User",
         "UsersTable",
+        "ValueSettings",
+        "lifetimes",
     },
     "coatcheck.testing": {
         "AsyncFaultyStore",

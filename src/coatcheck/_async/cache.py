@@ -94,7 +94,11 @@ class AsyncCache(AsyncNamespace):
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
         if self._owns:
-            await self._tiers.open()
+            try:
+                await self._tiers.open()
+            except BaseException:
+                await self.aclose()  # nobody else will, of what could not be entered
+                raise
         return self
 
     async def aclose(self) -> None:

@@ -173,7 +173,11 @@ class AsyncSessions:
             ConfigurationError: The database can never work as configured.
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
-        await self.tiers.open()
+        try:
+            await self.tiers.open()
+        except BaseException:
+            await self.aclose()  # nobody else will, of what could not be entered
+            raise
         return self
 
     async def aclose(self) -> None:

@@ -145,25 +145,27 @@ class Repeater:
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
-                    self._over.clear()
-                    self._thread = threading.Thread(target=self._run, name="coatcheck-follower", daemon=True)
+                    self._over = over = threading.Event()  # its own: the one before may not have ended yet
+                    self._thread = threading.Thread(
+                        target=self._run, args=(over,), name="coatcheck-follower", daemon=True
+                    )
                     self._thread.start()
 
-    def _run(self) -> None:
-        while not self._over.is_set():
+    def _run(self, over: threading.Event) -> None:
+        while not over.is_set():
             try:
                 self._job()
             except Exception:  # noqa: BLE001 - a round that failed must not be the last one
                 _log.exception("coatcheck.background_failed")
-                self._over.wait(1)
+                over.wait(1)
 
     def stop(self) -> None:
         """Stop, and wait for the round that runs."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
+        with self._lock:
+            thread, self._thread = self._thread, None
             self._over.set()
-            if thread is not threading.current_thread():
-                thread.join()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
 
 sleep = time.sleep

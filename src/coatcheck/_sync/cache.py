@@ -95,7 +95,11 @@ class Cache(Namespace):
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
         if self._owns:
-            self._tiers.open()
+            try:
+                self._tiers.open()
+            except BaseException:
+                self.close()  # nobody else will, of what could not be entered
+                raise
         return self
 
     def close(self) -> None:

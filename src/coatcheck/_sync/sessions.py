@@ -174,7 +174,11 @@ class Sessions:
             ConfigurationError: The database can never work as configured.
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
-        self.tiers.open()
+        try:
+            self.tiers.open()
+        except BaseException:
+            self.close()  # nobody else will, of what could not be entered
+            raise
         return self
 
     def close(self) -> None:

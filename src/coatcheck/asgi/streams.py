@@ -65,15 +65,18 @@ class OpenStreams:
                 await self._check(stream)
 
     async def _check(self, stream: Stream) -> None:
+        session = stream.session
         try:
-            answer = await self._sessions.recheck(stream.session)
+            answer = await self._sessions.recheck(session)
         except Unavailable as error:
             # An outage is no sign-out: the connection stays until somebody can tell.
             _log.warning("coatcheck.stream_unchecked", extra={"reason": str(error)})
             return
         except Exception:  # noqa: BLE001 - one that cannot be checked must not keep the others from being checked
-            _log.exception("coatcheck.stream_unchecked", extra={"session_id": stream.session.id})
+            _log.exception("coatcheck.stream_unchecked", extra={"session_id": session.id})
             return
+        if stream.session is not session:
+            return  # it belongs to another by now
         if answer:
             stream.session = answer
         else:
