@@ -201,13 +201,13 @@ class CachedReads(Generic[K, R]):
             if copy is not None and usable(copy):
                 return copy, "stale"
         try:
-            copy = self._proven(key, usable)
+            self._log.prove()
         except Unavailable:
             copy = self._unproven(key, NEVER)
             if copy is None or not usable(copy):
                 raise
             return copy, "stale"
-        if copy is not None:
+        if (copy := self.lookup(key)) is not None and usable(copy):
             return copy, "memory"
         waited = False
         while (flight := self._flights.claim(key)) is not None:
@@ -216,20 +216,12 @@ class CachedReads(Generic[K, R]):
                 return answer, _source(answer)
             # The first read may have begun before this request: only the rule can say whether it is good enough.
             # A second one cannot, and so is, whatever it says; thus a session that is gone is read twice at most.
-            if (copy := self._proven(key, usable)) is not None:
+            self._log.prove()
+            if (copy := self.lookup(key)) is not None and usable(copy):
                 return copy, "memory"
             waited = True
         answer = self._lead(key, lambda: self._read(key, read, nearby, usable))
         return answer, _source(answer)
-
-    def _proven(self, key: K, usable: Callable[[bytes], bool]) -> bytes | None:
-        """Return the copy in memory under a proof, and look twice if that has ended between the proof and the look."""
-        for _ in range(2):
-            self._log.prove()
-            copy = self.lookup(key)
-            if copy is not None or self._log.proven():
-                return copy if copy is not None and usable(copy) else None
-        return None
 
     def _unproven(self, key: K, until: int) -> bytes | None:
         """Return a copy while the log cannot be asked, where that is wanted: all of the rule but its lease."""
