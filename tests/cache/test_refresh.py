@@ -121,9 +121,15 @@ async def test_whoever_does_not_want_it_loads_nothing_in_the_background(bench: B
 
 
 async def test_it_can_be_switched_off(bench: Bench) -> None:
+    """Even for what takes long to load."""
     worker, origin = await bench.worker(settings=ValueSettings(refresh=0, jitter=0)), bench.origin()
-    await used(worker, origin)
-    bench.clock.advance(TTL - timedelta(microseconds=1))
+    gate = origin.hold()
+    first = worker.start("get_or_load", "key", origin, ttl=TTL)
+    await gate.reached()
+    bench.clock.advance(TTL * 0.4)
+    gate.release()
+    await soon(first)
+    bench.clock.advance(TTL * 0.6 - timedelta(microseconds=1))
     for _ in range(5):
         await used(worker, origin)
         await worker.settle()

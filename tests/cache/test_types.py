@@ -153,6 +153,17 @@ async def test_after_a_new_value_the_old_object_is_not_served(bench: Bench) -> N
     assert await worker.get("key", type=Flag) == Flag("put")
 
 
+async def test_an_object_that_comes_late_is_not_served_for_a_new_value(bench: Bench) -> None:
+    """As from a thread that has decoded the old copy, and was slow to leave the object."""
+    worker, origin = await bench.worker(), bench.origin("old")
+    for _ in range(2):
+        await worker.get_or_load("key", origin, ttl=TTL, type=str)
+    late = worker.reads.cache.views[full("key")]
+    await worker.put("key", "new", ttl=TTL, type=str)
+    worker.reads.cache.views[full("key")] = late
+    assert await worker.get_or_load("key", origin, ttl=TTL, type=str) == "new"
+
+
 async def test_what_the_first_caller_gets_is_what_all_get(bench: Bench) -> None:
     """It has gone through JSON as well: an integer where a float is declared is one for all, or for nobody."""
     worker, origin = await bench.worker(), bench.origin(5)
