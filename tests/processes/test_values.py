@@ -77,7 +77,7 @@ def test_no_call_that_begins_after_an_invalidation_gets_the_old_value(url: str, 
                     worker.signal(signal.SIGCONT)
                 fleet.until_served()
         assert fleet.late() == (0, 0)
-        assert fleet.answers > 2_000
+        assert fleet.answers > 500
 
 
 @pytest.mark.anyio
