@@ -12,6 +12,7 @@ import pytest
 PUBLIC = {
     "coatcheck": {
         "AsyncCache",
+        "AsyncProviderSessions",
         "AsyncSessions",
         "Cache",
         "CacheSettings",
@@ -25,6 +26,8 @@ PUBLIC = {
         "LimitReached",
         "NotSignedIn",
         "Policy",
+        "ProviderSessions",
+        "ProviderSettings",
         "Rotated",
         "SchemaError",
         "Session",

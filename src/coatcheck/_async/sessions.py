@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from coatcheck._async._pair import async_sleep
 from coatcheck._async.cached_reads import AsyncCachedReads
 from coatcheck._async.tiers import AsyncTiers
 from coatcheck._async.touches import AsyncTouches
 from coatcheck.core.addresses import canonical_address
-from coatcheck.core.answers import Created, NotSignedIn, Rotated
+from coatcheck.core.answers import Created, NotSignedIn, Rotated, Validated
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.drafts import data_json, new_record, printable
-from coatcheck.core.events import Event, EventKind
-from coatcheck.core.health import Proof, health_of
 from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
 from coatcheck.core.policy import Policy, expiries
-from coatcheck.core.session import STAMP, Record, Session, User, copy_in, user_json
+from coatcheck.core.session import STAMP, Record, Session, copy_in
 from coatcheck.core.session_copies import SessionCopies
 from coatcheck.core.settings import CacheSettings
-from coatcheck.core.times import duration_micros, from_micros
+from coatcheck.core.times import duration_nanos, from_micros
 from coatcheck.core.tokens import Token, TokenHash, new_token
-from coatcheck.errors import ConfigurationError, DataError, LimitReached, Unavailable
+from coatcheck.core.transport import Transport
+from coatcheck.core.users import user_json
+from coatcheck.errors import ConfigurationError, DataError, LimitReached
 from coatcheck.fork import after_fork
+from coatcheck.hooks import EventHook
 from coatcheck.stores.base import Full, NewSession, Rotation, Selection, SessionChange
 
 if TYPE_CHECKING:
@@ -33,17 +31,15 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from coatcheck._async.shared_tier import AsyncSharedTier
     from coatcheck.caches.async_protocol import AsyncSharedCache
     from coatcheck.clock import Clock
-    from coatcheck.core.answers import Source
+    from coatcheck.core.events import Event
     from coatcheck.core.health import Health
     from coatcheck.core.settings import SharedCacheSettings
+    from coatcheck.core.users import User
     from coatcheck.stores.async_protocol import AsyncStore
     from coatcheck.stores.base import Ended, Reading
     from coatcheck.stores.users import UsersTable
-
-_log = logging.getLogger("coatcheck")
 
 _new = object.__new__
 
@@ -119,10 +115,10 @@ class AsyncSessions:
         self._log = self.tiers.log
         self._credentials = Credentials(token_hash or TokenHash(purpose=purpose), self.tiers.ring(purpose))
         self._load_users = load_users
-        self._on_event = on_event
+        self._events = EventHook(on_event, self.now)
         self._latest = 0
         self._check_capabilities()
-        touch_every = duration_micros(self.policy.touch_every) * 1000
+        touch_every = duration_nanos(self.policy.touch_every)
         self._touches = AsyncTouches(
             self.store,
             self.policy,
@@ -173,11 +169,7 @@ class AsyncSessions:
             ConfigurationError: The database can never work as configured.
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
-        try:
-            await self.tiers.open()
-        except BaseException:
-            await self.aclose()  # nobody else will, of what could not be entered
-            raise
+        await self.tiers.open()
         return self
 
     async def aclose(self) -> None:
@@ -219,7 +211,7 @@ class AsyncSessions:
         if connection is None:
             copy = self._reads.lookup(key_hash(presented).digest()[:KEY_SIZE])
             if copy is None:
-                return (await self.ask(presented))[0]
+                return (await self.ask(presented)).answer
             session = _new(Session)
             session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             return session
@@ -228,7 +220,7 @@ class AsyncSessions:
             return token_hash
         return self._judged(await self._with_user(await self.store.read(token_hash, connection=connection)), None)
 
-    async def ask(self, token: bytes) -> tuple[Session | NotSignedIn, Source | None]:
+    async def ask(self, token: bytes) -> Validated:
         """Validate a token that `lookup` had no answer for, and say which tier answered in the end.
 
         It is the memory, when a look at the log was all that was missing, and none for a token that cannot be ours.
@@ -238,10 +230,10 @@ class AsyncSessions:
         """
         token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
-            return token_hash, None
+            return Validated(token_hash, None)
         nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
         answer, source = await self._reads.get(key_of(token), lambda _: self._read(token_hash), nearby)
-        return (Session(answer) if isinstance(answer, bytes) else self._judged(answer, token)), source
+        return Validated(Session(answer) if isinstance(answer, bytes) else self._judged(answer, token), source)
 
     async def _read(self, token_hash: bytes) -> Reading:
         return await self._with_user(await self.store.read(token_hash))
@@ -264,8 +256,12 @@ class AsyncSessions:
             self._touches.note(key_of(presented), copy, reading.now)
         return Session(copy)
 
-    async def recheck(self, session: Session) -> Session | NotSignedIn:
+    async def recheck(self, session: Session, presented: bytes = b"") -> Session | NotSignedIn:  # noqa: ARG002
         """Validate again a session that was read earlier, such as the one of an open WebSocket.
+
+        Args:
+            session: The session.
+            presented: Its token then, by which others are asked; here it may have got another since.
 
         Returns:
             The session itself if the log proves that nothing has changed; otherwise what the store says.
@@ -278,6 +274,10 @@ class AsyncSessions:
             return session
         reading = await self._with_user(await self.store.find(session.id))
         return self._judged(reading, None)
+
+    def transport(self, cookie: str, *, bearer: bool) -> Transport:
+        """Return where tokens stand in a request: in a cookie of this name, or behind `Authorization: Bearer` too."""
+        return Transport(cookies=(cookie.encode(),), bearer=bearer)
 
     def well_formed(self, token: str | bytes | Token) -> bool:
         """Tell whether this could be a token of ours: its form, and with keys its signature."""
@@ -293,25 +293,9 @@ class AsyncSessions:
 
     async def health(self) -> Health:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
-        if self._log.failing and self.store.capabilities.pushes_changes:
-            self._log.follow()  # a server that has stopped answers nobody, and a probe must not wait for it
-            await async_sleep(0)
-        else:
-            with suppress(Unavailable):
-                await self._log.prove()
-        shared = self.tiers.shared
-        if shared is not None and not shared.available:
-            await shared.get(self._copies.places("health", b""))  # without a miss nobody would notice that it is back
-        vitals = self.store.vitals()
-        lease, stale = self.cache_settings.lease_ns, self.cache_settings.serve_stale_ns
-        return health_of(
-            answers=not self._log.failing,
-            proof=Proof(self._clock.monotonic(), self._log.proof_sent, lease, stale),
-            listening=vitals.listening,
-            shared_cache=None if shared is None else shared.available,
-            shared_cache_numbers={} if shared is None else _numbers(shared),
-            local_cache_numbers={"entries": len(self._reads.cache), "max_entries": self.cache_settings.max_entries},
-            pool_numbers={"connections": vitals.connections, "idle": vitals.idle} if vitals.connections else {},
+        return await self.tiers.health(
+            self._copies.places("health", b""),
+            {"entries": len(self._reads.cache), "max_entries": self.cache_settings.max_entries},
         )
 
     @property
@@ -330,9 +314,9 @@ class AsyncSessions:
         return self.tiers.shared is not None
 
     @property
-    def wants_events(self) -> bool:
-        """Whether somebody listens to events."""
-        return self._on_event is not None
+    def notes_clients(self) -> bool:
+        """Whether a new address or browser is noted: somebody listens to events."""
+        return self._events.wanted
 
     # --- beginning and continuing
 
@@ -396,11 +380,11 @@ class AsyncSessions:
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
         if result.replaced is not None or result.evicted:
             self.tiers.changed(connection)
-        self._emit("created", record.id, user_id)
+        self._events.emit("created", record.id, user_id)
         if result.replaced is not None:
-            self._emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
+            self._events.emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
         for evicted in result.evicted:
-            self._emit("evicted", evicted.id, evicted.user_id)
+            self._events.emit("evicted", evicted.id, evicted.user_id)
         session = self._session(await self._described(result.record))
         return Created(session, self._credentials.issued(token), tuple(map(self._session, result.evicted)))
 
@@ -426,7 +410,7 @@ class AsyncSessions:
         if record is None:
             return NotSignedIn.UNKNOWN
         self.tiers.changed(connection)
-        self._emit("rotated", record.id, record.user_id, "reauthenticated" if reauthenticated else "")
+        self._events.emit("rotated", record.id, record.user_id, "reauthenticated" if reauthenticated else "")
         return Rotated(self._session(await self._described(record)), self._credentials.issued(fresh))
 
     async def _restarted(self, rotation: Rotation, connection: Any) -> Rotation:
@@ -472,7 +456,7 @@ class AsyncSessions:
         noted = await self.store.relocate(session.id, address, printable(user_agent))
         if noted:
             self.tiers.changed(None)
-            self._emit("client_changed", session.id, session.user_id, address or "")
+            self._events.emit("client_changed", session.id, session.user_id, address or "")
         return noted
 
     async def flush(self) -> int:
@@ -525,7 +509,7 @@ class AsyncSessions:
         self.tiers.check_wait(connection, wait=wait)
         count = await self.store.revoke_everyone(connection=connection)
         self.tiers.changed(connection)
-        self._emit("revoked", None, None, "everyone")
+        self._events.emit("revoked", None, None, "everyone")
         await self.tiers.settled(wait=wait)
         return count
 
@@ -534,7 +518,7 @@ class AsyncSessions:
         ended = await self.store.revoke(selection, connection=connection)
         self.tiers.changed(connection)
         for session_id, user_id in ended:
-            self._emit("revoked", session_id, user_id)
+            self._events.emit("revoked", session_id, user_id)
         await self.tiers.settled(wait=wait)
         return ended
 
@@ -580,7 +564,7 @@ class AsyncSessions:
         while True:
             ended = await self.store.sweep(batch)
             for session_id, user_id in ended:
-                self._emit("expired", session_id, user_id)
+                self._events.emit("expired", session_id, user_id)
             total += len(ended)
             if progress is not None:
                 progress(total)
@@ -621,23 +605,9 @@ class AsyncSessions:
         self._latest = now
         return now
 
-    def _emit(self, kind: EventKind, session_id: str | None, user_id: str | None, detail: str = "") -> None:
-        _log.info("coatcheck.%s", kind, extra={"session_id": session_id, "user_id": user_id, "detail": detail})
-        if self._on_event is None:
-            return
-        at = self.now()
-        try:
-            self._on_event(Event(kind=kind, at=at, session_id=session_id, user_id=user_id, detail=detail))
-        except Exception:  # noqa: BLE001 - a hook is the application's, and must not break a request
-            _log.exception("coatcheck.hook_failed", extra={"kind": kind})
-
 
 def _started(record: Record) -> int:
     return record.created_at if record.authenticated_at is None else record.authenticated_at
-
-
-def _numbers(shared: AsyncSharedTier) -> Mapping[str, float]:
-    return {name: getattr(shared, name) for name in ("hits", "misses", "refused", "failures", "dropped")}
 
 
 def _page_size(limit: int) -> int:

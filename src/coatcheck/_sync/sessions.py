@@ -3,30 +3,28 @@
 
 from __future__ import annotations
 
-import logging
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from coatcheck._sync._pair import sleep
 from coatcheck._sync.cached_reads import CachedReads
 from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.touches import Touches
 from coatcheck.core.addresses import canonical_address
-from coatcheck.core.answers import Created, NotSignedIn, Rotated
+from coatcheck.core.answers import Created, NotSignedIn, Rotated, Validated
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.drafts import data_json, new_record, printable
-from coatcheck.core.events import Event, EventKind
-from coatcheck.core.health import Proof, health_of
 from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
 from coatcheck.core.policy import Policy, expiries
-from coatcheck.core.session import STAMP, Record, Session, User, copy_in, user_json
+from coatcheck.core.session import STAMP, Record, Session, copy_in
 from coatcheck.core.session_copies import SessionCopies
 from coatcheck.core.settings import CacheSettings
-from coatcheck.core.times import duration_micros, from_micros
+from coatcheck.core.times import duration_nanos, from_micros
 from coatcheck.core.tokens import Token, TokenHash, new_token
-from coatcheck.errors import ConfigurationError, DataError, LimitReached, Unavailable
+from coatcheck.core.transport import Transport
+from coatcheck.core.users import user_json
+from coatcheck.errors import ConfigurationError, DataError, LimitReached
 from coatcheck.fork import after_fork
+from coatcheck.hooks import EventHook
 from coatcheck.stores.base import Full, NewSession, Rotation, Selection, SessionChange
 
 if TYPE_CHECKING:
@@ -34,17 +32,15 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from coatcheck._sync.shared_tier import SharedTier
     from coatcheck.caches.protocol import SharedCache
     from coatcheck.clock import Clock
-    from coatcheck.core.answers import Source
+    from coatcheck.core.events import Event
     from coatcheck.core.health import Health
     from coatcheck.core.settings import SharedCacheSettings
+    from coatcheck.core.users import User
     from coatcheck.stores.base import Ended, Reading
     from coatcheck.stores.protocol import Store
     from coatcheck.stores.users import UsersTable
-
-_log = logging.getLogger("coatcheck")
 
 _new = object.__new__
 
@@ -120,10 +116,10 @@ class Sessions:
         self._log = self.tiers.log
         self._credentials = Credentials(token_hash or TokenHash(purpose=purpose), self.tiers.ring(purpose))
         self._load_users = load_users
-        self._on_event = on_event
+        self._events = EventHook(on_event, self.now)
         self._latest = 0
         self._check_capabilities()
-        touch_every = duration_micros(self.policy.touch_every) * 1000
+        touch_every = duration_nanos(self.policy.touch_every)
         self._touches = Touches(
             self.store,
             self.policy,
@@ -174,11 +170,7 @@ class Sessions:
             ConfigurationError: The database can never work as configured.
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
-        try:
-            self.tiers.open()
-        except BaseException:
-            self.close()  # nobody else will, of what could not be entered
-            raise
+        self.tiers.open()
         return self
 
     def close(self) -> None:
@@ -220,7 +212,7 @@ class Sessions:
         if connection is None:
             copy = self._reads.lookup(key_hash(presented).digest()[:KEY_SIZE])
             if copy is None:
-                return (self.ask(presented))[0]
+                return (self.ask(presented)).answer
             session = _new(Session)
             session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             return session
@@ -229,7 +221,7 @@ class Sessions:
             return token_hash
         return self._judged(self._with_user(self.store.read(token_hash, connection=connection)), None)
 
-    def ask(self, token: bytes) -> tuple[Session | NotSignedIn, Source | None]:
+    def ask(self, token: bytes) -> Validated:
         """Validate a token that `lookup` had no answer for, and say which tier answered in the end.
 
         It is the memory, when a look at the log was all that was missing, and none for a token that cannot be ours.
@@ -239,10 +231,10 @@ class Sessions:
         """
         token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
-            return token_hash, None
+            return Validated(token_hash, None)
         nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
         answer, source = self._reads.get(key_of(token), lambda _: self._read(token_hash), nearby)
-        return (Session(answer) if isinstance(answer, bytes) else self._judged(answer, token)), source
+        return Validated(Session(answer) if isinstance(answer, bytes) else self._judged(answer, token), source)
 
     def _read(self, token_hash: bytes) -> Reading:
         return self._with_user(self.store.read(token_hash))
@@ -265,8 +257,12 @@ class Sessions:
             self._touches.note(key_of(presented), copy, reading.now)
         return Session(copy)
 
-    def recheck(self, session: Session) -> Session | NotSignedIn:
+    def recheck(self, session: Session, presented: bytes = b"") -> Session | NotSignedIn:  # noqa: ARG002
         """Validate again a session that was read earlier, such as the one of an open WebSocket.
+
+        Args:
+            session: The session.
+            presented: Its token then, by which others are asked; here it may have got another since.
 
         Returns:
             The session itself if the log proves that nothing has changed; otherwise what the store says.
@@ -279,6 +275,10 @@ class Sessions:
             return session
         reading = self._with_user(self.store.find(session.id))
         return self._judged(reading, None)
+
+    def transport(self, cookie: str, *, bearer: bool) -> Transport:
+        """Return where tokens stand in a request: in a cookie of this name, or behind `Authorization: Bearer` too."""
+        return Transport(cookies=(cookie.encode(),), bearer=bearer)
 
     def well_formed(self, token: str | bytes | Token) -> bool:
         """Tell whether this could be a token of ours: its form, and with keys its signature."""
@@ -294,25 +294,9 @@ class Sessions:
 
     def health(self) -> Health:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
-        if self._log.failing and self.store.capabilities.pushes_changes:
-            self._log.follow()  # a server that has stopped answers nobody, and a probe must not wait for it
-            sleep(0)
-        else:
-            with suppress(Unavailable):
-                self._log.prove()
-        shared = self.tiers.shared
-        if shared is not None and not shared.available:
-            shared.get(self._copies.places("health", b""))  # without a miss nobody would notice that it is back
-        vitals = self.store.vitals()
-        lease, stale = self.cache_settings.lease_ns, self.cache_settings.serve_stale_ns
-        return health_of(
-            answers=not self._log.failing,
-            proof=Proof(self._clock.monotonic(), self._log.proof_sent, lease, stale),
-            listening=vitals.listening,
-            shared_cache=None if shared is None else shared.available,
-            shared_cache_numbers={} if shared is None else _numbers(shared),
-            local_cache_numbers={"entries": len(self._reads.cache), "max_entries": self.cache_settings.max_entries},
-            pool_numbers={"connections": vitals.connections, "idle": vitals.idle} if vitals.connections else {},
+        return self.tiers.health(
+            self._copies.places("health", b""),
+            {"entries": len(self._reads.cache), "max_entries": self.cache_settings.max_entries},
         )
 
     @property
@@ -331,9 +315,9 @@ class Sessions:
         return self.tiers.shared is not None
 
     @property
-    def wants_events(self) -> bool:
-        """Whether somebody listens to events."""
-        return self._on_event is not None
+    def notes_clients(self) -> bool:
+        """Whether a new address or browser is noted: somebody listens to events."""
+        return self._events.wanted
 
     # --- beginning and continuing
 
@@ -397,11 +381,11 @@ class Sessions:
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
         if result.replaced is not None or result.evicted:
             self.tiers.changed(connection)
-        self._emit("created", record.id, user_id)
+        self._events.emit("created", record.id, user_id)
         if result.replaced is not None:
-            self._emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
+            self._events.emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
         for evicted in result.evicted:
-            self._emit("evicted", evicted.id, evicted.user_id)
+            self._events.emit("evicted", evicted.id, evicted.user_id)
         session = self._session(self._described(result.record))
         return Created(session, self._credentials.issued(token), tuple(map(self._session, result.evicted)))
 
@@ -427,7 +411,7 @@ class Sessions:
         if record is None:
             return NotSignedIn.UNKNOWN
         self.tiers.changed(connection)
-        self._emit("rotated", record.id, record.user_id, "reauthenticated" if reauthenticated else "")
+        self._events.emit("rotated", record.id, record.user_id, "reauthenticated" if reauthenticated else "")
         return Rotated(self._session(self._described(record)), self._credentials.issued(fresh))
 
     def _restarted(self, rotation: Rotation, connection: Any) -> Rotation:
@@ -473,7 +457,7 @@ class Sessions:
         noted = self.store.relocate(session.id, address, printable(user_agent))
         if noted:
             self.tiers.changed(None)
-            self._emit("client_changed", session.id, session.user_id, address or "")
+            self._events.emit("client_changed", session.id, session.user_id, address or "")
         return noted
 
     def flush(self) -> int:
@@ -524,7 +508,7 @@ class Sessions:
         self.tiers.check_wait(connection, wait=wait)
         count = self.store.revoke_everyone(connection=connection)
         self.tiers.changed(connection)
-        self._emit("revoked", None, None, "everyone")
+        self._events.emit("revoked", None, None, "everyone")
         self.tiers.settled(wait=wait)
         return count
 
@@ -533,7 +517,7 @@ class Sessions:
         ended = self.store.revoke(selection, connection=connection)
         self.tiers.changed(connection)
         for session_id, user_id in ended:
-            self._emit("revoked", session_id, user_id)
+            self._events.emit("revoked", session_id, user_id)
         self.tiers.settled(wait=wait)
         return ended
 
@@ -579,7 +563,7 @@ class Sessions:
         while True:
             ended = self.store.sweep(batch)
             for session_id, user_id in ended:
-                self._emit("expired", session_id, user_id)
+                self._events.emit("expired", session_id, user_id)
             total += len(ended)
             if progress is not None:
                 progress(total)
@@ -620,23 +604,9 @@ class Sessions:
         self._latest = now
         return now
 
-    def _emit(self, kind: EventKind, session_id: str | None, user_id: str | None, detail: str = "") -> None:
-        _log.info("coatcheck.%s", kind, extra={"session_id": session_id, "user_id": user_id, "detail": detail})
-        if self._on_event is None:
-            return
-        at = self.now()
-        try:
-            self._on_event(Event(kind=kind, at=at, session_id=session_id, user_id=user_id, detail=detail))
-        except Exception:  # noqa: BLE001 - a hook is the application's, and must not break a request
-            _log.exception("coatcheck.hook_failed", extra={"kind": kind})
-
 
 def _started(record: Record) -> int:
     return record.created_at if record.authenticated_at is None else record.authenticated_at
-
-
-def _numbers(shared: SharedTier) -> Mapping[str, float]:
-    return {name: getattr(shared, name) for name in ("hits", "misses", "refused", "failures", "dropped")}
 
 
 def _page_size(limit: int) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from coatcheck._async.sessions import AsyncSessions
+from coatcheck.asgi.authority import own
 from coatcheck.core.addresses import client_address, network_of
 from coatcheck.core.answers import NotSignedIn
-from coatcheck.core.cookies import delete_cookie, find_cookies, set_cookie
+from coatcheck.core.cookies import delete_cookie, set_cookie
 from coatcheck.core.drafts import printable
 from coatcheck.core.tokens import Token
 from coatcheck.errors import CoatcheckError, ConfigurationError
@@ -16,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
-    from coatcheck._async.sessions import AsyncSessions
+    from coatcheck.asgi.authority import Authority
     from coatcheck.asgi.settings import WebSettings
     from coatcheck.asgi.types import Headers, Scope
     from coatcheck.core.answers import Source
     from coatcheck.core.session import Session
+    from coatcheck.core.transport import Transport
 
 SCOPE_KEY = "coatcheck"
 
@@ -55,33 +58,44 @@ class RequestContext:
     __slots__ = (
         "_answer",
         "_client",
+        "_cookies",
         "_headers",
-        "_issued",
         "_presented",
+        "_transport",
+        "authority",
         "clear_site_data",
         "consulted",
         "on_session",
-        "sessions",
         "settings",
         "source",
     )
 
-    def __init__(self, scope: Scope, sessions: AsyncSessions, settings: WebSettings) -> None:
+    def __init__(self, scope: Scope, authority: Authority, settings: WebSettings, transport: Transport) -> None:
         """Attach to a request."""
         # Not the scope itself, which holds this context: a circle is left to the garbage collector, and costs.
         self._headers: Headers = scope["headers"]
         self._client = scope.get("client")
-        self.sessions = sessions
+        self.authority = authority
         self.settings = settings
+        self._transport = transport
         self._answer: Session | NotSignedIn | None = None
         self._presented: bytes | None = None
-        self._issued: bytes | None = None
+        self._cookies: tuple[bytes, ...] = ()
         self.clear_site_data = False
         self.consulted = False
-        self.on_session: Callable[[Session], None] | None = None
-        """Called when it becomes known whose request this is, and again when that changes."""
+        self.on_session: Callable[[Session, bytes], None] | None = None
+        """Called with session and token when it becomes known whose request this is, and again when that changes."""
         self.source: Source | None = None
         """Which tier answered; None before, or when nothing had to be read."""
+
+    @property
+    def sessions(self) -> AsyncSessions:
+        """The sessions, with all their verbs.
+
+        Raises:
+            ConfigurationError: They are a provider's, which alone can begin and change them.
+        """
+        return own(self.authority)
 
     # --- asking
 
@@ -96,12 +110,12 @@ class RequestContext:
         answer: Session | NotSignedIn = NotSignedIn.NO_TOKEN
         presented = self.presented()
         if presented:
-            session = self.sessions.lookup(presented)
+            session = self.authority.lookup(presented)
             if session is not None:
                 answer, self.source = session, "memory"
             else:
                 answer = await self._ask(presented)
-            if answer and self.sessions.wants_events:
+            if answer and self.authority.notes_clients:
                 await self._notice_client(answer)
         self._settle(answer)
         return answer
@@ -109,12 +123,12 @@ class RequestContext:
     def _settle(self, answer: Session | NotSignedIn) -> None:
         self._answer = answer
         if answer and self.on_session is not None:
-            self.on_session(answer)
+            self.on_session(answer, self.presented())
 
     async def _ask(self, presented: bytes) -> Session | NotSignedIn:
-        answer, self.source = await self.sessions.ask(presented)
-        if answer:
-            self._renew_cookie(presented, answer)
+        answer, self.source, set_cookies = await self.authority.ask(presented)
+        if not self._is_bearer():
+            self._cookies = set_cookies or self._renewed_cookie(presented, answer)
         return answer
 
     async def require(self) -> Session:
@@ -137,7 +151,7 @@ class RequestContext:
             RecentAuthRequired: The authentication is older; activity does not make it younger.
         """
         session = await self.require()
-        if not session.authenticated_within(max_age, self.sessions.now()):
+        if not session.authenticated_within(max_age, self.authority.now()):
             raise RecentAuthRequired(max_age)
         return session
 
@@ -176,15 +190,22 @@ class RequestContext:
         presented = self.presented()
         if not presented:
             return
-        if self._answer:
-            # By its id: a parallel request may have given it another token meanwhile.
-            await self.sessions.revoke_any(self._answer.id, connection=connection)
+        if isinstance(self.authority, AsyncSessions):
+            set_cookies = await self._revoke(self.authority, presented, connection)
         else:
-            await self.sessions.revoke(presented, connection=connection)
+            set_cookies = await self.authority.sign_out(presented)
         self._answer = NotSignedIn.NO_TOKEN
         self.clear_site_data = self.settings.clear_site_data
         if not self._is_bearer():
-            self._issued = delete_cookie(self.settings.cookie)
+            self._cookies = set_cookies or (delete_cookie(self.settings.cookie),)
+
+    async def _revoke(self, sessions: AsyncSessions, presented: bytes, connection: Any) -> tuple[bytes, ...]:
+        if self._answer:
+            # By its id: a parallel request may have given it another token meanwhile.
+            await sessions.revoke_any(self._answer.id, connection=connection)
+        else:
+            await sessions.revoke(presented, connection=connection)
+        return ()
 
     async def rotate(self, *, reauthenticated: bool = False, connection: Any = None) -> Session:
         """Give the session a new token, after a privilege change or another proof of who the user is.
@@ -213,27 +234,26 @@ class RequestContext:
     def _issue(self, token: Token, session: Session) -> None:
         self._presented = token.reveal().encode()
         self._settle(session)
-        self._issued = set_cookie(self.settings.cookie, token.reveal(), self._max_age(session))
+        self._cookies = (set_cookie(self.settings.cookie, token.reveal(), self._max_age(session)),)
 
     def _max_age(self, session: Session) -> int | None:
         """Return how long the browser may keep the cookie: never longer than the session can live."""
         if not self._persists(session):
             return None
         end = session.expires_at
-        return 2**31 if end is None else int((end - self.sessions.now()).total_seconds())
+        return 2**31 if end is None else int((end - self.authority.now()).total_seconds())
 
-    def _renew_cookie(self, presented: bytes, session: Session) -> None:
-        """Issue the cookie anew when an older key signed it, or when it could end before its session does.
+    def _renewed_cookie(self, presented: bytes, answer: Session | NotSignedIn) -> tuple[bytes, ...]:
+        """Return the cookie anew when an older key signed it, or when it could end before its session does.
 
         Done where the session was read from the store, so it costs a memory hit nothing.
         """
-        if self._is_bearer():
-            return
-        token = self.sessions.renewed(presented)
-        if token is None and session.expires_at is None and self._persists(session):
+        if not answer or not isinstance(self.authority, AsyncSessions):
+            return ()
+        token = self.authority.renewed(presented)
+        if token is None and answer.expires_at is None and self._persists(answer):
             token = Token(presented.decode("ascii"))
-        if token is not None:
-            self._issued = set_cookie(self.settings.cookie, token.reveal(), self._max_age(session))
+        return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self._max_age(answer)),)
 
     def _persists(self, session: Session) -> bool:
         return session.remember or self.settings.cookie.persistent
@@ -252,37 +272,14 @@ class RequestContext:
     # --- the request
 
     def presented(self) -> bytes:
-        """Return the token that the request carries, or nothing.
-
-        Two different well-formed cookies of the same name prove that one was planted; neither counts (C7).
-        """
+        """Return the token that the request carries, or nothing."""
         self.consulted = True
         if self._presented is None:
-            self._presented = self._find()
+            self._presented = self._transport.find(self._headers, self.authority.well_formed)
         return self._presented
 
-    def _find(self) -> bytes:
-        bearer = self._bearer() if self.settings.bearer else None
-        if bearer is not None:
-            return bearer
-        name = self.settings.cookie.name.encode()
-        values: list[bytes] = []
-        for key, value in self._headers:
-            if key == b"cookie":
-                values += find_cookies(value, name)
-        if len(values) <= 1:
-            return values[0] if values else b""
-        usable = {value for value in values if self.sessions.well_formed(value)}
-        return usable.pop() if len(usable) == 1 else b"ambiguous"
-
-    def _bearer(self) -> bytes | None:
-        for key, value in self._headers:
-            if key == b"authorization" and value[:7].lower() == b"bearer ":
-                return bytes(value[7:].strip())
-        return None
-
     def _is_bearer(self) -> bool:
-        return self.settings.bearer and self._bearer() is not None
+        return self._transport.is_bearer(self._headers)
 
     def header_lines(self, name: bytes) -> tuple[bytes, ...]:
         """Return the values of a header, one for each line."""
@@ -290,8 +287,12 @@ class RequestContext:
 
     def has_session_cookie(self) -> bool:
         """Tell whether the request carries a cookie of the session's name, and no bearer token instead."""
-        name = self.settings.cookie.name.encode()
-        return not self._is_bearer() and any(find_cookies(value, name) for value in self.header_lines(b"cookie"))
+        return self._transport.has_cookie(self._headers)
+
+    @property
+    def bearer(self) -> bool:
+        """Whether `Authorization: Bearer` is read."""
+        return self._transport.bearer
 
     def client_ip(self) -> str | None:
         """Return the client's address, believing only proxies that are trusted."""
@@ -308,11 +309,11 @@ class RequestContext:
     def finish(self, headers: Headers) -> None:
         """Add what the response must say: that it depends on the cookie, and the cookie itself."""
         if self.consulted:
-            headers.append((b"vary", b"Cookie, Authorization" if self.settings.bearer else b"Cookie"))
-        if self._issued is not None:
+            headers.append((b"vary", b"Cookie, Authorization" if self.bearer else b"Cookie"))
+        if self._cookies:
             # A stored Set-Cookie would sign other people in (rule H2).
             headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
-            headers += [(b"cache-control", b"no-store"), (b"set-cookie", self._issued)]
+            headers += [(b"cache-control", b"no-store"), *((b"set-cookie", line) for line in self._cookies)]
         if self.clear_site_data:
             headers.append((b"clear-site-data", b'"cookies", "storage"'))
 

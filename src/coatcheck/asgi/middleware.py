@@ -16,7 +16,7 @@ from coatcheck.core.cross_origin import SAFE_METHODS, CrossOriginRequest
 from coatcheck.errors import Unavailable
 
 if TYPE_CHECKING:
-    from coatcheck._async.sessions import AsyncSessions
+    from coatcheck.asgi.authority import Authority
     from coatcheck.asgi.pages import Answer
     from coatcheck.asgi.types import App, Receive, Scope, Send
 
@@ -33,17 +33,18 @@ class SessionMiddleware:
     Opens the sessions when the server starts and closes them when it stops.
     """
 
-    def __init__(self, app: App, /, sessions: AsyncSessions, **settings: Any) -> None:
+    def __init__(self, app: App, /, sessions: Authority, **settings: Any) -> None:
         """Wrap an application.
 
         Args:
             app: The application.
-            sessions: Where sessions are validated.
+            sessions: Where sessions are validated: `AsyncSessions`, or `AsyncProviderSessions`.
             **settings: The fields of `WebSettings`, such as `cookie` or `bearer`.
         """
         self.app = app
         self.sessions = sessions
         self.settings = WebSettings(**settings)
+        self._transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
         self.streams = OpenStreams(sessions, self.settings.stream_check_every.total_seconds())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +54,7 @@ class SessionMiddleware:
             serve = {"websocket": self._websocket, "lifespan": self._lifespan}.get(kind, self.app)
             await serve(scope, receive, send)
             return
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings)
+        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self._transport)
         if scope["method"] not in SAFE_METHODS and (reason := self._cross_origin(scope, context)) is not None:
             await _respond(send, _cross_origin_problem(reason))
             return
@@ -99,7 +100,7 @@ class SessionMiddleware:
     # --- WebSocket
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings)
+        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self._transport)
         if (reason := self._cross_origin(scope, context)) is not None:
             await _deny(scope, send, _cross_origin_problem(reason), _POLICY_VIOLATION)
             return

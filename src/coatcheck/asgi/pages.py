@@ -44,7 +44,7 @@ def problem_of(error: Exception, context: RequestContext) -> Answer:
         sessions = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
         return problem(409, "Too many sessions", limit=error.limit, sessions=sessions)
     status, headers, body = _sign_in_problem(error)
-    if context.settings.bearer:
+    if context.bearer:
         headers = [*headers, (b"www-authenticate", b"Bearer")]
     return status, headers, body
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.sessions import Sessions
+from coatcheck.asgi.authority import own
 from coatcheck.asgi.middleware import SessionMiddleware
 from coatcheck.asgi.settings import WebSettings
 from coatcheck.cli.blocking import blocking_sessions, blocking_store
@@ -157,7 +158,7 @@ def _application(name: str) -> Target:
             return Target(f"the sessions {name}, with default settings for HTTP", found, WebSettings())
         middleware = _middleware_of(found)
         if middleware is not None:
-            return Target(f"the application {name}", middleware.sessions, middleware.settings)
+            return Target(f"the application {name}", own(middleware.sessions), middleware.settings)
         if (inner := getattr(found, "app", None)) is None:
             break
         found = inner

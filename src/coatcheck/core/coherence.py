@@ -168,5 +168,9 @@ class Knowledge:
             return True
         return any(self._entries.get(subject, -1) >= as_of for subject in subjects)
 
+    def knows(self, subject: str) -> bool:
+        """Tell whether any entry for the subject is remembered, wherever it stands."""
+        return subject in self._entries
+
     def __len__(self) -> int:
         return len(self._entries)

@@ -10,7 +10,6 @@ therefore builds one small object, and a million cached sessions are invisible t
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
 from struct import Struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -18,10 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from coatcheck.core.coherence import session_subject, user_subject
 from coatcheck.core.sealing import Kind
 from coatcheck.core.times import from_micros
+from coatcheck.core.users import user_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime, timedelta
+
+    from coatcheck.core.users import User
 
 VERSION = 1
 """The layout below; a copy of another version counts as missing."""
@@ -43,25 +45,6 @@ _BODY = STAMP.size + _HEAD.size
 _REMEMBER = 1
 _SIGNED_IN = 2
 _NOT_AUTHENTICATED = -(2**62)
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """The application's user behind a session, as its users table or loader described it.
-
-    It is joined or loaded, never frozen into the session (ASVS 8.3.2, rule L18).
-    """
-
-    id: str
-    name: str | None = None
-    email: str | None = None
-    role: str | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-
-def user_json(user: User | None) -> str | None:
-    """Return a user as the JSON that a record carries."""
-    return None if user is None else json.dumps(asdict(user))
 
 
 class Record(NamedTuple):
@@ -200,9 +183,9 @@ class Session:
 
     @property
     def user(self) -> User | None:
-        """The user, when a users table or a loader is configured and the session is signed in."""
+        """The user, when a users table, a loader or a provider tells of them and the session is signed in."""
         raw = self._part(5)
-        return User(**json.loads(raw)) if raw else None
+        return user_of(raw) if raw else None
 
     def authenticated_within(self, max_age: timedelta, now: datetime) -> bool:
         """Tell whether the user proved who they are at most `max_age` before `now` (ASVS 7.5.1)."""
@@ -232,6 +215,11 @@ class Session:
         return self._copy[start : start + lengths[index]]
 
 
+def restamped(copy: bytes, as_of: int, serve_until: int, touch_at: int) -> bytes:
+    """Return a copy, of a session or of anything else, with another stamp."""
+    return STAMP.pack(as_of, serve_until, touch_at) + copy[STAMP.size :]
+
+
 def copy_in(session: Session) -> bytes:
     """Return the copy that a session views: what the coherence rule judges."""
     return session._copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -245,12 +233,17 @@ def subjects_of(copy: bytes) -> Iterator[str]:
         yield user_subject(user_id)
 
 
+def end_of(copy: bytes) -> int | None:
+    """Return where the record in a copy ends; None if it is none of this release's record version."""
+    if len(copy) < _BODY:
+        return None
+    head: tuple[int, ...] = _HEAD.unpack_from(copy, STAMP.size)
+    return _BODY + sum(head[8:]) if head[0] == VERSION else None
+
+
 def is_whole(copy: bytes) -> bool:
     """Tell whether a copy is of this release's record version, and as long as its head says."""
-    if len(copy) < _BODY:
-        return False
-    head: tuple[int, ...] = _HEAD.unpack_from(copy, STAMP.size)
-    return head[0] == VERSION and len(copy) == _BODY + sum(head[8:])
+    return end_of(copy) == len(copy)
 
 
 SEALED = Kind(b"session" + bytes((VERSION,)), is_whole)

@@ -1,0 +1,423 @@
+# Generated from _async/provider_sessions.py by tools/generate_sync.py: edit that, run `make generate`.
+"""`ProviderSessions`: sessions that somebody else issued, validated from memory."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+from coatcheck._sync.cached_reads import CachedReads
+from coatcheck._sync.tiers import Tiers
+from coatcheck.core.answers import NotSignedIn, Validated
+from coatcheck.core.coherence import EVERYONE, session_subject, user_subject
+from coatcheck.core.credentials import presented_bytes
+from coatcheck.core.endings import (
+    ended_subject,
+    login_tag,
+    once_subject,
+    outdated_subject,
+    session_tag,
+    token_tag,
+)
+from coatcheck.core.identities import ProviderAnswer
+from coatcheck.core.identity_copies import IdentityCopies, IdentityReading
+from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
+from coatcheck.core.refused_tokens import RefusedTokens
+from coatcheck.core.session import Session, copy_in, times_of
+from coatcheck.core.settings import ProviderSettings
+from coatcheck.core.times import duration_nanos, from_micros
+from coatcheck.core.transport import Transport
+from coatcheck.errors import Unavailable
+from coatcheck.fork import after_fork
+from coatcheck.hooks import EventHook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+    from types import TracebackType
+
+    from coatcheck.caches.protocol import SharedCache
+    from coatcheck.clock import Clock
+    from coatcheck.core.coherence import Knowledge
+    from coatcheck.core.events import Event
+    from coatcheck.core.health import Health
+    from coatcheck.core.settings import SharedCacheSettings
+    from coatcheck.core.tokens import Token
+    from coatcheck.providers.protocol import Provider
+    from coatcheck.stores.protocol import Store
+
+_LONGEST_TOKEN = 8192
+_MOST_REFUSED = 10_000
+
+_new = object.__new__
+
+
+def _unused(*_: object) -> None:
+    """Note no use: when its sessions are used is the provider's business."""
+
+
+class ProviderSessions:
+    """Sessions of a provider such as Better Auth, validated from memory and signed out everywhere at once.
+
+    To the application a provider is just another authority: the middleware, the dependencies and the JSON API take this
+    in the place of `Sessions`. A token is what the client presents: text, bytes or a `Token`.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        store: Store | str,
+        *,
+        settings: ProviderSettings | None = None,
+        shared_cache: SharedCache | str | None = None,
+        shared_cache_settings: SharedCacheSettings | None = None,
+        keys: Sequence[str | bytes] | None = None,
+        deployment: str = "coatcheck",
+        on_event: Callable[[Event], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Wire the sessions to their provider.
+
+        Args:
+            provider: Who issues and ends the sessions.
+            store: Where the invalidation log stands, by which workers hear of each other's sign-outs: a store, or a URL
+                such as `sqlite:///sign-outs.db` or `postgresql://user:password@host/database`.
+            settings: How long the provider's answers may stand in for asking it.
+            shared_cache: A cache between the processes, or its URL such as `valkey://host`; needs `keys`, by which
+                nobody else can write into it.
+            shared_cache_settings: Its time to live and how long a request waits for it.
+            keys: Keys of 32 bytes or more.
+            deployment: The name that the keys are bound to.
+            on_event: Called with each event, after it happened; what it raises is logged and goes no further.
+            clock: Where the time comes from; for tests.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
+        """
+        self.provider = provider
+        self.settings = settings or ProviderSettings()
+        wanted = self.settings.revalidate_after
+        self.revalidate_after: timedelta = provider.revalidate_after if wanted is None else wanted
+        self.tiers = Tiers(
+            store,
+            shared_cache=shared_cache,
+            shared_cache_settings=shared_cache_settings,
+            keys=keys,
+            deployment=deployment,
+            lease=self.settings.lease,
+            serve_stale_for=timedelta(0),  # without its log the provider itself is asked
+            clock=clock,
+        )
+        self._clock = self.tiers.clock
+        self._log = self.tiers.log
+        self._events = EventHook(on_event, self.now)
+        kept = duration_nanos(self.revalidate_after)
+        self._stale = duration_nanos(self.settings.serve_stale_for)
+        self._copies = IdentityCopies(
+            revalidate_after=kept,
+            max_entries=self.settings.max_entries,
+            shared_ttl=self.tiers.shared_settings.ttl_ns,
+            secrets=self.tiers.secrets(f"provider {provider.name} {provider.conditions}"),
+        )
+        self._refused_for = min(kept, duration_nanos(self.settings.refused_for))
+        self._reads: CachedReads[bytes, IdentityReading] = CachedReads(
+            self._log,
+            self._copies,
+            unchanged=self.store.unchanged,
+            clock=self._clock,
+            on_use=_unused,
+            shared=self.tiers.shared,
+        )
+        self.forked()
+        after_fork(self)
+
+    @property
+    def store(self) -> Store:
+        """Where the log stands."""
+        return self.tiers.store
+
+    def forked(self) -> None:
+        """Drop what belongs to the parent process; the tiers do so by themselves."""
+        self._refused = RefusedTokens(most=_MOST_REFUSED, keep=self._refused_for)
+        self._reads.forked()
+        self.provider.forked()
+
+    def open(self) -> Self:
+        """Verify, and where configured create, the tables; a wrong configuration fails here.
+
+        Raises:
+            ConfigurationError: Something can never work as configured.
+            SchemaError: The tables are missing, older or newer, or have been altered.
+        """
+        self.tiers.open()
+        try:
+            self.provider.open()
+        except BaseException:
+            self.tiers.close()
+            raise
+        return self
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.provider.close()
+        self.tiers.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- validating
+
+    def lookup(self, token: str | bytes | Token) -> Session | None:
+        """Answer from memory, at once; None says nothing: ask `get`."""
+        presented = token if type(token) is bytes else presented_bytes(token)
+        copy = self._reads.lookup(key_hash(presented).digest()[:KEY_SIZE])
+        if copy is None:
+            return None
+        session = _new(Session)
+        session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return session
+
+    def get(self, token: str | bytes | Token | None) -> Session | NotSignedIn:
+        """Validate a token.
+
+        Returns:
+            The session, or why nobody is signed in.
+
+        Raises:
+            Unavailable: Nobody can tell: the provider did not answer.
+        """
+        presented = presented_bytes(token)
+        return self.lookup(presented) or (self.ask(presented)).answer
+
+    def ask(self, token: bytes) -> Validated:
+        """Validate a token that `lookup` had no answer for, and say which tier answered in the end.
+
+        Raises:
+            Unavailable: Nobody can tell: the provider did not answer.
+        """
+        if not token:
+            return Validated(NotSignedIn.NO_TOKEN, None)
+        if not self.well_formed(token):
+            return Validated(NotSignedIn.MALFORMED, None)
+        key = key_of(token)
+        refused = self._refused.get(key, self._clock.monotonic())
+        if refused is not None:
+            return Validated(refused, "memory")
+        try:
+            return self._answer(key, token)
+        except Unavailable:
+            copy = self._past(key)
+            if copy is None:
+                raise
+            return Validated(Session(copy), "stale")
+
+    def _answer(self, key: bytes, presented: bytes) -> Validated:
+        if self._log.can_prove():
+            try:
+                answer, source = self._reads.get(key, lambda known: self._identify(presented, known))
+            except Unavailable:
+                if not self._log.failing:
+                    raise
+            else:
+                if isinstance(answer, bytes):
+                    return Validated(Session(answer), source)
+                return Validated(self._judged(answer), source, answer.answer.set_cookies)
+        # What only bounds what we remember must not fail what the provider can answer.
+        self._log.follow()
+        read = self._reads.without_log(key, lambda: self._identify(presented, None))
+        assert not isinstance(read, bytes)  # noqa: S101 - nothing is kept, so no copy can come
+        return Validated(self._judged(read), "store", read.answer.set_cookies)
+
+    def _identify(self, presented: bytes, knowledge: Knowledge | None) -> IdentityReading:
+        """Ask the provider. Where the log stood is taken before: what ended meanwhile outdates what it says."""
+        epoch, as_of = ("", 0) if knowledge is None else (knowledge.epoch, knowledge.as_of)
+        began = self._clock.monotonic()
+        now = self._now()
+        answer = self.provider.identify(presented)
+        if isinstance(answer.identity, NotSignedIn):
+            self._refused.add(key_of(presented), answer.identity, began)
+            return IdentityReading(epoch, as_of, now, answer)
+        own = (token_tag(presented), session_tag(answer.identity.id))
+        answer = answer._replace(tags=(*own, *answer.tags))
+        if self._has_ended(answer.tags):
+            # The provider has not noticed yet: another said so, or it has told us before it did it itself.
+            answer = ProviderAnswer(NotSignedIn.UNKNOWN)
+        return IdentityReading(epoch, as_of, now, answer)
+
+    def _has_ended(self, tags: Iterable[bytes]) -> bool:
+        knowledge = self._log.knowledge
+        return any(knowledge.knows(ended_subject(tag)) for tag in tags)
+
+    def _judged(self, reading: IdentityReading) -> Session | NotSignedIn:
+        record = reading.answer.identity
+        if isinstance(record, NotSignedIn):
+            return record
+        if reading.now >= record.ends_at() * 1000:
+            return NotSignedIn.EXPIRED
+        return Session(self._copies.copy_of(reading, record))
+
+    def _past(self, key: bytes) -> bytes | None:
+        """Return a session that should be revalidated, while the provider cannot be asked and where that is wanted."""
+        if not self._stale or not self._log.proven():
+            return None
+        copy = self._reads.past(key, self._stale)
+        if copy is None or self._now() >= min(times_of(copy)[1:3]) * 1000:
+            return None
+        return copy
+
+    def recheck(self, session: Session, presented: bytes) -> Session | NotSignedIn:
+        """Validate again a session that was read earlier, such as the one of an open WebSocket.
+
+        Args:
+            session: The session.
+            presented: The token that it was found by.
+
+        Returns:
+            The session itself if the log proves that nothing has changed; otherwise what the provider says.
+
+        Raises:
+            Unavailable: The provider did not answer.
+        """
+        if self._log.can_prove() and self._reads.admits(b"", copy_in(session)):
+            return session
+        return (self.ask(presented)).answer
+
+    def well_formed(self, token: str | bytes | Token) -> bool:
+        """Tell whether this could be a token of the provider, by its form and, where that is known, its signature."""
+        presented = presented_bytes(token)
+        return 0 < len(presented) <= _LONGEST_TOKEN and self.provider.well_formed(presented)
+
+    def transport(self, cookie: str, *, bearer: bool) -> Transport:
+        """Return where tokens stand in a request.
+
+        Args:
+            cookie: The name of the cookie, where the provider has none.
+            bearer: Whether bearer tokens are read, where the provider does not say.
+        """
+        names = self.provider.cookies or (cookie,)
+        own = self.provider.bearer
+        return Transport(
+            cookies=tuple(name.encode() for name in names),
+            bearer=bearer if own is None else own,
+            marks_bearer=self.provider.marks_bearer,
+        )
+
+    @property
+    def notes_clients(self) -> bool:
+        """Whether a new address or browser is noted: that is the provider's business."""
+        return False
+
+    def now(self) -> datetime:
+        """Return the time by which sessions are judged, in UTC: the store's, as far as it is known."""
+        return from_micros(self._now() // 1000)
+
+    def _now(self) -> int:
+        return self._log.now() if self._log.proof_sent else self._clock.now()
+
+    def health(self) -> Health:
+        """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
+        return self.tiers.health(
+            self._copies.places("health", b""),
+            {"entries": len(self._reads.cache), "max_entries": self.settings.max_entries},
+            provider=(self.provider.name, self.provider.available),
+        )
+
+    # --- ending
+
+    # With `wait`, each of these returns when no worker anywhere can accept what has ended: on SQLite at once, with a
+    # server after a lease.
+
+    def sign_out(self, token: str | bytes | Token, *, wait: bool = False) -> tuple[bytes, ...]:
+        """End the session of a token: at the provider, and then in every worker.
+
+        In this order: an entry from before the provider has ended it would not outdate what it says until then.
+
+        Returns:
+            Values of Set-Cookie that the provider has for the client.
+
+        Raises:
+            Unavailable: Nobody knows whether it has ended; every worker asks the provider again.
+        """
+        presented = presented_bytes(token)
+        if not self.well_formed(presented):
+            return ()
+        answer = self.lookup(presented) or (self.ask(presented)).answer
+        try:
+            set_cookies = self.provider.sign_out(presented)
+        except Unavailable:
+            self.invalidate(presented)
+            raise
+        tags = [token_tag(presented)]
+        if answer:
+            tags += [session_tag(answer.id)]
+        self._write([ended_subject(tag) for tag in tags], wait=wait)
+        if answer:
+            self._events.emit("revoked", answer.id, answer.user_id)
+        return set_cookies
+
+    def invalidate(self, token: str | bytes | Token, *, wait: bool = False) -> None:
+        """Make every worker ask the provider about a token again."""
+        self._write([outdated_subject(token_tag(presented_bytes(token)))], wait=wait)
+
+    def invalidate_user(self, user_id: str, *, wait: bool = False) -> None:
+        """Make every worker ask the provider about all sessions of a user again, as after a change of the password.
+
+        No copy from before is served any more, however long its session can live.
+        """
+        self._write([user_subject(user_id)], wait=wait)
+
+    def invalidate_everyone(self, *, wait: bool = False) -> None:
+        """Make every worker ask the provider about everybody again."""
+        self._write([EVERYONE], wait=wait)
+
+    def session_ended(self, session_id: str, *, wait: bool = False) -> None:
+        """Refuse a session that has ended at the provider, by its public id; also where the provider still accepts it.
+
+        It is refused for as long as the log is kept, two hours; by then the provider must refuse it by itself.
+        """
+        self._write([session_subject(session_id), ended_subject(session_tag(session_id))], wait=wait)
+        self._events.emit("revoked", session_id, None, "told")
+
+    def told(
+        self,
+        message: tuple[str, str],
+        *,
+        logins: Iterable[tuple[str, str]] = (),
+        sessions: Iterable[str] = (),
+        users: Iterable[str] = (),
+    ) -> bool:
+        """Act on a message that counts only once: a logout token, or a webhook.
+
+        Args:
+            message: Who has sent it, and its id there.
+            logins: Sessions at an identity provider that have ended: issuer and `sid`.
+            sessions: Ids of sessions of the provider that have ended.
+            users: Ids of users about whom the provider is to be asked again.
+
+        Returns:
+            False for a message that was acted on already. Of two at the same moment both may be: that does no harm.
+
+        Raises:
+            Unavailable: The store did not answer; the sender must send it again.
+        """
+        self._log.prove()
+        once = once_subject(*message)
+        if self._log.knowledge.knows(once):
+            return False
+        ids = tuple(sessions)
+        tags = [login_tag(*login) for login in logins] + [session_tag(session_id) for session_id in ids]
+        subjects = [*map(ended_subject, tags), *map(session_subject, ids), *map(user_subject, users), once]
+        self._write(subjects, wait=False)
+        for session_id in ids:
+            self._events.emit("revoked", session_id, None, "told")
+        return True
+
+    def _write(self, subjects: Sequence[str], *, wait: bool) -> None:
+        self.store.invalidate(subjects)
+        self.tiers.changed(None)
+        self.tiers.settled(wait=wait)

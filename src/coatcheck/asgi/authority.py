@@ -1,0 +1,21 @@
+"""Whose sessions a middleware validates: our own, or those of a provider."""
+
+from __future__ import annotations
+
+from coatcheck._async.provider_sessions import AsyncProviderSessions
+from coatcheck._async.sessions import AsyncSessions
+from coatcheck.errors import ConfigurationError
+
+Authority = AsyncSessions | AsyncProviderSessions
+
+
+def own(authority: Authority) -> AsyncSessions:
+    """Return the sessions as those that we issue ourselves.
+
+    Raises:
+        ConfigurationError: They are a provider's, which alone can begin, list and change them.
+    """
+    if isinstance(authority, AsyncSessions):
+        return authority
+    msg = f"this is not possible with sessions that {authority.provider.name} issues: do it there"
+    raise ConfigurationError(msg)

@@ -1,0 +1,5 @@
+"""What threads do differently in more than words. Its twin for asyncio is `_async_pair.py`, by hand as well."""
+
+import time
+
+sleep = time.sleep

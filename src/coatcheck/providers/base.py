@@ -1,0 +1,109 @@
+"""What the providers that are asked over HTTP have in common: their settings, and what they are told."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from coatcheck.core.identities import Nonsense
+from coatcheck.core.refusals import redacted_url, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LARGEST_REPLY: Final = 1024 * 1024
+"""Octets of a reply that are read; a longer one is nonsense."""
+
+_MOST_RETRIES: Final = 5
+_LONGEST_PAUSE: Final = 60
+_SECONDS: Final = re.compile(r"[0-9]{1,6}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HTTPSettings:
+    """How a provider is asked.
+
+    A request never waits for it longer than `timeout`, retries included. After `failures` calls in a row have failed
+    nobody asks it for a pause, and requests are refused with 503 at once; after the pause one call tries.
+
+    Attributes:
+        timeout: How long an answer may take, with all retries.
+        retries: How often a question that failed is asked again, after a short pause of random length.
+        max_connections: How many connections one process has at most.
+        failures: After how many failures in a row it is left alone; those that were under way together count as one.
+        pause: For how long at first.
+        longest_pause: For how long at most.
+    """
+
+    timeout: timedelta = timedelta(seconds=3)
+    retries: int = 1
+    max_connections: int = 20
+    failures: int = 5
+    pause: timedelta = timedelta(milliseconds=500)
+    longest_pause: timedelta = timedelta(seconds=10)
+
+    def __post_init__(self) -> None:
+        if not timedelta(milliseconds=10) <= self.timeout <= timedelta(minutes=1):
+            refuse("timeout", self.timeout, "use ten milliseconds to one minute", of="provider")
+        if not 0 <= self.retries <= _MOST_RETRIES:
+            refuse("retries", self.retries, f"use 0 to {_MOST_RETRIES}", of="provider")
+        if self.max_connections < 1:
+            refuse("max_connections", self.max_connections, "use 1 or more", of="provider")
+        if self.failures < 1:
+            refuse("failures", self.failures, "use 1 or more", of="provider")
+        if not timedelta(milliseconds=10) <= self.pause <= self.longest_pause <= timedelta(minutes=10):
+            refuse("pause", self.pause, "use ten milliseconds to longest_pause, ten minutes at most", of="provider")
+
+
+class Reply(NamedTuple):
+    """What a provider has replied, once it is no outage.
+
+    Attributes:
+        status: The status code: neither 429 nor 5xx.
+        set_cookies: Each value of Set-Cookie.
+        body: The body.
+    """
+
+    status: int
+    set_cookies: tuple[bytes, ...]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body as JSON.
+
+        Raises:
+            Nonsense: It is none.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise Nonsense("the body is not JSON") from None
+
+
+def checked_url(setting: str, url: str) -> str:
+    """Return the address of a provider without a slash at its end.
+
+    Raises:
+        ConfigurationError: It is no plain http or https address.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # which raises for one that is out of range
+    except ValueError:
+        parts, port = None, None
+    fix = "use an address such as 'https://auth.example.com', without user, query and fragment"
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        refuse(setting, redacted_url(url), fix)
+    if parts.username is not None or parts.query or parts.fragment or not url.isascii() or " " in url:
+        refuse(setting, redacted_url(url), fix)
+    return url.rstrip("/")
+
+
+def retry_after(headers: Mapping[str, str]) -> int:
+    """Return after how many seconds a provider wants to be asked again (RFC 9110 section 10.2.3): 1 to 60."""
+    value = headers.get("retry-after", "")
+    return min(max(int(value), 1), _LONGEST_PAUSE) if _SECONDS.fullmatch(value) else 1
