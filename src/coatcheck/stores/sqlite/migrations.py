@@ -173,8 +173,10 @@ def _check_users(connection: sqlite3.Connection, users: UsersTable) -> None:
 
 
 def _triggers(connection: sqlite3.Connection) -> dict[str, str]:
+    # Those on the tables of a provider are not of this schema, and their own command looks after them.
     rows = connection.execute(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'coatcheck\\_%' ESCAPE '\\'"
+        " AND name NOT LIKE 'coatcheck\\_better\\_auth\\_%' ESCAPE '\\'"
     )
     return dict(rows.fetchall())
 
