@@ -1,0 +1,1 @@
+"""Better Auth as a provider of sessions."""
