@@ -30,6 +30,7 @@ from coatcheck.core.transport import Transport
 from coatcheck.errors import Unavailable
 from coatcheck.fork import after_fork
 from coatcheck.hooks import EventHook
+from coatcheck.providers.base import NotesCookies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -301,10 +302,12 @@ class ProviderSessions:
         """
         names = self.provider.cookies or (cookie,)
         own = self.provider.bearer
+        noted = self.provider.noted_cookies if isinstance(self.provider, NotesCookies) else ()
         return Transport(
             cookies=tuple(name.encode() for name in names),
             bearer=bearer if own is None else own,
             marks_bearer=self.provider.marks_bearer,
+            noted=tuple(name.encode() for name in noted),
         )
 
     @property

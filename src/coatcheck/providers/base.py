@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from coatcheck.core.identities import Nonsense
@@ -59,6 +59,16 @@ class HTTPSettings:
             refuse("pause", self.pause, "use ten milliseconds to longest_pause, ten minutes at most", of="provider")
 
 
+@runtime_checkable
+class NotesCookies(Protocol):
+    """A provider to which it matters whether a further cookie came with the token, and not what it says."""
+
+    @property
+    def noted_cookies(self) -> tuple[str, ...]:
+        """Their names; a token beside one of them is presented with `coatcheck.core.transport.NOTED` behind it."""
+        ...
+
+
 class Reply(NamedTuple):
     """What a provider has replied, once it is no outage.
 
@@ -71,6 +81,10 @@ class Reply(NamedTuple):
     status: int
     set_cookies: tuple[bytes, ...]
     body: bytes
+
+    def __repr__(self) -> str:
+        """Show nothing of the content: it has tokens in it (rule T9)."""
+        return f"<Reply {self.status} of {len(self.body)} bytes>"
 
     def json(self) -> Any:
         """Return the body as JSON.
@@ -104,6 +118,9 @@ def checked_url(setting: str, url: str) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> int:
-    """Return after how many seconds a provider wants to be asked again (RFC 9110 section 10.2.3): 1 to 60."""
-    value = headers.get("retry-after", "")
+    """Return after how many seconds a provider wants to be asked again (RFC 9110 section 10.2.3): 1 to 60.
+
+    Better Auth says so in a field of its own.
+    """
+    value = headers.get("retry-after") or headers.get("x-retry-after", "")
     return min(max(int(value), 1), _LONGEST_PAUSE) if _SECONDS.fullmatch(value) else 1
