@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.identities import Nonsense, ProviderAnswer
-from coatcheck.core.refusals import refuse
-from coatcheck.core.transport import BEARER
+from coatcheck.core.refusals import refuse, refuse_secret
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.providers.better_auth.answers import record_of
 from coatcheck.providers.better_auth.async_access import async_access
-from coatcheck.providers.better_auth.deletions import cookie_names, deletions
+from coatcheck.providers.better_auth.deletions import deletions
 from coatcheck.providers.better_auth.places import place_of
-from coatcheck.providers.better_auth.signature import Signatures, is_raw_token
+from coatcheck.providers.better_auth.settings import Tokens
 from coatcheck.providers.better_auth.tables import Tables
 
 if TYPE_CHECKING:
@@ -90,11 +89,16 @@ class AsyncBetterAuthDatabase:
         if pool_size < 1:
             refuse("pool_size", pool_size, "use 1 or more", of="provider")
         tables = Tables(session=session_table, user=user_table, schema=schema, columns=columns or {})
-        self._signatures = Signatures(secrets)
+        if not secrets:
+            fix = "give Better Auth's BETTER_AUTH_SECRET: without it nobody here knows which cookies it has signed"
+            refuse_secret("secrets", "are missing", fix)
+        self._tokens = Tokens(
+            cookie_prefix=cookie_prefix, secure_cookies=secure_cookies, bearer=bearer, secrets=secrets
+        )
         self.bearer = bearer
-        self.cookies = cookie_names(cookie_prefix, "session_token", secure=secure_cookies)
-        self.conditions = f"{place.shown} {tables.describe()} {cookie_prefix} {bearer}"
-        self._deletions = deletions(cookie_prefix, secure=secure_cookies, domain=cookie_domain)
+        self.cookies = self._tokens.cookies
+        self.conditions = f"{place.shown} {tables.describe()} {' '.join(self.cookies)} bearer={bearer}"
+        self._deletions = deletions(self.cookies, domain=cookie_domain)
         self._tables: AsyncAccess = async_access(
             place, tables, timeout=timeout.total_seconds(), pool_size=pool_size, prepared=prepared_statements
         )
@@ -108,12 +112,8 @@ class AsyncBetterAuthDatabase:
         return self._token(presented) is not None
 
     def _token(self, presented: bytes) -> str | None:
-        value = presented.removeprefix(BEARER)
-        if value is presented or b"." in value or not self.bearer:
-            token = self._signatures.verify(value)
-        else:
-            token = value if is_raw_token(value) else None
-        return None if token is None else token.decode("ascii")
+        parts = self._tokens.parts(presented)
+        return None if parts is None else parts.token.decode("ascii")
 
     async def open(self) -> None:
         """Look at the tables, if the database answers.
