@@ -76,7 +76,7 @@ def _info(url: str, timeout: float) -> str:
     try:
         return connection_info(url, timeout)
     except ConfigurationError as error:
-        raise ConfigurationError(str(error).removeprefix("store ")) from None
+        raise ConfigurationError(str(error).replace("store URL", "url")) from None
 
 
 class PostgreSQLTriggers:
