@@ -80,14 +80,27 @@ def _typed(value: str | None) -> bool:
 
 
 def _configured(arguments: argparse.Namespace) -> Target:
+    settings, names = settings_of(arguments)
+    origin = f"defaults, and settings of {', '.join(names)}"
+    return Target(origin, settings.sessions(), WebSettings(), settings)
+
+
+def settings_of(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
+    """Return the settings that the command line, the environment and a file name, and which of these say something.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or there is no store.
+    """
     written: Source = from_file(arguments.config, KINDS) if arguments.config else {}
-    options = {"store.url": ("--store", arguments.store), "users.table": ("--users-table", arguments.users_table)}
+    options = {
+        "store.url": ("--store", arguments.store),
+        "users.table": ("--users-table", getattr(arguments, "users_table", None)),
+    }
     typed = {path: Given(str(value), name) for path, (name, value) in options.items() if _typed(value)}
     environment = from_environment(os.environ, KINDS)
     settings = Settings.merged(written, environment, typed)
     sources = {str(arguments.config): written, "the environment": environment, "the command line": typed}
-    origin = f"defaults, and settings of {', '.join(name for name, source in sources.items() if source)}"
-    return Target(origin, settings.sessions(), WebSettings(), settings)
+    return settings, [name for name, source in sources.items() if source]
 
 
 def store_of(target: Target) -> Store:
