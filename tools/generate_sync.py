@@ -28,6 +28,7 @@ FILES = {
     "_async/shared_tier.py": "_sync/shared_tier.py",
     "caches/async_protocol.py": "caches/protocol.py",
     "caches/valkey/async_cache.py": "caches/valkey/cache.py",
+    "providers/appwrite/async_appwrite.py": "providers/appwrite/appwrite.py",
     "providers/async_protocol.py": "providers/protocol.py",
     "providers/better_auth/async_http.py": "providers/better_auth/http.py",
     "providers/async_upstream.py": "providers/upstream.py",
