@@ -28,6 +28,9 @@ FILES = {
     "_async/shared_tier.py": "_sync/shared_tier.py",
     "caches/async_protocol.py": "caches/protocol.py",
     "caches/valkey/async_cache.py": "caches/valkey/cache.py",
+    "providers/introspection/async_introspection.py": "providers/introspection/introspection.py",
+    "providers/logout_tokens/async_keys.py": "providers/logout_tokens/keys.py",
+    "providers/logout_tokens/async_tokens.py": "providers/logout_tokens/tokens.py",
     "providers/async_protocol.py": "providers/protocol.py",
     "providers/async_upstream.py": "providers/upstream.py",
     "stores/async_protocol.py": "stores/protocol.py",
@@ -74,7 +77,7 @@ RULES = [
     (r"\basync_sleep\b", "sleep"),
     (r"\basync for ", "for "),
     (r"\baiter_bytes\b", "iter_bytes"),
-    (r"\basync_(run|run_inside|callers|connections|listener|replica)\b", r"\1"),
+    (r"\basync_(run|run_inside|callers|connections|listener|replica|upstream|introspection|keys|tokens)\b", r"\1"),
     (r"\bASYNC = True", "ASYNC = False"),
     (r"\basync_(store|cache)_from_url\b", r"\1_from_url"),
     (r"\bfor asyncio\b", "for threads"),
@@ -82,6 +85,7 @@ RULES = [
 ]
 
 HEADER = "# Generated from {source} by tools/generate_sync.py: edit that, run `make generate`.\n"
+LONGEST_LINE = 120
 
 
 def converted(text: str, used: set[str]) -> str:
@@ -91,6 +95,12 @@ def converted(text: str, used: set[str]) -> str:
         if count:
             used.add(pattern)
     return text
+
+
+def header_of(source: str) -> str:
+    """Return the first lines of a generated file."""
+    line = HEADER.format(source=source)
+    return line if len(line) <= LONGEST_LINE else line.replace(": edit", ":\n# edit")
 
 
 def formatted(text: str, target: Path) -> str:
@@ -119,7 +129,7 @@ def main() -> int:
     used: set[str] = set()
     stale = []
     for source, target in FILES.items():
-        text = HEADER.format(source=source) + converted((SOURCE / source).read_text(), used)
+        text = header_of(source) + converted((SOURCE / source).read_text(), used)
         text = formatted(text, SOURCE / target)
         path = SOURCE / target
         if path.exists() and path.read_text() == text:

@@ -2,4 +2,5 @@
 
 import asyncio
 
+AsyncLock = asyncio.Lock
 async_sleep = asyncio.sleep
