@@ -38,11 +38,8 @@ def jwk_of(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
     name = {rsa.RSAPrivateKey: "RS256", ec.EllipticCurvePrivateKey: "ES256"}
     kind = next((alg for cls, alg in name.items() if isinstance(key, cls)), "EdDSA")
     public = json.loads(jwt.get_algorithm_by_name(kind).to_jwk(key.public_key()))
-    return {
-        **{name: value for name, value in public.items() if name != "key_ops"},
-        **({"kid": kid} if kid else {}),
-        **more,
-    }
+    public.pop("key_ops", None)
+    return {**public, **({"kid": kid} if kid else {}), **more}
 
 
 def token(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +48,7 @@ def test_A5_a_logout_token_tells_whose_session_has_ended(kind: str) -> None:
         assert it.validate(token(sub=...)).user_id is None
 
 
-HS_KEY = json.dumps(jwk_of(RSA, "one")).encode()
+HS_KEY = RSA.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _unsigned(alg: str) -> str:
@@ -55,6 +57,13 @@ def _unsigned(alg: str) -> str:
 
 def _part(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def _with_a_public_key() -> str:
+    """Sign with HS256, and with what everybody knows as the secret; the library itself refuses to."""
+    text = f"{_part({'typ': 'logout+jwt', 'kid': 'one', 'alg': 'HS256'})}.{_part(CLAIMS)}"
+    digest = hmac.digest(HS_KEY, text.encode(), "sha256")
+    return f"{text}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
 def _altered() -> str:
@@ -91,7 +100,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     "another key": (token(OTHER), "no key"),
     "altered": (_altered(), "no key"),
     "unsigned": (_unsigned("none"), "alg"),
-    "a public key as a secret": (token(HS_KEY, "HS256"), "alg"),
+    "a public key as a secret": (_with_a_public_key(), "alg"),
     "no signature": (token().rpartition(".")[0] + ".", "no key"),
     "an algorithm that is not admitted": (token(alg="RS512"), "alg"),
     "its own key": (token(OTHER, header={"jwk": jwk_of(OTHER, "one"), "jku": "https://evil.example/"}), "no key"),
@@ -250,7 +259,5 @@ def test_whatever_is_signed_is_a_logout_or_refused(changes: dict[str, Any], whol
 def test_whatever_is_sent_is_refused_and_breaks_nothing(text: str, said: Any) -> None:
     with pytest.raises(LogoutRefused):
         claimed(text, ALGORITHMS)
-    try:
+    with suppress(Nonsense):
         keys_of(said)
-    except Nonsense:
-        pass
