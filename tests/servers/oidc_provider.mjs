@@ -29,6 +29,8 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
     revocation: { enabled: true, allowedPolicy: () => true },
     rpInitiatedLogout: { enabled: true },
   },
+  // Its own refuses to go to loopback addresses, and waits for two and a half seconds: not enough for a loaded machine.
+  fetch: (url, { dispatcher, signal, ...options }) => fetch(url, { ...options, signal: AbortSignal.timeout(60_000) }),
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com` }) }),
   issueRefreshToken: async (ctx, client) => client.grantTypeAllowed("refresh_token"),
   scopes: ["openid", "offline_access", "orders:read"],
