@@ -29,6 +29,9 @@ FILES = {
     "caches/async_protocol.py": "caches/protocol.py",
     "caches/valkey/async_cache.py": "caches/valkey/cache.py",
     "providers/appwrite/async_appwrite.py": "providers/appwrite/appwrite.py",
+    "providers/introspection/async_introspection.py": "providers/introspection/introspection.py",
+    "providers/logout_tokens/async_keys.py": "providers/logout_tokens/keys.py",
+    "providers/logout_tokens/async_tokens.py": "providers/logout_tokens/tokens.py",
     "providers/async_protocol.py": "providers/protocol.py",
     "providers/better_auth/async_http.py": "providers/better_auth/http.py",
     "providers/async_upstream.py": "providers/upstream.py",
@@ -87,6 +90,7 @@ RULES = [
     (r"\baiter_bytes\b", "iter_bytes"),
     (r"\basync_(run|run_inside|callers|connections|listener|replica|upstream)\b", r"\1"),
     (r"\basync_(access|database|postgresql|sqlite|triggers)\b", r"\1"),
+    (r"\basync_(run|run_inside|callers|connections|listener|replica|upstream|introspection|keys|tokens)\b", r"\1"),
     (r"\bASYNC = True", "ASYNC = False"),
     (r"\basync_(store|cache)_from_url\b", r"\1_from_url"),
     (r"\bfor asyncio\b", "for threads"),
@@ -94,6 +98,7 @@ RULES = [
 ]
 
 HEADER = "# Generated from {source} by tools/generate_sync.py: edit that, run `make generate`.\n"
+LONGEST_LINE = 120
 
 
 def converted(text: str, used: set[str]) -> str:
@@ -103,6 +108,12 @@ def converted(text: str, used: set[str]) -> str:
         if count:
             used.add(pattern)
     return text
+
+
+def header_of(source: str) -> str:
+    """Return the first lines of a generated file."""
+    line = HEADER.format(source=source)
+    return line if len(line) <= LONGEST_LINE else line.replace(": edit", ":\n# edit")
 
 
 def formatted(text: str, target: Path) -> str:
@@ -131,7 +142,7 @@ def main() -> int:
     used: set[str] = set()
     stale = []
     for source, target in FILES.items():
-        text = HEADER.format(source=source) + converted((SOURCE / source).read_text(), used)
+        text = header_of(source) + converted((SOURCE / source).read_text(), used)
         text = formatted(text, SOURCE / target)
         path = SOURCE / target
         if path.exists() and path.read_text() == text:

@@ -116,7 +116,7 @@ class CoatcheckPlugin(InitPlugin):
         cookie = self.boundary.settings.cookie.name
         scheme = SecurityScheme(type="apiKey", name=cookie, security_scheme_in="cookie", description="Session cookie.")
         before: Any = openapi.components
-        known = cast("list[Any]", before) if isinstance(before, list) else [before]
+        known: list[Any] = [before] if isinstance(before, Components) else before
         openapi.components = [*known, Components(security_schemes={"session": scheme})]
         if self.retrieve_user is not None:
             openapi.security = [*(openapi.security or ()), {"session": []}]

@@ -16,6 +16,8 @@ from coatcheck.core.endings import (
     once_subject,
     outdated_subject,
     session_tag,
+    signed_out_name,
+    signed_out_subject,
     token_tag,
 )
 from coatcheck.core.identities import ProviderAnswer
@@ -24,7 +26,7 @@ from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
 from coatcheck.core.refused_tokens import RefusedTokens
 from coatcheck.core.session import Session, copy_in, times_of
 from coatcheck.core.settings import ProviderSettings
-from coatcheck.core.times import duration_nanos, from_micros
+from coatcheck.core.times import duration_nanos, from_micros, to_micros
 from coatcheck.core.transport import Transport
 from coatcheck.errors import Unavailable
 from coatcheck.fork import after_fork
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from coatcheck.core.coherence import Knowledge
     from coatcheck.core.events import Event
     from coatcheck.core.health import Health
+    from coatcheck.core.session import Record
     from coatcheck.core.settings import SharedCacheSettings
     from coatcheck.core.tokens import Token
     from coatcheck.providers.async_protocol import AsyncProvider
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
 _LONGEST_TOKEN = 8192
 _MOST_REFUSED = 10_000
+_SECOND = 1_000_000  # in the microseconds of a record
 
 _new = object.__new__
 
@@ -242,9 +246,10 @@ class AsyncProviderSessions:
         if isinstance(answer.identity, NotSignedIn):
             self._refused.add(key_of(presented), answer.identity, began)
             return IdentityReading(epoch, as_of, now, answer)
-        own = (token_tag(presented), session_tag(answer.identity.id))
+        record = answer.identity
+        own = (token_tag(presented), session_tag(record.id))
         answer = answer._replace(tags=(*own, *answer.tags))
-        if self._has_ended(answer.tags):
+        if self._has_ended(answer.tags) or self._was_signed_out(record):
             # The provider has not noticed yet: another said so, or it has told us before it did it itself.
             answer = ProviderAnswer(NotSignedIn.UNKNOWN)
         return IdentityReading(epoch, as_of, now, answer)
@@ -252,6 +257,14 @@ class AsyncProviderSessions:
     def _has_ended(self, tags: Iterable[bytes]) -> bool:
         knowledge = self._log.knowledge
         return any(knowledge.knows(ended_subject(tag)) for tag in tags)
+
+    def _was_signed_out(self, record: Record) -> bool:
+        """Tell whether the user was signed out everywhere after this session began, or in the same second."""
+        if record.user_id is None:
+            return False
+        moment = self._log.knowledge.latest(signed_out_name(record.user_id))
+        began = record.created_at if record.authenticated_at is None else record.authenticated_at
+        return moment is not None and began // _SECOND <= moment
 
     def _judged(self, reading: IdentityReading) -> Session | NotSignedIn:
         record = reading.answer.identity
@@ -299,9 +312,11 @@ class AsyncProviderSessions:
             cookie: The name of the cookie, where the provider has none.
             bearer: Whether bearer tokens are read, where the provider does not say.
         """
-        names = self.provider.cookies or (cookie,)
         own = self.provider.bearer
         noted = self.provider.noted_cookies if isinstance(self.provider, NotesCookies) else ()
+        # Where it is about bearer tokens and names no cookie, none is read: a cookie that the application has for
+        # something else would be sent to somebody else's server.
+        names = self.provider.cookies or (() if own else (cookie,))
         return Transport(
             cookies=tuple(name.encode() for name in names),
             bearer=bearer if own is None else own,
@@ -392,6 +407,7 @@ class AsyncProviderSessions:
         logins: Iterable[tuple[str, str]] = (),
         sessions: Iterable[str] = (),
         users: Iterable[str] = (),
+        signed_out: Iterable[tuple[str, datetime]] = (),
     ) -> bool:
         """Act on a message that counts only once: a logout token, or a webhook.
 
@@ -400,6 +416,8 @@ class AsyncProviderSessions:
             logins: Sessions at an identity provider that have ended: issuer and `sid`.
             sessions: Ids of sessions of the provider that have ended.
             users: Ids of users about whom the provider is to be asked again.
+            signed_out: Ids of users, each with when all their sessions ended; what they began in that second or before
+                is refused, also where the provider still accepts it. Aware datetimes.
 
         Returns:
             False for a message that was acted on already. Of two at the same moment both may be: that does no harm.
@@ -413,7 +431,10 @@ class AsyncProviderSessions:
             return False
         ids = tuple(sessions)
         tags = [login_tag(*login) for login in logins] + [session_tag(session_id) for session_id in ids]
-        subjects = [*map(ended_subject, tags), *map(session_subject, ids), *map(user_subject, users), once]
+        gone = [(user_id, to_micros(moment) // _SECOND) for user_id, moment in signed_out]
+        asked = [*users, *(user_id for user_id, _ in gone)]
+        subjects = [*map(ended_subject, tags), *map(session_subject, ids), *map(user_subject, asked)]
+        subjects += [*(signed_out_subject(*each) for each in gone), once]
         await self._write(subjects, wait=False)
         for session_id in ids:
             self._events.emit("revoked", session_id, None, "told")

@@ -9,12 +9,17 @@ because the log holds no tokens and no client's words. Two subjects are made of 
 
 The second is needed where we hear of an end before it is true: an OpenID provider sends its logout tokens, waits for
 the answers, and only then revokes (`docs/decisions/0012`). What is read in between says "active".
+
+A logout token may name a user and no session: all that they have has ended, and what they begin afterwards has not.
+Then the entry has the second in it (`signed_out_subject`), and a session is judged by when it began.
 """
 
 from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
+
+from coatcheck.core.coherence import MOMENT
 
 TAG = 18
 """Octets of a tag."""
@@ -43,6 +48,21 @@ def ended_subject(tag: bytes) -> str:
 def outdated_subject(tag: bytes) -> str:
     """Return the subject of the entry that says that the provider is to be asked again."""
     return "i:" + urlsafe_b64encode(tag).decode()
+
+
+def signed_out_name(user_id: str) -> str:
+    """Return the name under which it is known when a user was last signed out everywhere."""
+    return MOMENT + urlsafe_b64encode(_tag(b"user", user_id.encode("utf-8", "surrogatepass"))).decode()
+
+
+def signed_out_subject(user_id: str, second: int) -> str:
+    """Return the subject of the entry that says that all sessions have ended that a user had begun by a time.
+
+    Args:
+        user_id: The user.
+        second: The time, in seconds since the epoch.
+    """
+    return f"{signed_out_name(user_id)}@{second}"
 
 
 def once_subject(kind: str, identifier: str) -> str:

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 
+AsyncLock = asyncio.Lock
 async_sleep = asyncio.sleep
 
 limited = asyncio.timeout

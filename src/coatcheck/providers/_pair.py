@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import httpcore2
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Generator, Iterable
 
+Lock = threading.Lock
 sleep = time.sleep
 
 _deadline: ContextVar[float | None] = ContextVar("coatcheck_deadline", default=None)

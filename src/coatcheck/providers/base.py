@@ -140,6 +140,17 @@ def checked_url(setting: str, url: str) -> str:
     return url.rstrip("/")
 
 
+def endpoint(setting: str, url: str) -> tuple[str, str]:
+    """Return the address of one endpoint in two parts: the server's, and the path as it is, slash and all.
+
+    Raises:
+        ConfigurationError: It is no plain http or https address.
+    """
+    checked_url(setting, url)
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}", parts.path
+
+
 def retry_after(headers: Mapping[str, str]) -> int:
     """Return after how many seconds a provider wants to be asked again (RFC 9110 section 10.2.3): 1 to 60.
 
