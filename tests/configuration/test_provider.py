@@ -96,6 +96,7 @@ FULL: dict[str, dict[str, Any]] = {
         "secure_cookies": True,
         "bearer": True,
         "secrets": (SECRET,),
+        "origin": "https://shop.example.org",
     },
     "better-auth-database": {
         "url": "postgresql://ada:hunter2@db/auth",
@@ -105,6 +106,10 @@ FULL: dict[str, dict[str, Any]] = {
         "session_table": "session",
         "user_table": "user",
         "schema": "auth",
+        "cookie_domain": "example.org",
+        "bearer": False,
+        "timeout": timedelta(seconds=1),
+        "pool_size": 3,
     },
     "appwrite": {"url": "https://appwrite.example.org/v1", "project": "shop", "cookie": "a_session", "bearer": True},
     "introspection": {
@@ -115,6 +120,7 @@ FULL: dict[str, dict[str, Any]] = {
         "issuer": "https://id.example.org",
         "audience": "api",
         "scopes": ("orders",),
+        "token_type_required": False,
         "revocation_url": "https://id.example.org/revoke",
         "cookie": "token",
     },
@@ -125,15 +131,18 @@ def options(kind: str, **more: Any) -> ProviderOptions:
     return ProviderOptions(kind=kind, **FULL[kind], **more)
 
 
+def as_text(value: Any) -> str:
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds()}"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
 def environment(kind: str, **more: str) -> dict[str, str]:
     """Return the variables of a provider of a kind."""
     return {
         **STORE,
         "COATCHECK_PROVIDER_KIND": kind,
-        **{
-            f"COATCHECK_PROVIDER_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value)
-            for name, value in FULL[kind].items()
-        },
+        **{f"COATCHECK_PROVIDER_{name.upper()}": as_text(value) for name, value in FULL[kind].items()},
         **more,
     }
 
@@ -229,9 +238,9 @@ def test_without_any_of_its_settings_there_is_no_provider() -> None:
         ),
         (
             "better-auth-database",
-            {"TIMEOUT": "1s"},
+            {"RETRIES": "1"},
             (
-                "COATCHECK_PROVIDER_TIMEOUT='1s' is not possible: "
+                "COATCHECK_PROVIDER_RETRIES='1' is not possible: "
                 "a provider of the kind better-auth-database has no such option; remove it"
             ),
         ),

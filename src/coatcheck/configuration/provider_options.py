@@ -41,12 +41,25 @@ PROVIDERS: Final[Mapping[str, ProviderKind]] = {
     "better-auth": ProviderKind(
         "better_auth",
         "BetterAuth",
-        frozenset({"base_path", "cookie_prefix", "secure_cookies", "bearer", "secrets"}),
+        frozenset({"base_path", "cookie_prefix", "secure_cookies", "bearer", "secrets", "origin"}),
     ),
     "better-auth-database": ProviderKind(
         "better_auth",
         "BetterAuthDatabase",
-        frozenset({"secrets", "cookie_prefix", "secure_cookies", "session_table", "user_table", "schema"}),
+        frozenset(
+            {
+                "secrets",
+                "cookie_prefix",
+                "secure_cookies",
+                "cookie_domain",
+                "bearer",
+                "session_table",
+                "user_table",
+                "schema",
+                "timeout",
+                "pool_size",
+            }
+        ),
         needs=("secrets",),
         http=False,
     ),
@@ -59,7 +72,19 @@ PROVIDERS: Final[Mapping[str, ProviderKind]] = {
     "introspection": ProviderKind(
         "introspection",
         "Introspection",
-        frozenset({"client_id", "client_secret", "auth", "issuer", "audience", "scopes", "revocation_url", "cookie"}),
+        frozenset(
+            {
+                "client_id",
+                "client_secret",
+                "auth",
+                "issuer",
+                "audience",
+                "scopes",
+                "token_type_required",
+                "revocation_url",
+                "cookie",
+            }
+        ),
         needs=("client_secret",),
     ),
 }
@@ -85,6 +110,8 @@ class ProviderOptions(ProviderSettings):
         base_path: Where Better Auth's routes are below the address.
         cookie_prefix: What the names of Better Auth's cookies begin with.
         secure_cookies: Whether Better Auth's cookies have `__Secure-` before their names; None for either.
+        cookie_domain: The domain of Better Auth's cookies, where they are for subdomains too.
+        origin: Better Auth's public origin, where that is not the one of its address.
         secrets: Better Auth's secrets: a cookie that none of them signed is refused without asking.
         session_table: The name of Better Auth's table of sessions.
         user_table: The name of Better Auth's table of users.
@@ -98,10 +125,12 @@ class ProviderOptions(ProviderSettings):
         issuer: Who must have issued a token.
         audience: For whom it must be.
         scopes: What it must permit, all of them.
+        token_type_required: Whether an answer without a token type is refused.
         revocation_url: Where tokens are revoked (RFC 7009).
         timeout: How long an answer may take, with all retries.
         retries: How often a question that failed is asked again.
         max_connections: How many connections one process has to it at most.
+        pool_size: The same for its database (PostgreSQL).
     """
 
     kind: str = ""
@@ -109,6 +138,8 @@ class ProviderOptions(ProviderSettings):
     base_path: str | None = None
     cookie_prefix: str | None = None
     secure_cookies: bool | None = None
+    cookie_domain: str | None = None
+    origin: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     session_table: str | None = None
     user_table: str | None = None
@@ -122,10 +153,12 @@ class ProviderOptions(ProviderSettings):
     issuer: str | None = None
     audience: str | None = None
     scopes: tuple[str, ...] = ()
+    token_type_required: bool | None = None
     revocation_url: str | None = field(default=None, repr=False)
     timeout: timedelta | None = None
     retries: int | None = None
     max_connections: int | None = None
+    pool_size: int | None = None
 
     def __post_init__(self) -> None:
         ProviderSettings.__post_init__(self)  # `super()` knows only the class without slots
