@@ -82,17 +82,19 @@ class _Described:
 
     def __call__(self) -> dict[str, Any]:
         document = self._openapi()
-        if _SCHEME in document.get("components", {}).get("securitySchemes", {}):
-            document["components"]["securitySchemes"].update(self._schemes)
+        schemes = document.get("components", {}).get("securitySchemes", {})
+        if schemes.pop(_SCHEME, None) is not None:
+            schemes.update(self._schemes)
             for methods in document["paths"].values():
                 for operation in methods.values():
                     self._offer(operation.get("security", []))
         return document
 
     def _offer(self, security: list[dict[str, list[str]]]) -> None:
-        """Add the other schemes as alternatives, once, to what needs the first."""
+        """Put them all, as alternatives, where the dependencies have named the one that they know."""
         if {_SCHEME: []} in security:
-            security += [{scheme: []} for scheme in self._schemes if {scheme: []} not in security]
+            offered = [{scheme: list[str]()} for scheme in self._schemes]
+            security[:] = [each for each in security if each not in offered and each != {_SCHEME: []}] + offered
 
 
 _SCHEME = "session"

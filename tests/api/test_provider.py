@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 
 from coatcheck import AsyncProviderSessions, User
 from coatcheck.api import identity_router, session_router
-from coatcheck.fastapi import SessionMiddleware, describe_security
+from coatcheck.core.transport import Transport
+from coatcheck.fastapi import SessionMiddleware, _describe, describe_security
 from coatcheck.stores.sqlite import AsyncSQLiteStore
 from coatcheck.testing import ManualClock
 from coatcheck.testing.clock import START
@@ -198,6 +199,16 @@ def test_the_document_can_be_written_without_a_server(tmp_path: Path) -> None:
     app = Site(tmp_path).app
     describe_security(app)
     assert app.openapi()["components"]["securitySchemes"]["session"]["name"] == SECURE_COOKIE
+
+
+def test_the_document_names_no_cookie_where_none_is_read(tmp_path: Path) -> None:
+    """Introspection is about bearer tokens."""
+    site = Site(tmp_path)
+    _describe(site.app, Transport(cookies=(), bearer=True))
+    document = site.app.openapi()
+    assert set(document["components"]["securitySchemes"]) == {"bearer"}
+    assert document["paths"]["/api/v1/auth/me"]["get"]["security"] == [{"bearer": []}]
+    assert document["paths"]["/api/v1/auth/sign-out"]["post"]["security"] == [{}, {"bearer": []}]
 
 
 def test_a_name_that_is_no_list_of_names_is_refused() -> None:

@@ -187,8 +187,8 @@ def test_L7_answers_that_are_kept_for_long_are_unsafe(settings: dict[str, Any], 
 def test_C1_the_application_s_cookie_counts_where_the_provider_names_none() -> None:
     from coatcheck import CookieSettings
 
-    assert unsafe_of(sessions_with(cookies=())) == {}
-    found = unsafe_of(sessions_with(cookies=()), cookie=CookieSettings(name="sid"))
+    assert unsafe_of(sessions_with(cookies=(), bearer=None)) == {}
+    found = unsafe_of(sessions_with(cookies=(), bearer=None), cookie=CookieSettings(name="sid"))
     assert found["provider.cookie"].rule == "C1"
     assert shown(sessions_with(cookies=(), bearer=None), bearer=True)["provider.bearer"] == "yes"
     assert shown(sessions_with(bearer=False), bearer=True)["provider.bearer"] == "no"

@@ -294,12 +294,12 @@ def test_without_a_provider_there_are_no_sessions_of_one() -> None:
 
 def test_what_the_provider_s_own_class_refuses_is_named_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
     def refusing(*_: Any, **__: Any) -> None:
-        refuse_secret("secrets", "are too short", "use 32 characters or more")
+        refuse_secret("secrets[0]", "is too short", "use 32 characters or more")
 
     monkeypatch.setattr(sys.modules["coatcheck.providers.better_auth"], "BetterAuth", refusing)
     with pytest.raises(ConfigurationError) as raised:
         Settings.load(environ=environment("better-auth")).provider_sessions()
-    assert str(raised.value) == "COATCHECK_PROVIDER_SECRETS are too short: use 32 characters or more"
+    assert str(raised.value) == "COATCHECK_PROVIDER_SECRETS[0] is too short: use 32 characters or more"
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,10 +221,11 @@ class Settings:
         try:
             yield
         except Refusal as error:
-            where = self.origins.get(f"{error.of}.{error.setting}")
+            name, bracket, index = error.setting.partition("[")
+            where = self.origins.get(f"{error.of}.{name}")
             if where is None:
                 raise
-            raise Refusal(where, error.problem, error.fix) from None
+            raise Refusal(where + bracket + index, error.problem, error.fix) from None
 
     def async_value_cache(self, sessions: AsyncSessions | None = None, **more: Any) -> AsyncCache:
         """Return the cache of the application's own values, for asyncio.
