@@ -46,7 +46,7 @@ class SessionMiddleware:
         self.app = app
         self.sessions = sessions
         self.settings = WebSettings(**settings)
-        self._transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
+        self.transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
         self.streams = OpenStreams(sessions, self.settings.stream_check_every.total_seconds())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +56,7 @@ class SessionMiddleware:
             serve = {"websocket": self._websocket, "lifespan": self._lifespan}.get(kind, self.app)
             await serve(scope, receive, send)
             return
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self._transport)
+        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport)
         if scope["method"] not in SAFE_METHODS and (reason := refusal(scope, context)) is not None:
             await _respond(send, cross_origin_problem(reason))
             return
@@ -85,7 +85,7 @@ class SessionMiddleware:
     # --- WebSocket
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self._transport)
+        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport)
         if (reason := refusal(scope, context)) is not None:
             await _deny(scope, send, cross_origin_problem(reason), _POLICY_VIOLATION)
             return

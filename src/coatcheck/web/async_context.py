@@ -77,7 +77,7 @@ class RequestContext:
         """The sessions, with all their verbs.
 
         Raises:
-            ConfigurationError: They are a provider's, which alone can begin and change them.
+            IssuedElsewhere: They are a provider's, which alone can begin and change them.
         """
         return own(self.authority)
 

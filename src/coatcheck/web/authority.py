@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
-from coatcheck.errors import ConfigurationError
+from coatcheck.web.errors import IssuedElsewhere
 
 Authority = Sessions | ProviderSessions
 
@@ -14,9 +14,8 @@ def own(authority: Authority) -> Sessions:
     """Return the sessions as those that we issue ourselves.
 
     Raises:
-        ConfigurationError: They are a provider's, which alone can begin, list and change them.
+        IssuedElsewhere: They are a provider's, which alone can begin, list and change them.
     """
     if isinstance(authority, Sessions):
         return authority
-    msg = f"this is not possible with sessions that {authority.provider.name} issues: do it there"
-    raise ConfigurationError(msg)
+    raise IssuedElsewhere(authority.provider.name)

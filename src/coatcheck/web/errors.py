@@ -1,10 +1,10 @@
-"""How a request ends that needs a session and has none."""
+"""How a request ends that needs a session and has none, or one that a provider cannot have."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coatcheck.errors import CoatcheckError
+from coatcheck.errors import CoatcheckError, ConfigurationError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -28,3 +28,12 @@ class RecentAuthRequired(CoatcheckError):
         """Keep how old the authentication may be."""
         super().__init__(f"authentication within {max_age} required")
         self.max_age = max_age
+
+
+class IssuedElsewhere(ConfigurationError):
+    """Only the provider that issues the sessions can do this; the JSON API answers 501."""
+
+    def __init__(self, provider: str) -> None:
+        """Name the provider."""
+        super().__init__(f"this is not possible with sessions that {provider} issues: do it there")
+        self.provider = provider
