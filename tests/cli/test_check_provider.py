@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from coatcheck.web.settings import WebSettings
 from tests.stub_provider import AsyncStubProvider, StubProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from coatcheck.describe import Unsafe
@@ -38,7 +39,7 @@ app = Starlette()
 app.add_middleware(SessionMiddleware, sessions=sessions)
 """
 GOLDEN = """\
-configuration: the application shop:app
+configuration: the application provided:app
   provider                      stub
   provider.conditions           http://auth.example.org
   provider.revalidate_after     30 minutes
@@ -97,29 +98,34 @@ def unsafe_of(sessions: ProviderSessions, **web: Any) -> dict[str, Unsafe]:
     return {line.setting: line.unsafe for line in lines if line.unsafe is not None}
 
 
-def test_check_of_an_application_behind_a_provider(run: Run, folder: Path) -> None:
+@pytest.fixture
+def application(folder: Path) -> Iterator[None]:
+    """Have an application in the folder, which is imported anew in each test."""
+    (folder / "provided.py").write_text(APP, encoding="utf-8")
+    yield
+    sys.modules.pop("provided", None)
+
+
+def test_check_of_an_application_behind_a_provider(run: Run, application: None) -> None:
     """What it depends on, each bound in words, and each unsafe setting with its rule."""
-    (folder / "shop.py").write_text(APP)
-    assert run("migrate", "--app", "shop:sessions").code == 0
-    result = run("check", "--app", "shop:app")
+    assert run("migrate", "--app", "provided:sessions").code == 0
+    result = run("check", "--app", "provided:app")
     assert (result.out, result.err, result.code) == (GOLDEN, "", 1)
 
 
-def test_commands_about_sessions_say_where_these_are(run: Run, folder: Path) -> None:
+def test_commands_about_sessions_say_where_these_are(run: Run, application: None) -> None:
     """To find none would be misleading, and to end none worse."""
-    (folder / "shop.py").write_text(APP)
     for command in (("list",), ("show", "x"), ("revoke", "x")):
-        result = run("sessions", *command, "--app", "shop:app")
+        result = run("sessions", *command, "--app", "provided:app")
         assert result.code == 2
         assert "the sessions are not kept here: stub issues them, list and end them there" in result.err
 
 
-def test_sweep_and_invalidate_work_on_the_log_of_a_provider(run: Run, folder: Path) -> None:
+def test_sweep_and_invalidate_work_on_the_log_of_a_provider(run: Run, application: None) -> None:
     """The log is trimmed by a sweep here too."""
-    (folder / "shop.py").write_text(APP)
-    assert run("migrate", "--app", "shop:app").code == 0
-    assert run("sweep", "--app", "shop:app").out == "deleted 0 expired sessions\n"
-    assert run("invalidate", "--app", "shop:app", "--namespace", "flags").code == 0
+    assert run("migrate", "--app", "provided:app").code == 0
+    assert run("sweep", "--app", "provided:app").out == "deleted 0 expired sessions\n"
+    assert run("invalidate", "--app", "provided:app", "--namespace", "flags").code == 0
 
 
 def test_check_of_a_file_with_a_provider(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,8 @@ class BackChannelLogout:
             logout = await self.tokens.validate(token)
             await self._tell(logout)
         except LogoutRefused as refused:
-            _log.warning("coatcheck.sign_out_refused", extra={"sender": self.tokens.issuer, "reason": str(refused)})
+            issuer = self.tokens.issuer
+            _log.warning("coatcheck.sign_out_refused", extra={"sender": issuer, "reason": str(refused)})
             raise Refusal(400, "invalid_request", str(refused)) from None
 
     async def _tell(self, logout: Logout) -> None:
