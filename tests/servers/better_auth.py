@@ -47,6 +47,7 @@ class BetterAuth(Server):
         update_age: Seconds after which its use extends it.
         two_factor: Whether it has the plugin.
         bearer: Whether it has the plugin.
+        admin: Whether it has the plugin, which bans users.
         rate_limit: Its limit, as `{"window": 10, "max": 100}`; none by default.
         trusted_origins: Origins besides its own.
     """
@@ -67,6 +68,7 @@ class BetterAuth(Server):
         update_age: int = 86_400,
         two_factor: bool = False,
         bearer: bool = False,
+        admin: bool = False,
         rate_limit: Mapping[str, Any] | None = None,
         trusted_origins: Sequence[str] = (),
     ) -> None:
@@ -87,6 +89,7 @@ class BetterAuth(Server):
             "update_age": update_age,
             "two_factor": two_factor,
             "bearer": bearer,
+            "admin": admin,
             "rate_limit": rate_limit,
             "trusted_origins": list(trusted_origins),
         }

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.sessions import Sessions
-from coatcheck.asgi.authority import own
 from coatcheck.asgi.middleware import SessionMiddleware
-from coatcheck.asgi.settings import WebSettings
 from coatcheck.cli.blocking import blocking_sessions, blocking_store
 from coatcheck.cli.environment import FromEnvironment
 from coatcheck.configuration import Settings
@@ -21,6 +19,8 @@ from coatcheck.configuration.schema import KINDS
 from coatcheck.configuration.sources import Given, from_environment, from_file
 from coatcheck.errors import ConfigurationError, SchemaError
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
+from coatcheck.web.async_authority import own
+from coatcheck.web.settings import WebSettings
 
 if TYPE_CHECKING:
     import argparse
@@ -54,6 +54,8 @@ def target_of(arguments: argparse.Namespace) -> Target:
     Raises:
         ConfigurationError: They name nothing, too much, or something that cannot be used.
     """
+    if (middleware := getattr(arguments, "middleware", None)) is not None:
+        return Target("the application", middleware.sessions, middleware.settings)
     app, store, config = arguments.app, arguments.store, arguments.config
     if _typed(app) and (_typed(store) or _typed(config)):
         raise ConfigurationError(_BOTH)
@@ -78,14 +80,27 @@ def _typed(value: str | None) -> bool:
 
 
 def _configured(arguments: argparse.Namespace) -> Target:
+    settings, names = settings_of(arguments)
+    origin = f"defaults, and settings of {', '.join(names)}"
+    return Target(origin, settings.sessions(), WebSettings(), settings)
+
+
+def settings_of(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
+    """Return the settings that the command line, the environment and a file name, and which of these say something.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or there is no store.
+    """
     written: Source = from_file(arguments.config, KINDS) if arguments.config else {}
-    options = {"store.url": ("--store", arguments.store), "users.table": ("--users-table", arguments.users_table)}
+    options = {
+        "store.url": ("--store", arguments.store),
+        "users.table": ("--users-table", getattr(arguments, "users_table", None)),
+    }
     typed = {path: Given(str(value), name) for path, (name, value) in options.items() if _typed(value)}
     environment = from_environment(os.environ, KINDS)
     settings = Settings.merged(written, environment, typed)
     sources = {str(arguments.config): written, "the environment": environment, "the command line": typed}
-    origin = f"defaults, and settings of {', '.join(name for name, source in sources.items() if source)}"
-    return Target(origin, settings.sessions(), WebSettings(), settings)
+    return settings, [name for name, source in sources.items() if source]
 
 
 def store_of(target: Target) -> Store:

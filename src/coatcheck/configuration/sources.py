@@ -21,7 +21,10 @@ FILE_VARIABLE: Final = "COATCHECK_CONFIG"
 
 ELSEWHERE: Final = frozenset(
     PREFIX + name
-    for name in ("APP", "BATCH", "CONFIG", "DATABASE", "HOST", "JSON", "LIMIT", "PORT", "REQUIRE_ALL", "USER")
+    for name in (
+        *("APP", "BATCH", "CONFIG", "DATABASE", "HOST", "JSON", "LIMIT", "PORT", "REQUIRE_ALL", "USER"),
+        *("BETTER_AUTH_SESSION_TABLE", "BETTER_AUTH_USER_TABLE", "BETTER_AUTH_SCHEMA", "BETTER_AUTH_COLUMNS"),
+    )
 )
 """Variables of the command line and of the tests, which are no settings."""
 

@@ -94,6 +94,10 @@ class AsyncUpstream:
         """Close its connections; whoever asks again opens others."""
         await self._own.aclose()
 
+    def deadline(self) -> int:
+        """Return by when one question that is asked now must be answered; several can share it."""
+        return self._clock.monotonic() + self._timeout
+
     async def ask(
         self,
         method: str,
@@ -103,6 +107,7 @@ class AsyncUpstream:
         form: Mapping[str, str] | None = None,
         json: Any = None,
         repeat: bool = True,
+        deadline: int | None = None,
     ) -> Reply:
         """Ask, and return the reply if it is none of an outage.
 
@@ -113,11 +118,12 @@ class AsyncUpstream:
             form: A form to send.
             json: JSON to send.
             repeat: Whether it does no harm to ask twice.
+            deadline: When questions that belong together must be answered, by `deadline()`; None for this one alone.
 
         Raises:
             Unavailable: There was no reply in time, it was 429 or 5xx, or longer than anything it could say.
         """
-        deadline = self._clock.monotonic() + self._timeout
+        deadline = self.deadline() if deadline is None else deadline
         request = {"method": method, "url": self.url + path, "headers": dict(headers), "data": form, "json": json}
         for left in range(self.settings.retries if repeat else 0, -1, -1):
             try:

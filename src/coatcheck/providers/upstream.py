@@ -95,6 +95,10 @@ class Upstream:
         """Close its connections; whoever asks again opens others."""
         self._own.close()
 
+    def deadline(self) -> int:
+        """Return by when one question that is asked now must be answered; several can share it."""
+        return self._clock.monotonic() + self._timeout
+
     def ask(
         self,
         method: str,
@@ -104,6 +108,7 @@ class Upstream:
         form: Mapping[str, str] | None = None,
         json: Any = None,
         repeat: bool = True,
+        deadline: int | None = None,
     ) -> Reply:
         """Ask, and return the reply if it is none of an outage.
 
@@ -114,11 +119,12 @@ class Upstream:
             form: A form to send.
             json: JSON to send.
             repeat: Whether it does no harm to ask twice.
+            deadline: When questions that belong together must be answered, by `deadline()`; None for this one alone.
 
         Raises:
             Unavailable: There was no reply in time, it was 429 or 5xx, or longer than anything it could say.
         """
-        deadline = self._clock.monotonic() + self._timeout
+        deadline = self.deadline() if deadline is None else deadline
         request = {"method": method, "url": self.url + path, "headers": dict(headers), "data": form, "json": json}
         for left in range(self.settings.retries if repeat else 0, -1, -1):
             try:

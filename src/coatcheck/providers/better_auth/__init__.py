@@ -6,13 +6,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from coatcheck.providers.better_auth.async_database import AsyncBetterAuthDatabase
     from coatcheck.providers.better_auth.async_http import AsyncBetterAuth
+    from coatcheck.providers.better_auth.async_triggers import AsyncBetterAuthTriggers
+    from coatcheck.providers.better_auth.database import BetterAuthDatabase
     from coatcheck.providers.better_auth.http import BetterAuth
+    from coatcheck.providers.better_auth.triggers import BetterAuthTriggers
 
-__all__ = ["AsyncBetterAuth", "BetterAuth"]
+__all__ = [
+    "AsyncBetterAuth",
+    "AsyncBetterAuthDatabase",
+    "AsyncBetterAuthTriggers",
+    "BetterAuth",
+    "BetterAuthDatabase",
+    "BetterAuthTriggers",
+]
 
 # Each needs libraries that the others do not, so it is imported when it is asked for.
-_MODULES = {"AsyncBetterAuth": "async_http", "BetterAuth": "http"}
+_MODULES = {
+    "AsyncBetterAuth": "async_http",
+    "AsyncBetterAuthDatabase": "async_database",
+    "AsyncBetterAuthTriggers": "async_triggers",
+    "BetterAuth": "http",
+    "BetterAuthDatabase": "database",
+    "BetterAuthTriggers": "triggers",
+}
 
 
 def __getattr__(name: str) -> Any:
