@@ -157,17 +157,19 @@ class AsyncBetterAuth:
         headers = self._tokens.header(parts)
         if not parts.bearer:
             headers["origin"] = self._origin
-        reply = await self._upstream.ask("POST", f"{self._path}/sign-out", headers=headers, json={})
+        deadline = self._upstream.deadline()
+        reply = await self._upstream.ask("POST", f"{self._path}/sign-out", headers=headers, json={}, deadline=deadline)
         if reply.status != _OK:
             self._complain("/sign-out", reply.status)
         self._complaints.pop("/sign-out", None)
-        if not isinstance(self._understood(await self._ask(parts, refresh=False), parts), NotSignedIn):
+        after = await self._ask(parts, refresh=False, deadline=deadline)
+        if not isinstance(self._understood(after, parts), NotSignedIn):
             raise Unavailable(f"{self.name} has not ended a session, though it says so: see its own log")
         return self._tokens.own(reply.set_cookies)
 
-    async def _ask(self, parts: Presented, *, refresh: bool) -> Reply:
+    async def _ask(self, parts: Presented, *, refresh: bool, deadline: int | None = None) -> Reply:
         path = f"{self._path}/get-session{'' if refresh else '?disableRefresh=true'}"
-        return await self._upstream.ask("GET", path, headers=self._tokens.header(parts))
+        return await self._upstream.ask("GET", path, headers=self._tokens.header(parts), deadline=deadline)
 
     def _understood(self, reply: Reply, parts: Presented) -> Record | NotSignedIn:
         """Return what an answer of `get-session` says.
