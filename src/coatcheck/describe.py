@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck._sync.sessions import Sessions
-    from coatcheck.asgi.settings import WebSettings
     from coatcheck.core.cookies import CookieSettings
     from coatcheck.core.cross_origin import CrossOriginPolicy
     from coatcheck.core.policy import Policy
     from coatcheck.stores.async_protocol import AsyncStore
     from coatcheck.stores.protocol import Store
+    from coatcheck.web.settings import WebSettings
 
 LONGEST: Final = timedelta(days=30)
 """The longest a session should live, by NIST SP 800-63B-4 at AAL1."""

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from coatcheck.asgi import context_of
-from coatcheck.asgi.pages import ANSWERED, problem, problem_of
+from coatcheck.web.pages import ANSWERED, problem, problem_of
 
 LARGEST_BODY: Final = 1024
 """Octets of a request body that are read; these requests need none."""

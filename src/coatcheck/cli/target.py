@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.sessions import Sessions
-from coatcheck.asgi.authority import own
 from coatcheck.asgi.middleware import SessionMiddleware
-from coatcheck.asgi.settings import WebSettings
 from coatcheck.cli.blocking import blocking_sessions, blocking_store
 from coatcheck.cli.environment import FromEnvironment
 from coatcheck.configuration import Settings
@@ -21,6 +19,8 @@ from coatcheck.configuration.schema import KINDS
 from coatcheck.configuration.sources import Given, from_environment, from_file
 from coatcheck.errors import ConfigurationError, SchemaError
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
+from coatcheck.web.async_authority import own
+from coatcheck.web.settings import WebSettings
 
 if TYPE_CHECKING:
     import argparse
@@ -54,6 +54,8 @@ def target_of(arguments: argparse.Namespace) -> Target:
     Raises:
         ConfigurationError: They name nothing, too much, or something that cannot be used.
     """
+    if (middleware := getattr(arguments, "middleware", None)) is not None:
+        return Target("the application", middleware.sessions, middleware.settings)
     app, store, config = arguments.app, arguments.store, arguments.config
     if _typed(app) and (_typed(store) or _typed(config)):
         raise ConfigurationError(_BOTH)

@@ -37,10 +37,10 @@ class User:
     email: str | None = None
     role: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    email_verified: bool | None = None
-    labels: tuple[str, ...] = ()
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
+    email_verified: bool | None = field(default=None, repr=False)
+    labels: tuple[str, ...] = field(default=(), repr=False)
+    created_at: datetime | None = field(default=None, repr=False)
+    updated_at: datetime | None = field(default=None, repr=False)
 
 
 def user_json(user: User | None) -> str | None:

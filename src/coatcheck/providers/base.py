@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
@@ -13,7 +16,7 @@ from coatcheck.core.identities import Nonsense
 from coatcheck.core.refusals import redacted_url, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
 LARGEST_REPLY: Final = 1024 * 1024
 """Octets of a reply that are read; a longer one is nonsense."""
@@ -21,6 +24,26 @@ LARGEST_REPLY: Final = 1024 * 1024
 _MOST_RETRIES: Final = 5
 _LONGEST_PAUSE: Final = 60
 _SECONDS: Final = re.compile(r"[0-9]{1,6}")
+
+# The HTTP client's: at DEBUG they print the headers of each answer, Set-Cookie with its token among them.
+_TALKATIVE: Final = ("httpx2", *(f"httpcore2.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+_asking: ContextVar[bool] = ContextVar("coatcheck_asking", default=False)
+
+
+@contextmanager
+def unlogged() -> Generator[None]:
+    """Keep the HTTP client's own records of what we ask out of every log (rule T9); the application's stay."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(_is_loggable)  # which adds it once
+    before = _asking.set(True)
+    try:
+        yield
+    finally:
+        _asking.reset(before)
+
+
+def _is_loggable(_: logging.LogRecord) -> bool:
+    return not _asking.get()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ class AsyncBetterAuth:
         self._tokens = Tokens(
             cookie_prefix=cookie_prefix, secure_cookies=secure_cookies, bearer=bearer, secrets=secrets
         )
-        self._complaint = ""
+        self._complaints: dict[str, str] = {}
 
     @property
     def conditions(self) -> str:
@@ -160,6 +160,7 @@ class AsyncBetterAuth:
         reply = await self._upstream.ask("POST", f"{self._path}/sign-out", headers=headers, json={})
         if reply.status != _OK:
             self._complain("/sign-out", reply.status)
+        self._complaints.pop("/sign-out", None)
         if not isinstance(self._understood(await self._ask(parts, refresh=False), parts), NotSignedIn):
             raise Unavailable(f"{self.name} has not ended a session, though it says so: see its own log")
         return self._tokens.own(reply.set_cookies)
@@ -182,15 +183,15 @@ class AsyncBetterAuth:
             found = answer_of(reply.json(), parts.token)
         except Nonsense as error:
             self._complain("/get-session", _OK, str(error))
-        self._complaint = ""
+        self._complaints.pop("/get-session", None)
         return found
 
     def _complain(self, path: str, status: int, what: str = "") -> NoReturn:
         """Say once, in the log, what is wrong and what to do, and nothing of what was answered."""
         place = f"{self._upstream.url}{self._path}{path}"
         reason = f"{place} answered {status}{': ' * bool(what)}{what}; {self._fix(status)}"
-        if reason != self._complaint:
-            self._complaint = reason
+        if reason != self._complaints.get(path):
+            self._complaints[path] = reason
             _log.warning("coatcheck.provider_nonsense", extra={"provider": self.name, "reason": reason})
         raise Unavailable(f"{self.name} did not answer as it should: {reason}")
 
