@@ -20,6 +20,7 @@ from tests.servers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.providers.better_auth_database.hands import Database
     from tests.providers.better_auth_database.worker import Worker
@@ -157,7 +158,7 @@ def own() -> Iterator[PostgreSQLDatabase]:
 
 @pytest.mark.parametrize("how", ["pause", "kill"])
 def test_N3_a_database_that_does_not_answer_is_unavailable_and_signs_nobody_out(
-    own: PostgreSQLDatabase, worker: Workers, how: str, tmp_path: Any
+    own: PostgreSQLDatabase, worker: Workers, how: str, tmp_path: Path
 ) -> None:
     with own.server.visitor() as visitor, own.server.visitor() as other:
         visitor.sign_up(own.new_address())
@@ -210,7 +211,7 @@ def _answers(worker: Worker, token: str) -> bool:
 
 
 def test_a_database_that_is_away_does_not_keep_an_application_from_starting(
-    own: PostgreSQLDatabase, worker: Workers, tmp_path: Any
+    own: PostgreSQLDatabase, worker: Workers, tmp_path: Path
 ) -> None:
     with own.server.visitor() as visitor:
         visitor.sign_up(own.new_address())
@@ -223,12 +224,17 @@ def test_a_database_that_is_away_does_not_keep_an_application_from_starting(
         assert here.get(visitor.presented)
 
 
-def test_N3_tables_that_have_changed_are_an_outage(own: PostgreSQLDatabase, worker: Workers, tmp_path: Any) -> None:
+def test_N3_tables_that_have_changed_are_an_outage(
+    own: PostgreSQLDatabase, worker: Workers, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with own.server.visitor() as visitor:
         visitor.sign_up(own.new_address())
         here = worker(own, store=f"sqlite:///{tmp_path}/log.db")
         own.by_hand("ALTER TABLE session RENAME TO elsewhere")
-        with pytest.raises(Unavailable, match="cannot be used"):
+        with pytest.raises(Unavailable, match="cannot be used") as raised:
             here.get(visitor.presented)
+        [record] = [each for each in caplog.records if each.message == "coatcheck.provider_unavailable"]
+        for said in (str(raised.value), repr(record.__dict__)):
+            assert visitor.presented.partition(".")[0] not in said
         own.by_hand("ALTER TABLE elsewhere RENAME TO session")
         assert here.get(visitor.presented)

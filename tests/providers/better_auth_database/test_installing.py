@@ -152,6 +152,8 @@ def test_N10_columns_may_be_altered_dropped_and_renamed(postgres: PostgreSQLData
         less = f"""UPDATE session SET expires_at = expires_at - interval '1 day' WHERE "userId" = '{user}'"""
         [subject] = postgres.written(less)
         assert subject.startswith("s:")
+        touched = f"""UPDATE session SET "updatedAt" = now() WHERE "userId" = '{user}'"""
+        assert postgres.written(touched) == [subject]
         assert postgres.written(f"""UPDATE "user" SET name = 'x' WHERE user_id = '{user}'""") == ["*"]
     finally:
         postgres.by_hand(

@@ -52,6 +52,8 @@ class AsyncBetterAuthTriggers:
         """
         if not PLAIN_NAME.fullmatch(log_schema):
             refuse("log_schema", log_schema, "use letters, digits and underscores")
+        if not timedelta(seconds=1) <= timeout <= timedelta(hours=1):
+            refuse("timeout", timeout, "use one second to one hour")
         tables = Tables(session=session_table, user=user_table, schema=schema, columns=columns or {})
         seconds = timeout.total_seconds()
         self._triggers = async_triggers(place_of(url), tables, log_schema=log_schema, timeout=seconds)
