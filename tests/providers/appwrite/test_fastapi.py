@@ -22,7 +22,7 @@ from coatcheck.stores.sqlite import AsyncSQLiteStore
 from tests.providers.appwrite.worker import KEY
 from tests.servers.appwrite import CUT, PROJECT, Appwrite, Asked, Said, error
 from tests.servers.waiting import DEADLINE
-from tests.web.browser import Browser, started
+from tests.web.browser import Browser, started, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
 COOKIE = f"a_session_{PROJECT}"
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
-HASTY = HTTPSettings(timeout=timedelta(milliseconds=200), retries=0)
+HASTY = HTTPSettings(timeout=SECOND, retries=0)
 
 
 def application(sessions: AsyncProviderSessions) -> FastAPI:
@@ -241,7 +241,8 @@ async def test_I4_a_slow_appwrite_costs_a_request_its_timeout_and_then_nothing(s
     hanging = threading.Event()
     async with site(http=HASTY) as it:
         browser, stranger = it.browser(known), it.browser(unknown)
-        assert (await browser.get("/me")).status == 200
+        while (await browser.get("/me")).status != 200:
+            """This machine may be slow, too."""
         asked = len(appwrite.asked)
 
         def hang(_: Asked) -> None:
@@ -254,7 +255,7 @@ async def test_I4_a_slow_appwrite_costs_a_request_its_timeout_and_then_nothing(s
                 assert (await browser.get("/me")).status == 200
         finally:
             hanging.set()
-        assert len(appwrite.asked) - asked == HASTY.failures
+        await until(lambda: len(appwrite.asked) - asked == HASTY.failures)
 
 
 async def test_N3_serve_stale_for_adds_to_the_bound_where_it_is_wanted(

@@ -178,3 +178,26 @@ def test_E3_one_token_can_be_invalidated(appwrite: Appwrite, work: Work) -> None
     assert neighbour.get(ended) is NotSignedIn.UNKNOWN
     assert neighbour.session(other)
     assert len(appwrite.asked) == asked + 1
+
+
+@pytest.mark.parametrize("at", ["/v1/account", "/v1/account/sessions/current"])
+def test_L8_a_read_that_was_under_way_at_the_sign_out_brings_nothing_back(
+    appwrite: Appwrite, work: Work, at: str
+) -> None:
+    """Appwrite has answered "signed in" just before; the answer lands late, and loses (N2)."""
+    secret = appwrite.sign_in()
+    worker, other = work(), work()
+
+    def signed_out_meanwhile(asked: Asked) -> Any:
+        if asked.path != at:
+            return None
+        said = appwrite._truth(asked)
+        appwrite.answer = lambda _: None
+        other.do("sign_out", secret)
+        return said
+
+    appwrite.answer = signed_out_meanwhile
+    worker.get(secret)
+    assert not appwrite.sessions
+    assert worker.sessions.lookup(secret) is None
+    assert worker.get(secret) is NotSignedIn.UNKNOWN
