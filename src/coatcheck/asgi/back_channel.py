@@ -66,7 +66,7 @@ class BackChannelLogout:
         self.tokens.forked()
 
     async def aclose(self) -> None:
-        """Close the connection over which the keys were read; it is also closed half a minute after its last use."""
+        """Close the connection over which the keys were read."""
         await self.tokens.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
