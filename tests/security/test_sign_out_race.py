@@ -8,7 +8,7 @@ import pytest
 
 from coatcheck import AsyncSessions, Rotated
 from coatcheck.asgi import RequestContext
-from coatcheck.asgi.settings import WebSettings
+from coatcheck.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,6 +26,7 @@ PUBLIC = {
         "LimitReached",
         "NotSignedIn",
         "Policy",
+        "ProviderOptions",
         "ProviderSessions",
         "ProviderSettings",
         "Rotated",

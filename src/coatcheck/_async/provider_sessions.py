@@ -31,6 +31,7 @@ from coatcheck.core.transport import Transport
 from coatcheck.errors import Unavailable
 from coatcheck.fork import after_fork
 from coatcheck.hooks import EventHook
+from coatcheck.providers.base import NotesCookies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -312,6 +313,7 @@ class AsyncProviderSessions:
             bearer: Whether bearer tokens are read, where the provider does not say.
         """
         own = self.provider.bearer
+        noted = self.provider.noted_cookies if isinstance(self.provider, NotesCookies) else ()
         # Where it is about bearer tokens and names no cookie, none is read: a cookie that the application has for
         # something else would be sent to somebody else's server.
         names = self.provider.cookies or (() if own else (cookie,))
@@ -319,6 +321,7 @@ class AsyncProviderSessions:
             cookies=tuple(name.encode() for name in names),
             bearer=bearer if own is None else own,
             marks_bearer=self.provider.marks_bearer,
+            noted=tuple(name.encode() for name in noted),
         )
 
     @property

@@ -287,7 +287,8 @@ class AsyncValues:
         loaded = self._copies.loaded(mark, copy, ttl=ttl, stale=stale, took=took)
         if mark.epoch and not loaded.epoch:
             self.numbers["too_large"] += 1
-            _log.warning("coatcheck.value_too_large", extra={"bytes": len(copy)})
+            size = len(copy)
+            _log.warning("coatcheck.value_too_large", extra={"bytes": size})
         return loaded
 
     async def put(self, key: str, copy: bytes, ttl: int, mark: Mark | None) -> None:

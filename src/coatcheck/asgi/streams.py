@@ -11,8 +11,8 @@ from coatcheck.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coatcheck.asgi.authority import Authority
     from coatcheck.core.session import Session
+    from coatcheck.web.async_authority import Authority
 
 _log = logging.getLogger("coatcheck")
 
@@ -20,10 +20,11 @@ _log = logging.getLogger("coatcheck")
 class Stream:
     """One open connection, the session and the token it was opened with, and how to end it."""
 
-    __slots__ = ("_end", "ended", "presented", "session")
+    __slots__ = ("_end", "ended", "held", "presented", "session")
 
-    def __init__(self, session: Session, presented: bytes, end: Callable[[], object]) -> None:
-        """Keep them, and the function that ends the connection."""
+    def __init__(self, session: Session, presented: bytes, end: Callable[[], object], held: Callable[[], bool]) -> None:
+        """Keep them, the function that ends the connection, and one that says that it must not end just now."""
+        self.held = held
         self.session = session
         self.presented = presented
         self._end = end
@@ -81,8 +82,8 @@ class OpenStreams:
         except Exception:  # noqa: BLE001 - one that cannot be checked must not keep the others from being checked
             _log.exception("coatcheck.stream_unchecked", extra={"session_id": session.id})
             return
-        if stream.session is not session:
-            return  # it belongs to another by now
+        if stream.session is not session or stream.held():
+            return  # it belongs to another by now, or is about to
         if answer:
             stream.session = answer
         else:

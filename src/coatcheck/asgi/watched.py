@@ -10,10 +10,10 @@ from coatcheck.asgi.streams import Stream
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from coatcheck.asgi.context import RequestContext
     from coatcheck.asgi.streams import OpenStreams
     from coatcheck.asgi.types import Message, Send
     from coatcheck.core.session import Session
+    from coatcheck.web.async_context import RequestContext
 
 
 class WatchedResponse:
@@ -65,7 +65,7 @@ class WatchedResponse:
         if self.stream is not None:
             self.stream.belongs_to(*self._owner)
             return
-        self.stream = Stream(*self._owner, self._task.cancel)
+        self.stream = Stream(*self._owner, self._task.cancel, lambda: self._context.changing)
         self._streams.add(self.stream)
 
     def is_over(self) -> bool:
@@ -126,7 +126,7 @@ class WatchedSocket:
         if self.stream is not None:
             self.stream.belongs_to(*self._owner)
             return
-        self.stream = Stream(*self._owner, lambda: self.over.set_result(None))
+        self.stream = Stream(*self._owner, lambda: self.over.set_result(None), lambda: self._context.changing)
         self._streams.add(self.stream)
 
     async def close_once(self, code: int) -> None:

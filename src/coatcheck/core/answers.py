@@ -55,6 +55,10 @@ class Validated(NamedTuple):
     source: Source | None
     set_cookies: tuple[bytes, ...] = ()
 
+    def __repr__(self) -> str:
+        """Show no cookie: it is somebody's token (rule T9)."""
+        return f"<Validated {self.answer!r} from {self.source}>"
+
 
 class Created(NamedTuple):
     """A new session, with the token that the client must get and nobody else.

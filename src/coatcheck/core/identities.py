@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.core.addresses import canonical_address
+from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.drafts import printable
 from coatcheck.core.session import Record
 from coatcheck.core.times import to_micros
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from coatcheck.core.answers import NotSignedIn
     from coatcheck.core.users import User
 
 _LONGEST_ID = 255
@@ -36,6 +36,11 @@ class ProviderAnswer(NamedTuple):
     valid_for: timedelta | None = None
     tags: tuple[bytes, ...] = ()
     set_cookies: tuple[bytes, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show no cookie: it is somebody's token (rule T9)."""
+        record = self.identity
+        return f"<ProviderAnswer {record if isinstance(record, NotSignedIn) else record.id}>"
 
 
 class Nonsense(ValueError):

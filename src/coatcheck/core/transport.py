@@ -18,6 +18,9 @@ AMBIGUOUS = b"ambiguous"
 BEARER = b"Bearer "
 """What stands before a bearer token where that is to be told from the same text in a cookie."""
 
+NOTED = b";"
+"""Stands behind a token that was presented beside a cookie that is noted; no cookie's value can have it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transport:
@@ -28,11 +31,14 @@ class Transport:
         bearer: Whether `Authorization: Bearer` is read too.
         marks_bearer: Whether a bearer token is something else than the same text in a cookie: it is then presented with
             "Bearer " before it.
+        noted: The names of cookies of which it matters whether there is one, and not what it says: the token is then
+            presented with `NOTED` behind it.
     """
 
     cookies: tuple[bytes, ...]
     bearer: bool = False
     marks_bearer: bool = False
+    noted: tuple[bytes, ...] = ()
 
     def find(self, headers: Headers, well_formed: Callable[[bytes], bool]) -> bytes:
         """Return the token that a request carries, or nothing.
@@ -48,15 +54,15 @@ class Transport:
                 if key == b"cookie":
                     values += find_cookies(value, name)
             if values:
-                return values[0] if len(values) == 1 else _one_of(values, well_formed)
+                token = values[0] if len(values) == 1 else _one_of(values, well_formed)
+                return token + NOTED if self.noted and _has_one(headers, self.noted) else token
         return b""
 
     def has_cookie(self, headers: Headers) -> bool:
         """Tell whether a request carries such a cookie, and no bearer token instead."""
         if self.is_bearer(headers):
             return False
-        lines = [value for key, value in headers if key == b"cookie"]
-        return any(find_cookies(value, name) for value in lines for name in self.cookies)
+        return _has_one(headers, self.cookies)
 
     def is_bearer(self, headers: Headers) -> bool:
         """Tell whether the token is a bearer token."""
@@ -69,6 +75,11 @@ def bearer_token(headers: Headers) -> bytes | None:
         if key == b"authorization" and value[:7].lower() == b"bearer ":
             return bytes(value[7:].strip())
     return None
+
+
+def _has_one(headers: Headers, names: Sequence[bytes]) -> bool:
+    lines = [value for key, value in headers if key == b"cookie"]
+    return any(find_cookies(value, name) for value in lines for name in names)
 
 
 def _one_of(values: list[bytes], well_formed: Callable[[bytes], bool]) -> bytes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from coatcheck.core.times import from_micros, to_micros
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class User:
     email: str | None = None
     role: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    email_verified: bool | None = None
-    labels: tuple[str, ...] = ()
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
+    email_verified: bool | None = field(default=None, repr=False)
+    labels: tuple[str, ...] = field(default=(), repr=False)
+    created_at: datetime | None = field(default=None, repr=False)
+    updated_at: datetime | None = field(default=None, repr=False)
 
 
 def user_json(user: User | None) -> str | None:
@@ -62,11 +62,49 @@ def user_json(user: User | None) -> str | None:
 
 
 def user_of(raw: bytes) -> User:
-    """Return the user of a record's JSON."""
+    """Return the user of a record's JSON; what a users table has instead of a time, flag or labels is left out."""
     known: dict[str, Any] = json.loads(raw)
-    for name in ("created_at", "updated_at"):
-        if known.get(name) is not None:
-            known[name] = from_micros(known[name])
-    if "labels" in known:
-        known["labels"] = tuple(known["labels"])
+    for name, read in _READ.items():
+        if name in known:
+            known[name] = read(known[name])
     return User(**known)
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        if isinstance(value, int):
+            return from_micros(value)
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError):
+        return None
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _flag(value: Any) -> bool | None:
+    # Not by its truth: a column may hold the text "false".
+    return bool(value) if isinstance(value, int) else None
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = _array(value) if value.startswith("[") else [value]
+    texts = cast("Sequence[Any]", value) if isinstance(value, list) else ()
+    return tuple(text for text in texts if isinstance(text, str) and text)
+
+
+def _array(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+_READ: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "email_verified": _flag,
+    "labels": _labels,
+    "created_at": _time,
+    "updated_at": _time,
+}
+"""How the fields are read that a database may hold in more than one way."""

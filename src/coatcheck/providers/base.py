@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from coatcheck.core.identities import Nonsense
 from coatcheck.core.refusals import redacted_url, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
 LARGEST_REPLY: Final = 1024 * 1024
 """Octets of a reply that are read; a longer one is nonsense."""
@@ -21,6 +24,26 @@ LARGEST_REPLY: Final = 1024 * 1024
 _MOST_RETRIES: Final = 5
 _LONGEST_PAUSE: Final = 60
 _SECONDS: Final = re.compile(r"[0-9]{1,6}")
+
+# The HTTP client's: at DEBUG they print the headers of each answer, Set-Cookie with its token among them.
+_TALKATIVE: Final = ("httpx2", *(f"httpcore2.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+_asking: ContextVar[bool] = ContextVar("coatcheck_asking", default=False)
+
+
+@contextmanager
+def unlogged() -> Generator[None]:
+    """Keep the HTTP client's own records of what we ask out of every log (rule T9); the application's stay."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(_is_loggable)  # which adds it once
+    before = _asking.set(True)
+    try:
+        yield
+    finally:
+        _asking.reset(before)
+
+
+def _is_loggable(_: logging.LogRecord) -> bool:
+    return not _asking.get()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +82,16 @@ class HTTPSettings:
             refuse("pause", self.pause, "use ten milliseconds to longest_pause, ten minutes at most", of="provider")
 
 
+@runtime_checkable
+class NotesCookies(Protocol):
+    """A provider to which it matters whether a further cookie came with the token, and not what it says."""
+
+    @property
+    def noted_cookies(self) -> tuple[str, ...]:
+        """Their names; a token beside one of them is presented with `coatcheck.core.transport.NOTED` behind it."""
+        ...
+
+
 class Reply(NamedTuple):
     """What a provider has replied, once it is no outage.
 
@@ -71,6 +104,10 @@ class Reply(NamedTuple):
     status: int
     set_cookies: tuple[bytes, ...]
     body: bytes
+
+    def __repr__(self) -> str:
+        """Show nothing of the content: it has tokens in it (rule T9)."""
+        return f"<Reply {self.status} of {len(self.body)} bytes>"
 
     def json(self) -> Any:
         """Return the body as JSON.
@@ -115,6 +152,9 @@ def endpoint(setting: str, url: str) -> tuple[str, str]:
 
 
 def retry_after(headers: Mapping[str, str]) -> int:
-    """Return after how many seconds a provider wants to be asked again (RFC 9110 section 10.2.3): 1 to 60."""
-    value = headers.get("retry-after", "")
+    """Return after how many seconds a provider wants to be asked again (RFC 9110 section 10.2.3): 1 to 60.
+
+    Better Auth says so in a field of its own.
+    """
+    value = headers.get("retry-after") or headers.get("x-retry-after", "")
     return min(max(int(value), 1), _LONGEST_PAUSE) if _SECONDS.fullmatch(value) else 1

@@ -29,7 +29,7 @@ class Provider(Protocol):
 
     @property
     def conditions(self) -> str:
-        """All that its answers depend on besides the token, with no secret in it.
+        """All that its answers depend on besides the token, with no secret in it; where it is comes first.
 
         Copies of two providers whose conditions differ are never mixed: what one API accepts, another may not.
         """

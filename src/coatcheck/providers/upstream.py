@@ -19,8 +19,8 @@ from coatcheck.clock import SystemClock
 from coatcheck.core.breaker import Breaker
 from coatcheck.core.times import duration_nanos
 from coatcheck.errors import Unavailable
-from coatcheck.providers._pair import sleep
-from coatcheck.providers.base import LARGEST_REPLY, HTTPSettings, Reply, checked_url, retry_after
+from coatcheck.providers._pair import OwnClients, limited, sleep
+from coatcheck.providers.base import LARGEST_REPLY, HTTPSettings, Reply, checked_url, retry_after, unlogged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,10 @@ _log = logging.getLogger("coatcheck")
 _TOO_MANY = 429
 _SERVER_ERROR = 500
 _SECOND = 1_000_000_000
+
+
+class _AskedTooOften(Unavailable):
+    """The provider has answered 429: asking once more would make it worse."""
 
 
 class Upstream:
@@ -63,6 +67,7 @@ class Upstream:
         self.url = checked_url("url", url)
         self.settings = settings or HTTPSettings()
         self._given = None if client is None else _without_memory(client)
+        self._used = False
         self._clock = clock or SystemClock()
         self._timeout = duration_nanos(self.settings.timeout)
         self.forked()
@@ -70,7 +75,10 @@ class Upstream:
     def forked(self) -> None:
         """Start anew; connections are the parent's."""
         settings = self.settings
-        self._client = self._given
+        most = settings.max_connections
+        limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=30)
+        self._own = OwnClients(limits)
+        self._inherited = self._used
         self._lock = Lock()
         self._breaker = Breaker(
             failures=settings.failures,
@@ -84,10 +92,12 @@ class Upstream:
         return self._breaker.closed
 
     def close(self) -> None:
-        """Close its connections."""
-        client, self._client = self._client, self._given
-        if client is not None and client is not self._given:
-            client.close()
+        """Close its connections; whoever asks again opens others."""
+        self._own.close()
+
+    def deadline(self) -> int:
+        """Return by when one question that is asked now must be answered; several can share it."""
+        return self._clock.monotonic() + self._timeout
 
     def ask(
         self,
@@ -98,6 +108,7 @@ class Upstream:
         form: Mapping[str, str] | None = None,
         json: Any = None,
         repeat: bool = True,
+        deadline: int | None = None,
     ) -> Reply:
         """Ask, and return the reply if it is none of an outage.
 
@@ -108,15 +119,18 @@ class Upstream:
             form: A form to send.
             json: JSON to send.
             repeat: Whether it does no harm to ask twice.
+            deadline: When questions that belong together must be answered, by `deadline()`; None for this one alone.
 
         Raises:
             Unavailable: There was no reply in time, it was 429 or 5xx, or longer than anything it could say.
         """
-        deadline = self._clock.monotonic() + self._timeout
+        deadline = self.deadline() if deadline is None else deadline
         request = {"method": method, "url": self.url + path, "headers": dict(headers), "data": form, "json": json}
         for left in range(self.settings.retries if repeat else 0, -1, -1):
             try:
                 return self._once(request, deadline)
+            except _AskedTooOften:
+                raise
             except Unavailable:
                 pause = random.uniform(0.02, 0.1)  # noqa: S311 - so that not all come back at once
                 if not left or not self.available or self._clock.monotonic() + pause * _SECOND >= deadline:
@@ -130,7 +144,8 @@ class Upstream:
         if ticket is None:
             raise Unavailable(f"{self.name} is left alone for a moment, because it did not answer")
         try:
-            reply = self._reply(request, deadline)
+            with unlogged():
+                reply = self._reply(request, deadline)
         except Unavailable as error:
             self._fail(ticket, str(error))
             raise
@@ -153,33 +168,41 @@ class Upstream:
     def _reply(self, request: dict[str, Any], deadline: int) -> Reply:
         seconds = max((deadline - self._clock.monotonic()) / _SECOND, 0.001)
         try:
-            with self._connected().stream(**request, timeout=seconds, follow_redirects=False) as response:
-                status = response.status_code
-                if status == _TOO_MANY or status >= _SERVER_ERROR:
-                    raise Unavailable(f"{self.name} answered {status}", retry_after=retry_after(response.headers))
-                body = b""
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > LARGEST_REPLY:
-                        raise Unavailable(f"{self.name} answered with more than {LARGEST_REPLY} bytes")
-                    if self._clock.monotonic() >= deadline:
-                        raise Unavailable(f"{self.name} did not answer in time")
-                cookies = tuple(value for key, value in response.headers.raw if key.lower() == b"set-cookie")
-                return Reply(status, cookies, body)
+            with limited(seconds):
+                return self._answer(request, seconds, deadline)
+        except TimeoutError:
+            raise Unavailable(f"{self.name} did not answer in time") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             # Without its cause: that holds the request, and with it the token.
             raise Unavailable(f"{self.name} did not answer: {type(error).__name__}") from None
 
+    def _answer(self, request: dict[str, Any], seconds: float, deadline: int) -> Reply:
+        with self._connected().stream(**request, timeout=seconds, follow_redirects=False) as response:
+            status = response.status_code
+            if status == _TOO_MANY:
+                raise _AskedTooOften(f"{self.name} answered {status}", retry_after=retry_after(response.headers))
+            if status >= _SERVER_ERROR:
+                raise Unavailable(f"{self.name} answered {status}", retry_after=retry_after(response.headers))
+            body = b""
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > LARGEST_REPLY:
+                    raise Unavailable(f"{self.name} answered with more than {LARGEST_REPLY} bytes")
+                if self._clock.monotonic() >= deadline:
+                    raise Unavailable(f"{self.name} did not answer in time")
+            cookies = tuple(value for key, value in response.headers.raw if key.lower() == b"set-cookie")
+            return Reply(status, cookies, body)
+
     def _connected(self) -> httpx2.Client:
-        if self._client is None:
-            # Neither proxies nor passwords out of the environment: a .netrc would send its own Authorization.
-            limits = httpx2.Limits(
-                max_connections=self.settings.max_connections,
-                max_keepalive_connections=self.settings.max_connections,
-                keepalive_expiry=30,
-            )
-            self._client = _without_memory(httpx2.Client(limits=limits, trust_env=False))
-        return self._client
+        if self._given is None:
+            return _without_memory(self._own.get())
+        if self._inherited:
+            # Two processes on one connection would read each other's answers.
+            raise Unavailable(f"{self.name}'s client was used before the process forked; give it one in each child")
+        if self._given.is_closed:
+            raise Unavailable(f"{self.name}'s client is closed")
+        self._used = True
+        return self._given
 
 
 def _without_memory(client: httpx2.Client) -> httpx2.Client:

@@ -81,7 +81,7 @@ def _write_ahead(connection: sqlite3.Connection, path: str) -> None:
 def _migrate(connection: sqlite3.Connection, path: str, users: UsersTable | None) -> list[str]:
     missing = MIGRATIONS[version(connection, path) :]
     for name in missing:
-        for statement in _statements(text(f"migrations/{name}").replace("/*foreign_key*/", _reference(users))):
+        for statement in statements_of(text(f"migrations/{name}").replace("/*foreign_key*/", _reference(users))):
             connection.execute(statement)
     if missing:
         connection.execute("UPDATE coatcheck_meta SET schema = ?", (len(MIGRATIONS),))
@@ -97,7 +97,7 @@ def _renew_triggers(connection: sqlite3.Connection, users: UsersTable | None) ->
     if users is None:
         # Whoever comes without a users table, as a script with a mere URL does, must not take away its triggers.
         present = {name: sql for name, sql in present.items() if not name.startswith("coatcheck_user_")}
-    if {_normal(sql) for sql in present.values()} == {_normal(sql) for sql in wanted}:
+    if {normal(sql) for sql in present.values()} == {normal(sql) for sql in wanted}:
         return
     for name in present:
         connection.execute(f"DROP TRIGGER {name}")
@@ -136,7 +136,7 @@ def _add_foreign_key(connection: sqlite3.Connection, users: UsersTable | None) -
         return
     for name in _triggers(connection):
         connection.execute(f"DROP TRIGGER {name}")
-    statements = _statements(text("migrations/0001_sessions").replace("/*foreign_key*/", _reference(users)))
+    statements = statements_of(text("migrations/0001_sessions").replace("/*foreign_key*/", _reference(users)))
     table, *indexes = [statement for statement in statements if "coatcheck_sessions" in statement]
     # In this order and in the older manner: the application's own views must go on meaning this table.
     connection.execute("PRAGMA legacy_alter_table = ON")
@@ -150,7 +150,7 @@ def _add_foreign_key(connection: sqlite3.Connection, users: UsersTable | None) -
 
 def trigger_statements(connection: sqlite3.Connection, users: UsersTable | None) -> list[str]:
     """Return the CREATE TRIGGER statements that this configuration needs."""
-    statements = list(_statements(text("triggers")))
+    statements = list(statements_of(text("triggers")))
     if users is not None:
         _check_users(connection, users)
         filled = (
@@ -160,7 +160,7 @@ def trigger_statements(connection: sqlite3.Connection, users: UsersTable | None)
             .replace("/*columns*/", ", ".join(f'"{column}"' for column in (users.id, *users.columns())))
             .replace("/*conflicts*/", conflicts(connection, users.table))
         )
-        statements += _statements(filled)
+        statements += statements_of(filled)
     return statements
 
 
@@ -173,8 +173,10 @@ def _check_users(connection: sqlite3.Connection, users: UsersTable) -> None:
 
 
 def _triggers(connection: sqlite3.Connection) -> dict[str, str]:
+    # Those on the tables of a provider are not of this schema, and their own command looks after them.
     rows = connection.execute(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'coatcheck\\_%' ESCAPE '\\'"
+        " AND name NOT LIKE 'coatcheck\\_better\\_auth\\_%' ESCAPE '\\'"
     )
     return dict(rows.fetchall())
 
@@ -197,20 +199,21 @@ def _problems(connection: sqlite3.Connection, users: UsersTable | None) -> Itera
         yield f"journal_mode is {mode}: readers would wait for writers; run `coatcheck migrate`"
     if connection.execute("SELECT quiet FROM coatcheck_meta").fetchall()[0][0]:
         yield "quiet is set in coatcheck_meta, so deletions by hand are not seen: UPDATE coatcheck_meta SET quiet = 0"
-    present = {_normal(sql) for sql in _triggers(connection).values()}
+    present = {normal(sql) for sql in _triggers(connection).values()}
     for statement in trigger_statements(connection, users):
-        if _normal(statement) not in present:
+        if normal(statement) not in present:
             name = statement.split("CREATE TRIGGER ", 1)[1].split()[0]
             yield f"trigger {name} is missing or altered, so changes by hand are not seen: run `coatcheck migrate`"
     if _reference(users) and not connection.execute("PRAGMA foreign_key_list(coatcheck_sessions)").fetchall():
         yield "the foreign key to the users table is missing: run `coatcheck migrate`"
 
 
-def _normal(sql: str) -> str:
+def normal(sql: str) -> str:
+    """Return a statement in one line, so that two of them can be compared."""
     return " ".join(line for line in sql.split() if line).rstrip(";").removesuffix(" ")
 
 
-def _statements(script: str) -> Iterator[str]:
+def statements_of(script: str) -> Iterator[str]:
     """Split a script, without its comments; a trigger's body holds semicolons of its own."""
     lines = [line for line in script.splitlines() if line and not line.lstrip().startswith("--")]
     statement = ""

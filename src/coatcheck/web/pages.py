@@ -6,12 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from coatcheck.asgi.context import RecentAuthRequired, SignInRequired
 from coatcheck.errors import LimitReached, Unavailable
+from coatcheck.web.errors import RecentAuthRequired, SignInRequired
 
 if TYPE_CHECKING:
-    from coatcheck.asgi.context import RequestContext
-    from coatcheck.asgi.types import Headers, Scope
+    from coatcheck.web.types import Asked, Headers, Scope
 
     Answer = tuple[int, Headers, bytes]
 
@@ -28,14 +27,19 @@ def problem(status: int, title: str, **members: Any) -> Answer:
     return status, [*headers, (b"content-length", str(len(body)).encode())], body
 
 
-def answer_to(error: Exception, scope: Scope, context: RequestContext) -> Answer:
+def cross_origin_problem(reason: str) -> Answer:
+    """Return the answer to a request that another site made (rule X1)."""
+    return problem(403, "Cross-origin request refused", reason=reason)
+
+
+def answer_to(error: Exception, scope: Scope, context: Asked) -> Answer:
     """Return the answer to a request that ended with one of `ANSWERED`; a browser page goes to the sign-in page."""
     if isinstance(error, (SignInRequired, RecentAuthRequired)) and _is_page(scope):
         return 302, [(b"location", _sign_in_url(scope, context)), (b"content-length", b"0")], b""
     return problem_of(error, context)
 
 
-def problem_of(error: Exception, context: RequestContext) -> Answer:
+def problem_of(error: Exception, context: Asked) -> Answer:
     """Return the problem details for one of `ANSWERED`, whoever asks."""
     if isinstance(error, Unavailable):
         status, headers, body = problem(503, "Sessions are unavailable", detail="Try again shortly.")
@@ -63,7 +67,7 @@ def _is_page(scope: Scope) -> bool:
     return accepts and scope["method"] in {"GET", "HEAD"}
 
 
-def _sign_in_url(scope: Scope, context: RequestContext) -> bytes:
+def _sign_in_url(scope: Scope, context: Asked) -> bytes:
     target = scope.get("root_path", "") + scope["path"].removeprefix(scope.get("root_path", ""))
     query = scope.get("query_string", b"").decode("latin-1")
     wanted = quote(target, safe="/") + (f"?{query}" if query else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
-from coatcheck.errors import ConfigurationError
+from coatcheck.web.errors import IssuedElsewhere
 
 Authority = AsyncSessions | AsyncProviderSessions
 
@@ -13,9 +13,8 @@ def own(authority: Authority) -> AsyncSessions:
     """Return the sessions as those that we issue ourselves.
 
     Raises:
-        ConfigurationError: They are a provider's, which alone can begin, list and change them.
+        IssuedElsewhere: They are a provider's, which alone can begin, list and change them.
     """
     if isinstance(authority, AsyncSessions):
         return authority
-    msg = f"this is not possible with sessions that {authority.provider.name} issues: do it there"
-    raise ConfigurationError(msg)
+    raise IssuedElsewhere(authority.provider.name)
