@@ -58,6 +58,7 @@ class BackChannelLogout:
             ConfigurationError: A setting is wrong.
         """
         self._sessions = sessions
+        self._issuer = issuer
         self.tokens = AsyncLogoutTokens(issuer, client_id, jwks_url=jwks_url, **how)
         after_fork(self)
 
@@ -87,7 +88,7 @@ class BackChannelLogout:
             logout = await self.tokens.validate(token)
             await self._tell(logout)
         except LogoutRefused as refused:
-            _log.warning("coatcheck.sign_out_refused", extra={"sender": self.tokens.issuer, "reason": str(refused)})
+            _log.warning("coatcheck.sign_out_refused", extra={"sender": self._issuer, "reason": str(refused)})
             raise Refusal(400, "invalid_request", str(refused)) from None
 
     async def _tell(self, logout: Logout) -> None:

@@ -135,7 +135,7 @@ def test_I4_a_wrong_setting_is_an_outage_that_says_how_to_mend_it(
         assert not it.available
     shown = caplog.text + str([record.__dict__ for record in caplog.records]) + repr(error.value)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert [record.getMessage() for record in warnings] == ["coatcheck.provider_unavailable"]
+    assert [record.getMessage() for record in warnings] == ["coatcheck.provider_nonsense"]
     for secret in ("some-token-or-other", SECRET, "wrong'"):
         assert secret not in shown
 
