@@ -58,6 +58,7 @@ class BackChannelLogout:
             ConfigurationError: A setting is wrong.
         """
         self._sessions = sessions
+        self._issuer = issuer
         self.tokens = AsyncLogoutTokens(issuer, client_id, jwks_url=jwks_url, **how)
         after_fork(self)
 
@@ -66,7 +67,7 @@ class BackChannelLogout:
         self.tokens.forked()
 
     async def aclose(self) -> None:
-        """Close the connection over which the keys were read; it is also closed half a minute after its last use."""
+        """Close the connection over which the keys were read."""
         await self.tokens.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,8 +88,7 @@ class BackChannelLogout:
             logout = await self.tokens.validate(token)
             await self._tell(logout)
         except LogoutRefused as refused:
-            issuer = self.tokens.issuer
-            _log.warning("coatcheck.sign_out_refused", extra={"sender": issuer, "reason": str(refused)})
+            _log.warning("coatcheck.sign_out_refused", extra={"sender": self._issuer, "reason": str(refused)})
             raise Refusal(400, "invalid_request", str(refused)) from None
 
     async def _tell(self, logout: Logout) -> None:

@@ -93,15 +93,20 @@ def test_signing_out_revokes_the_token_there(kind: str, oidc: OIDCProvider, brow
 
 def test_an_expired_token_is_none(kind: str) -> None:
     """Whether the server says so first, or our clock."""
-    with OIDCProvider({"web": "http://127.0.0.1:9/"}, lifetime=2) as provider, Browser(provider) as somebody:
-        token = somebody.sign_in("ada").access
-        with api(kind, provider) as it:
+    place = OIDCProvider({"web": "http://127.0.0.1:9/"}, lifetime=3)
+    with place as provider, Browser(provider) as somebody, api(kind, provider) as it:
+
+        def young() -> tuple[str, Record] | None:
+            token = somebody.sign_in("ada").access
             found = of(it, token)
-            assert isinstance(found, Record)
-            assert found.expires_at is not None
-            end = found.expires_at / 1_000_000
-            until(lambda: time.time() > end, "the token has expired")
-            assert of(it, token) in {NotSignedIn.UNKNOWN, NotSignedIn.EXPIRED}
+            return (token, found) if isinstance(found, Record) else None  # a loaded machine is slower than that
+
+        token, found = until(young, "a token that has not expired yet") or ("", None)
+        assert found is not None
+        assert found.expires_at is not None
+        end = found.expires_at / 1_000_000
+        until(lambda: time.time() > end, "the token has expired")
+        assert of(it, token) in {NotSignedIn.UNKNOWN, NotSignedIn.EXPIRED}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_I4_a_wrong_setting_is_an_outage_that_says_how_to_mend_it(
         assert not it.available
     shown = caplog.text + str([record.__dict__ for record in caplog.records]) + repr(error.value)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert [record.getMessage() for record in warnings] == ["coatcheck.provider_unavailable"]
+    assert [record.getMessage() for record in warnings] == ["coatcheck.provider_nonsense"]
     for secret in ("some-token-or-other", SECRET, "wrong'"):
         assert secret not in shown
 

@@ -11,7 +11,7 @@ from coatcheck import AsyncProviderSessions, ConfigurationError
 from coatcheck.providers.introspection import AsyncIntrospection
 
 URL = "https://id.example.com/introspect"
-USUAL = {"client_id": "api", "client_secret": "s3cret-of-api"}
+USUAL: dict[str, Any] = {"client_id": "api", "client_secret": "s3cret-of-api"}
 
 
 @pytest.mark.parametrize(

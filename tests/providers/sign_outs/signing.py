@@ -53,8 +53,7 @@ def token(
     claims = {name: value for name, value in {**CLAIMS, **changes}.items() if value is not ...}
     head = {"typ": "logout+jwt", **({"kid": kid} if kid else {}), **(header or {})}
     head = {name: value for name, value in head.items() if value is not ...}
-    made = jwt.PyJWS().encode(json.dumps(claims).encode(), key, algorithm=alg, headers={"typ": None, **head})
-    return made if isinstance(made, str) else made.decode()
+    return jwt.PyJWS().encode(json.dumps(claims).encode(), key, algorithm=alg, headers={"typ": None, **head})
 
 
 @dataclass

@@ -190,8 +190,9 @@ def _texts(said: Mapping[str, Any], name: str) -> frozenset[str]:
     value = said.get(name)
     values = as_list([] if value is None else value)
     values = [value] if values is None else values
-    if all(isinstance(text, str) for text in values):
-        return frozenset(values)
+    texts = [text for text in values if isinstance(text, str)]
+    if len(texts) == len(values):
+        return frozenset(texts)
     msg = f"{name!r} is neither a text nor a list of texts"
     raise Nonsense(msg)
 

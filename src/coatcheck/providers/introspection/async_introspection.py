@@ -228,7 +228,7 @@ class AsyncIntrospection:
         """Say that nobody can tell, and log why, once: a wrong secret is an outage, and somebody must mend it."""
         if self._trouble != reason:
             self._trouble = reason
-            _log.warning("coatcheck.provider_unavailable", extra={"provider": self.name, "reason": reason})
+            _log.warning("coatcheck.provider_nonsense", extra={"provider": self.name, "reason": reason})
         raise Unavailable(f"{self.name}: {reason}") from None
 
     def _recover(self) -> None:

@@ -152,5 +152,5 @@ class AsyncProviderKeys:
             self._give_up(str(error))
 
     def _give_up(self, reason: str) -> NoReturn:
-        _log.warning("coatcheck.provider_unavailable", extra={"provider": "OpenID provider", "reason": reason})
+        _log.warning("coatcheck.provider_nonsense", extra={"provider": "OpenID provider", "reason": reason})
         raise Unavailable(f"the OpenID provider makes no sense: {reason}") from None
