@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_ENTRIES = 100_000
-"""More entries than this are not remembered: the floor rises instead, and every copy is read once more."""
+"""More entries than this are not remembered: the floor rises over the older half of them instead, and the copies from
+below it are read once more."""
 
 EVERYONE = "*"
 """The subject of an entry that ends every copy."""
@@ -129,7 +130,7 @@ class Knowledge:
             self.began = page.now
         for position, subject in page.entries:
             self._remember(position, subject)
-        floor = self.newest + 1 if len(self._entries) > MOST_ENTRIES else page.floor
+        floor = max(page.floor, self._middle()) if len(self._entries) > MOST_ENTRIES else page.floor
         if floor > self.floor:
             self._raise_floor(floor)
         self.clear_from = max(self.floor, self.newest + 1)
@@ -150,6 +151,12 @@ class Knowledge:
         elif position > self._entries.get(subject, -1):
             self._entries[subject] = position
         self.newest = max(self.newest, position)
+
+    def _middle(self) -> int:
+        """Return the position from which half of the entries are remembered at the most."""
+        # The newer half stays: what has just ended at a provider may not have ended there yet.
+        positions = sorted(self._entries.values())
+        return positions[len(positions) // 2] + 1
 
     def _raise_floor(self, floor: int) -> None:
         self.floor = floor
