@@ -162,6 +162,16 @@ def test_what_is_known_is_served_while_the_provider_is_away_for_as_long_as_is_wa
         worker.get(b"token")
 
 
+def test_what_is_known_is_served_though_the_provider_takes_longer_than_a_lease_to_fail(bench: Bench) -> None:
+    worker = bench.worker(revalidate_after=MINUTE, serve_stale_for=MINUTE)
+    bench.signed_in()
+    session = worker.get(b"token")
+    bench.clock.advance(MINUTE)
+    bench.provider.answers[b"token"] = AWAY
+    bench.provider.on_ask = lambda: bench.clock.advance(3 * SECOND)
+    assert worker.get(b"token") == session
+
+
 def test_I3_what_the_provider_has_refused_is_not_served_when_it_is_away(bench: Bench) -> None:
     worker = bench.worker(revalidate_after=MINUTE, serve_stale_for=MINUTE, refused_for=timedelta(0))
     bench.signed_in()

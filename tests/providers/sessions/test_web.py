@@ -182,6 +182,9 @@ async def test_C6_a_bearer_client_gets_no_cookie() -> None:
         it.signed_in(set_cookies=(RENEWED,))
         answer = await Browser(it.app, headers=[("authorization", "Bearer token")]).get("/me")
         assert (answer.json()["user"], answer.all("set-cookie")) == ("ada", [])
+        it.provider.set_cookies = (DELETED,)
+        answer = await Browser(it.app, headers=[("authorization", "Bearer token")]).post("/sign-out")
+        assert (answer.status, answer.all("set-cookie")) == (200, [])
 
 
 async def test_C7_the_cookie_that_a_neighbour_cannot_plant_counts() -> None:
