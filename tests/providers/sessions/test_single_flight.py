@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck import AsyncProviderSessions, NotSignedIn, ProviderSessions, Session, Unavailable
+from coatcheck import AsyncProviderSessions, NotSignedIn, ProviderSessions, ProviderSettings, Session, Unavailable
 from coatcheck.core.identities import ProviderAnswer
 from coatcheck.core.times import from_micros
 from coatcheck.testing import AsyncFaultyStore, AsyncMemoryStore, ManualClock, MemoryStore
@@ -33,7 +33,7 @@ def answer(clock: ManualClock, *set_cookies: bytes) -> ProviderAnswer:
 class Held:
     """A provider that answers when it is let, and sessions in front of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: ProviderSettings | None = None) -> None:
         self.clock = ManualClock()
         self.provider = AsyncScripted()
         self.provider.answers[b"token"] = answer(self.clock, b"sid=1")
@@ -41,7 +41,7 @@ class Held:
         self.let = asyncio.Event()
         self.provider.on_ask = self._wait
         self.store = AsyncFaultyStore(AsyncMemoryStore(clock=self.clock))
-        self.sessions = AsyncProviderSessions(self.provider, self.store, clock=self.clock)
+        self.sessions = AsyncProviderSessions(self.provider, self.store, settings=settings, clock=self.clock)
 
     async def _wait(self) -> None:
         self.reached.set()
@@ -65,6 +65,24 @@ async def test_N4_I5_many_parallel_misses_ask_the_provider_once() -> None:
     assert [one.set_cookies for one in answers if not isinstance(one, BaseException) and one.set_cookies] == [
         (b"sid=1",)
     ]
+
+
+async def test_set_cookie_goes_to_nobody_who_waited_for_it_where_nothing_is_kept() -> None:
+    """The first waits for the second question, which the other has asked."""
+    it = Held(ProviderSettings(revalidate_after=timedelta(0)))
+
+    async def slowly() -> None:
+        it.reached.set()
+        await it.let.wait()
+        await asyncio.sleep(0.001)
+
+    it.provider.on_ask = slowly
+    tasks = [asyncio.create_task(it.sessions.ask(b"token")) for _ in range(MANY)]
+    await it.reached.wait()
+    it.let.set()
+    answers = [one for one in await settled(tasks) if not isinstance(one, BaseException)]
+    assert len(answers) == MANY
+    assert sum(bool(one.set_cookies) for one in answers) == len(it.provider.asked) == 2
 
 
 async def test_I5_many_parallel_refusals_ask_the_provider_once() -> None:
