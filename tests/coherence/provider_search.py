@@ -170,6 +170,7 @@ class ProviderSearched(Searched):
 
     def _check_end(self, worker: Worker) -> None:
         told: Any = None
+        asked = 0
         for _ in range(2):
             asked = self.world.loads
             worker.todo = ("get",)
