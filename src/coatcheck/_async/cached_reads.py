@@ -314,6 +314,10 @@ class AsyncCachedReads(Generic[K, R]):
             return None
         return copy
 
+    def drop(self, key: K) -> None:
+        """Forget a copy, as of what the authority has refused since."""
+        self.cache.drop(key)
+
     def keep(self, key: K, reading: R) -> None:
         """Keep what was read elsewhere, if its epoch is not over."""
         knowledge, cache = self.view

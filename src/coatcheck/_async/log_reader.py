@@ -106,8 +106,8 @@ class AsyncLogReader:
 
     async def can_prove(self) -> bool:
         """Prove what can be proven, without an error, and without a new try for every caller; tells whether it is."""
-        if self.failed_at is not None and self._monotonic() < self.failed_at + _RETRY:
-            return False
+        if self.failed_at is not None and (self._monotonic() < self.failed_at + _RETRY or self._polling.locked):
+            return False  # a store that hangs would hold up all who come while one of them tries
         try:
             await self.prove()
         except Unavailable:

@@ -12,6 +12,7 @@ from coatcheck.core.answers import NotSignedIn, Validated
 from coatcheck.core.coherence import EVERYONE, session_subject, user_subject
 from coatcheck.core.credentials import presented_bytes
 from coatcheck.core.endings import (
+    doubted_subjects,
     ended_subject,
     login_tag,
     once_subject,
@@ -22,13 +23,13 @@ from coatcheck.core.endings import (
     token_tag,
 )
 from coatcheck.core.identities import ProviderAnswer
-from coatcheck.core.identity_copies import IdentityCopies, IdentityReading
+from coatcheck.core.identity_copies import IdentityCopies, IdentityReading, tags_of
 from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
-from coatcheck.core.refused_tokens import RefusedTokens
+from coatcheck.core.refused_tokens import Refusal, RefusedTokens
 from coatcheck.core.session import Session, copy_in, times_of
 from coatcheck.core.settings import ProviderSettings
 from coatcheck.core.times import duration_nanos, from_micros, to_micros
-from coatcheck.core.transport import Transport
+from coatcheck.core.transport import AMBIGUOUS, Transport
 from coatcheck.errors import Unavailable
 from coatcheck.fork import after_fork
 from coatcheck.hooks import EventHook
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from coatcheck.caches.protocol import SharedCache
     from coatcheck.clock import Clock
+    from coatcheck.core.answers import Source
     from coatcheck.core.coherence import Knowledge
     from coatcheck.core.events import Event
     from coatcheck.core.health import Health
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
 _LONGEST_TOKEN = 8192
 _MOST_REFUSED = 10_000
 _SECOND = 1_000_000  # in the microseconds of a record
+
+_DOUBTED_FOR = timedelta(seconds=5)
+"""How long an answer about a user is kept whose sessions are said to end: it may still be the old one."""
 
 _new = object.__new__
 
@@ -210,50 +215,79 @@ class ProviderSessions:
         if not self.well_formed(token):
             return Validated(NotSignedIn.MALFORMED, None)
         key = key_of(token)
-        refused = self._refused.get(key, self._clock.monotonic())
+        proven = self._log.can_prove()
+        refused = self._refusal(key, token)
         if refused is not None:
             return Validated(refused, "memory")
         try:
-            return self._answer(key, token)
+            return self._answer(key, token, proven=proven)
         except Unavailable:
             copy = self._past(key)
             if copy is None:
                 raise
             return Validated(Session(copy), "stale")
 
-    def _answer(self, key: bytes, presented: bytes) -> Validated:
-        if self._log.can_prove():
+    def _refusal(self, key: bytes, presented: bytes) -> NotSignedIn | None:
+        """Return why a token is refused without asking the provider: it has ended, or was refused just now."""
+        tag, knowledge = token_tag(presented), self._log.knowledge
+        if knowledge.knows(ended_subject(tag)):
+            return NotSignedIn.UNKNOWN
+        refused = self._refused.get(key, self._clock.monotonic())
+        if refused is None or knowledge.outdated(refused.as_of, (outdated_subject(tag),)):
+            return None
+        return refused.reason
+
+    def _answer(self, key: bytes, presented: bytes, *, proven: bool) -> Validated:
+        led: list[IdentityReading] = []
+
+        def identify(knowledge: Knowledge | None) -> IdentityReading:
+            led.append(self._identify(key, presented, knowledge))
+            return led[-1]
+
+        if proven:
             try:
-                answer, source = self._reads.get(key, lambda known: self._identify(presented, known))
+                return self._validated(*self._reads.get(key, identify), led)
             except Unavailable:
                 if not self._log.failing:
                     raise
-            else:
-                if isinstance(answer, bytes):
-                    return Validated(Session(answer), source)
-                return Validated(self._judged(answer), source, answer.answer.set_cookies)
         # What only bounds what we remember must not fail what the provider can answer.
         self._log.follow()
-        read = self._reads.without_log(key, lambda: self._identify(presented, None))
-        assert not isinstance(read, bytes)  # noqa: S101 - nothing is kept, so no copy can come
-        return Validated(self._judged(read), "store", read.answer.set_cookies)
+        read = self._reads.without_log(key, lambda: identify(None))
+        return self._validated(read, "shared" if isinstance(read, bytes) else "store", led)
 
-    def _identify(self, presented: bytes, knowledge: Knowledge | None) -> IdentityReading:
+    def _validated(self, answer: bytes | IdentityReading, source: Source, led: Sequence[IdentityReading]) -> Validated:
+        if isinstance(answer, bytes):
+            return Validated(Session(answer), source)
+        # Only who has asked hands the provider's cookies on; who waited for that may be answered later than they are.
+        mine = any(answer is reading for reading in led)
+        return Validated(self._judged(answer), source, answer.answer.set_cookies if mine else ())
+
+    def _identify(self, key: bytes, presented: bytes, knowledge: Knowledge | None) -> IdentityReading:
         """Ask the provider. Where the log stood is taken before: what ended meanwhile outdates what it says."""
         epoch, as_of = ("", 0) if knowledge is None else (knowledge.epoch, knowledge.as_of)
-        began = self._clock.monotonic()
-        now = self._now()
+        reached, began, now = self._log.knowledge.as_of, self._clock.monotonic(), self._now()
+        refused = self._refusal(key, presented)
+        if refused is not None:  # as somebody was told for whom this call has waited
+            return IdentityReading("", 0, now, ProviderAnswer(refused))
         answer = self.provider.identify(presented)
-        if isinstance(answer.identity, NotSignedIn):
-            self._refused.add(key_of(presented), answer.identity, began)
-            return IdentityReading(epoch, as_of, now, answer)
         record = answer.identity
+        if isinstance(record, NotSignedIn):
+            # Not even while the provider is away is it served from before, where that is wanted of others.
+            self._reads.drop(key)
+            self._refused.add(key, Refusal(record, reached), began, admitted=answer.valid_for)
+            return IdentityReading(epoch, as_of, now, answer)
         own = (token_tag(presented), session_tag(record.id))
         answer = answer._replace(tags=(*own, *answer.tags))
         if self._has_ended(answer.tags) or self._was_signed_out(record):
             # The provider has not noticed yet: another said so, or it has told us before it did it itself.
             answer = ProviderAnswer(NotSignedIn.UNKNOWN)
+        elif record.user_id is not None and self._is_doubted(record.user_id, now):
+            admitted = _DOUBTED_FOR if answer.valid_for is None else min(answer.valid_for, _DOUBTED_FOR)
+            answer = answer._replace(valid_for=admitted)
         return IdentityReading(epoch, as_of, now, answer)
+
+    def _is_doubted(self, user_id: str, now: int) -> bool:
+        return any(map(self._log.knowledge.knows, doubted_subjects(user_id, now)))
 
     def _has_ended(self, tags: Iterable[bytes]) -> bool:
         knowledge = self._log.knowledge
@@ -277,7 +311,8 @@ class ProviderSessions:
 
     def _past(self, key: bytes) -> bytes | None:
         """Return a session that should be revalidated, while the provider cannot be asked and where that is wanted."""
-        if not self._stale or not self._log.proven():
+        # The provider may have taken longer to fail than a proof is good.
+        if not self._stale or not self._log.can_prove():
             return None
         copy = self._reads.past(key, self._stale)
         if copy is None or self._now() >= min(times_of(copy)[1:3]) * 1000:
@@ -292,19 +327,25 @@ class ProviderSessions:
             presented: The token that it was found by.
 
         Returns:
-            The session itself if the log proves that nothing has changed; otherwise what the provider says.
+            The session itself if the log proves that nothing has changed, why not if it says that it has ended, and
+            otherwise what the provider says.
 
         Raises:
             Unavailable: The provider did not answer.
         """
-        if self._log.can_prove() and self._reads.admits(b"", copy_in(session)):
+        copy = copy_in(session)
+        if self._log.can_prove() and self._reads.admits(b"", copy):
             return session
+        if self._has_ended(tags_of(copy)):
+            return NotSignedIn.UNKNOWN  # also while the provider is away, which would leave it open
         return (self.ask(presented)).answer
 
     def well_formed(self, token: str | bytes | Token) -> bool:
         """Tell whether this could be a token of the provider, by its form and, where that is known, its signature."""
         presented = presented_bytes(token)
-        return 0 < len(presented) <= _LONGEST_TOKEN and self.provider.well_formed(presented)
+        if not 0 < len(presented) <= _LONGEST_TOKEN or presented == AMBIGUOUS:
+            return False
+        return self.provider.well_formed(presented)
 
     def transport(self, cookie: str, *, bearer: bool) -> Transport:
         """Return where tokens stand in a request.
@@ -359,17 +400,20 @@ class ProviderSessions:
             Values of Set-Cookie that the provider has for the client.
 
         Raises:
-            Unavailable: Nobody knows whether it has ended; every worker asks the provider again.
+            Unavailable: Nobody knows whether it has ended; every worker asks the provider again. Or it has ended, and
+                the store could not be told: then others accept it for `revalidate_after` at most. Try again.
         """
         presented = presented_bytes(token)
         if not self.well_formed(presented):
             return ()
-        answer = self.lookup(presented) or (self.ask(presented)).answer
         try:
+            answer = self.lookup(presented) or (self.ask(presented)).answer
             set_cookies = self.provider.sign_out(presented)
-        except Unavailable:
+        except BaseException:
+            # Who gave up waiting knows as little of what has become of it as who got no answer.
             self.invalidate(presented)
             raise
+        self._reads.drop(key_of(presented))  # whatever becomes of the log, here it is known
         tags = [token_tag(presented)]
         if answer:
             tags += [session_tag(answer.id)]
@@ -379,7 +423,7 @@ class ProviderSessions:
         return set_cookies
 
     def invalidate(self, token: str | bytes | Token, *, wait: bool = False) -> None:
-        """Make every worker ask the provider about a token again."""
+        """Make every worker ask the provider about a token again, also where it was refused just now."""
         self._write([outdated_subject(token_tag(presented_bytes(token)))], wait=wait)
 
     def invalidate_user(self, user_id: str, *, wait: bool = False) -> None:
@@ -416,7 +460,8 @@ class ProviderSessions:
             message: Who has sent it, and its id there.
             logins: Sessions at an identity provider that have ended: issuer and `sid`.
             sessions: Ids of sessions of the provider that have ended.
-            users: Ids of users about whom the provider is to be asked again.
+            users: Ids of users about whom the provider is to be asked again. Whoever tells may do so before it ends
+                their sessions, so for some minutes what is said of them is kept for a few seconds only.
             signed_out: Ids of users, each with when all their sessions ended; what they began in that second or before
                 is refused, also where the provider still accepts it. Aware datetimes.
 
@@ -433,10 +478,10 @@ class ProviderSessions:
         ids = tuple(sessions)
         tags = [login_tag(*login) for login in logins] + [session_tag(session_id) for session_id in ids]
         gone = [(user_id, to_micros(moment) // _SECOND) for user_id, moment in signed_out]
-        asked = [*users, *(user_id for user_id, _ in gone)]
-        subjects = [*map(ended_subject, tags), *map(session_subject, ids), *map(user_subject, asked)]
-        subjects += [*(signed_out_subject(*each) for each in gone), once]
-        self._write(subjects, wait=False)
+        subjects = [*map(ended_subject, tags), *map(session_subject, ids)]
+        for user_id in (*users, *(user_id for user_id, _ in gone)):
+            subjects += [user_subject(user_id), doubted_subjects(user_id, self._now())[0]]
+        self._write([*subjects, *(signed_out_subject(*each) for each in gone), once], wait=False)
         for session_id in ids:
             self._events.emit("revoked", session_id, None, "told")
         return True

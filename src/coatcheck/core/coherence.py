@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_ENTRIES = 100_000
-"""More entries than this are not remembered: the floor rises instead, and every copy is read once more."""
+"""More entries than this are not remembered: the floor rises over the older half of them instead, and the copies from
+below it are read once more."""
 
 EVERYONE = "*"
 """The subject of an entry that ends every copy."""
@@ -135,7 +136,7 @@ class Knowledge:
             self.began = page.now
         for position, subject in page.entries:
             self._remember(position, subject)
-        floor = self.newest + 1 if len(self) > MOST_ENTRIES else page.floor
+        floor = max(page.floor, self._middle()) if len(self) > MOST_ENTRIES else page.floor
         if floor > self.floor:
             self._raise_floor(floor)
         self.clear_from = max(self.floor, self.newest + 1)
@@ -164,6 +165,12 @@ class Knowledge:
         known, at = self._moments.get(name, (-1, -1))
         # The later moment, kept for as long as the later entry: one that comes late must not shorten the other.
         self._moments[name] = max(known, int(moment)), max(at, position)
+
+    def _middle(self) -> int:
+        """Return the position from which half of the entries are remembered at the most."""
+        # The newer half stays: what has just ended at a provider may not have ended there yet.
+        positions = sorted([*self._entries.values(), *(position for _, position in self._moments.values())])
+        return positions[len(positions) // 2] + 1
 
     def _raise_floor(self, floor: int) -> None:
         self.floor = floor

@@ -24,6 +24,9 @@ from coatcheck.core.coherence import MOMENT
 TAG = 18
 """Octets of a tag."""
 
+_WINDOW = 300 * 10**9
+"""Nanoseconds: an OpenID provider that tells everybody before it revokes has long done so, however slow they are."""
+
 
 def token_tag(presented: bytes) -> bytes:
     """Return the tag of what a client presents."""
@@ -68,6 +71,21 @@ def signed_out_subject(user_id: str, second: int) -> str:
 def once_subject(kind: str, identifier: str) -> str:
     """Return the subject by which a message that may count only once is remembered, as long as the log is kept."""
     return "o:" + urlsafe_b64encode(_tag(kind.encode(), identifier.encode("utf-8", "surrogatepass"))).decode()
+
+
+def doubted_subjects(user_id: str, now: int) -> tuple[str, str]:
+    """Return the subjects by which it is remembered for five to ten minutes that a user's sessions are about to end.
+
+    The log says nothing of the time, so they do: the first is that of now, and what was written before has the second.
+
+    Args:
+        user_id: The user.
+        now: The time in nanoseconds since the epoch, by the store's clock.
+    """
+    window = now // _WINDOW
+    parts = [(user_id.encode("utf-8", "surrogatepass"), str(window - before).encode()) for before in (0, 1)]
+    first, second = ("d:" + urlsafe_b64encode(_tag(b"doubted", *each)).decode() for each in parts)
+    return first, second
 
 
 def _tag(kind: bytes, *parts: bytes) -> bytes:

@@ -113,6 +113,7 @@ def health_of(
         provider: The name of a provider, and whether it has answered lately. Without the store's log it is asked with
             each request, so that requests can still be served.
     """
+    asked = provider is not None and provider[1]
     parts = [_authority(answers=answers), _lease(answers=answers, proof=proof)]
     if provider is not None:
         parts.append(_provider(*provider))
@@ -125,8 +126,8 @@ def health_of(
     if pool_numbers:
         parts.append(_part("pool", "ok", "the store's connections", pool_numbers))
     return Health(
-        status=_overall(parts, answers=answers),
-        ready=answers or proof.stale_left() > 0 or (provider is not None and provider[1]),
+        status=_overall(parts, answers=answers or asked),
+        ready=answers or asked or proof.stale_left() > 0,
         proof_age=None if proof.sent is None else _duration(proof.now - proof.sent),
         lease_left=_duration(proof.left()),
         parts=tuple(parts),

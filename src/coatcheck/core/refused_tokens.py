@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from coatcheck.core.times import duration_nanos
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from coatcheck.core.answers import NotSignedIn
+
+
+class Refusal(NamedTuple):
+    """One answer of a provider: nobody is signed in.
+
+    Attributes:
+        reason: Why not.
+        as_of: Where the log stood before it was asked.
+    """
+
+    reason: NotSignedIn
+    as_of: int
 
 
 class RefusedTokens:
@@ -20,21 +36,29 @@ class RefusedTokens:
         """
         self._half = max(1, most // 2)
         self._keep = keep
-        self._young: dict[bytes, tuple[int, NotSignedIn]] = {}
-        self._old: dict[bytes, tuple[int, NotSignedIn]] = {}
+        self._young: dict[bytes, tuple[int, Refusal]] = {}
+        self._old: dict[bytes, tuple[int, Refusal]] = {}
 
-    def get(self, key: bytes, now: int) -> NotSignedIn | None:
-        """Return why a token was refused just now, if it was; the time is that of a monotonic clock."""
+    def get(self, key: bytes, now: int) -> Refusal | None:
+        """Return the refusal of a token, if there was one just now; the time is that of a monotonic clock."""
         found = self._young.get(key) or self._old.get(key)
         return found[1] if found is not None and now < found[0] else None
 
-    def add(self, key: bytes, reason: NotSignedIn, now: int) -> None:
-        """Remember that the provider, asked at this time, has refused a token."""
-        if not self._keep:
+    def add(self, key: bytes, refusal: Refusal, now: int, *, admitted: timedelta | None = None) -> None:
+        """Remember that the provider, asked at this time, has refused a token.
+
+        Args:
+            key: The token's key.
+            refusal: What it said.
+            now: When it was asked.
+            admitted: For how long the provider itself admits this to be remembered, if it says so.
+        """
+        keep = self._keep if admitted is None else min(self._keep, duration_nanos(admitted))
+        if keep <= 0:
             return
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
-        self._young[key] = now + self._keep, reason
+        self._young[key] = now + keep, refusal
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -195,13 +195,17 @@ class Session:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Session):
             return NotImplemented
-        return self._copy[STAMP.size :] == other._copy[STAMP.size :]
+        return self._record() == other._record()
 
     def __hash__(self) -> int:
-        return hash(self._copy[STAMP.size :])
+        return hash(self._record())
 
     def __repr__(self) -> str:
         return f"<Session {self.id} user={self.user_id!r}>"
+
+    def _record(self) -> bytes:
+        # What stands behind it is about the token: two may be those of one session.
+        return self._copy[STAMP.size : end_of(self._copy)]
 
     def _times(self) -> tuple[int, ...]:
         return _TIMES.unpack_from(self._copy, STAMP.size)

@@ -47,7 +47,7 @@ class Transport:
         cookie of a less trusted name counts only where there is none of the others.
         """
         if self.bearer and (token := bearer_token(headers)) is not None:
-            return BEARER + token if self.marks_bearer else token
+            return BEARER + token if token and self.marks_bearer else token
         for name in self.cookies:
             values: list[bytes] = []
             for key, value in headers:

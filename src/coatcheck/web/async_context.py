@@ -184,8 +184,10 @@ class RequestContext:
             set_cookies = await self.authority.sign_out(presented)
         self._answer = NotSignedIn.NO_TOKEN
         self.clear_site_data = self.settings.clear_site_data
-        if not self._is_bearer():
+        if set_cookies or self.settings.cookie.name.encode() in self._transport.cookies:
             self._cookies = set_cookies or (delete_cookie(self.settings.cookie),)
+        if self._is_bearer():
+            self._cookies = ()
 
     async def _revoke(self, sessions: AsyncSessions, presented: bytes, connection: Any) -> tuple[bytes, ...]:
         if self._answer:
