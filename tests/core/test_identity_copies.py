@@ -73,6 +73,23 @@ def test_a_shared_copy_stays_no_longer_than_it_is_good(shared_ttl: int, keep: in
     assert copy == copies().kept(reading())
 
 
+def test_A1_each_tier_has_a_time_to_live_of_its_own() -> None:
+    """What is dropped from memory sooner is found in the shared cache for as long as the provider need not be asked."""
+    it = IdentityCopies(
+        revalidate_after=300 * SECOND,
+        max_entries=10,
+        memory_ttl=60 * SECOND,
+        shared_ttl=3600 * SECOND,
+        secrets=[b"k" * 32],
+    )
+    kept, shared = it.kept(reading()), it.shared(reading())
+    assert kept is not None
+    assert shared is not None
+    assert STAMP.unpack_from(kept)[1] == NOW + 60 * SECOND
+    assert STAMP.unpack_from(shared[0])[1] == NOW + 300 * SECOND
+    assert shared[1] == 300 * SECOND
+
+
 def test_log_entries_may_name_the_session_its_user_and_each_tag() -> None:
     copy = copies().kept(reading())
     assert copy is not None

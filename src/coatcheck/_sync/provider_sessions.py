@@ -126,6 +126,7 @@ class ProviderSessions:
         self._copies = IdentityCopies(
             revalidate_after=kept,
             max_entries=self.settings.max_entries,
+            memory_ttl=None if self.settings.memory_ttl is None else duration_nanos(self.settings.memory_ttl),
             shared_ttl=self.tiers.shared_settings.ttl_ns,
             secrets=self.tiers.secrets(f"provider {provider.name} {provider.conditions}"),
         )

@@ -56,23 +56,31 @@ class IdentityCopies:
     """Copies of sessions that somebody else issued, under the hash of what the client presents.
 
     Attributes:
-        ttl: For how many nanoseconds after the provider was asked a copy may be judged good at the most.
+        ttl: For how many nanoseconds after it was read, from the provider or a shared cache, a copy is kept in memory.
     """
 
     def __init__(
-        self, *, revalidate_after: int, max_entries: int, shared_ttl: int = 0, secrets: Sequence[bytes] = ()
+        self,
+        *,
+        revalidate_after: int,
+        max_entries: int,
+        memory_ttl: int | None = None,
+        shared_ttl: int = 0,
+        secrets: Sequence[bytes] = (),
     ) -> None:
         """Keep how long they live, in nanoseconds.
 
         Args:
             revalidate_after: When the provider must be asked again; 0 keeps nothing.
             max_entries: How many are kept in memory.
+            memory_ttl: How long each is kept there; None for as long as the provider need not be asked again.
             shared_ttl: How long a copy stays in a shared cache.
             secrets: The keys of the seals on those.
         """
         self._keeps = revalidate_after > 0
         self._max_entries = max_entries
-        self.ttl = revalidate_after or OPEN_STREAM
+        self._good_for = revalidate_after or OPEN_STREAM
+        self.ttl = self._good_for if memory_ttl is None else min(memory_ttl, self._good_for)
         self._shared_ttl = shared_ttl
         self._seals = Seals(Kind(b"identity" + bytes((VERSION,)), _is_whole), secrets)
 
@@ -85,23 +93,30 @@ class IdentityCopies:
 
     def kept(self, reading: IdentityReading) -> bytes | None:
         """Return the copy to be kept in memory, if there is a session and it may be kept."""
-        record = reading.answer.identity
-        return self.copy_of(reading, record) if self._keeps and not isinstance(record, NotSignedIn) else None
+        return self._copy(reading, self.ttl)
 
     def shared(self, reading: IdentityReading) -> tuple[bytes, int, bool] | None:
         """Return the copy to be shared, for how long, and that this ends no lease."""
-        copy = self.kept(reading)
+        copy = self._copy(reading, self._good_for)
         if copy is None:
             return None
         return copy, min(STAMP.unpack_from(copy)[1] - reading.now, self._shared_ttl), False
 
+    def _copy(self, reading: IdentityReading, ttl: int) -> bytes | None:
+        record = reading.answer.identity
+        return self._stamped(reading, record, ttl) if self._keeps and not isinstance(record, NotSignedIn) else None
+
     def copy_of(self, reading: IdentityReading, record: Record) -> bytes:
-        """Return a copy of a record, stamped with when the provider was asked and how long the answer is good.
+        """Return a copy of a record, as it is handed to whoever asked."""
+        return self._stamped(reading, record, self.ttl)
+
+    def _stamped(self, reading: IdentityReading, record: Record, ttl: int) -> bytes:
+        """Return a copy, stamped with when the provider was asked and how long the answer is good.
 
         That is never extended: not by reading it, and not by handing it from one cache to another.
         """
         valid_for = reading.answer.valid_for
-        ttl = self.ttl if valid_for is None else min(self.ttl, duration_nanos(valid_for))
+        ttl = ttl if valid_for is None else min(ttl, duration_nanos(valid_for))
         end = min(record.ends_at(), NEVER // 1000) * 1000
         stamp = STAMP.pack(reading.as_of, min(end, reading.now + ttl), NEVER)
         return b"".join((stamp, record.pack(), *reading.answer.tags))

@@ -130,6 +130,8 @@ class ProviderSettings:
     Attributes:
         revalidate_after: How long after it was asked a provider's answer may be served; zero asks with each request, at
             most one hour. None leaves it to the provider: five minutes, and zero for OAuth2 introspection.
+        memory_ttl: How long it stays in a process's memory before the shared cache is looked at again; None for as long
+            as `revalidate_after`. In the shared cache it stays for `revalidate_after`, or that cache's own `ttl`.
         refused_for: How long "not signed in" is remembered; at most one minute, and never longer than
             `revalidate_after`.
         serve_stale_for: For how much longer known sessions are served while the provider cannot be asked. It is added
@@ -139,6 +141,7 @@ class ProviderSettings:
     """
 
     revalidate_after: timedelta | None = None
+    memory_ttl: timedelta | None = None
     refused_for: timedelta = timedelta(seconds=5)
     serve_stale_for: timedelta = timedelta(0)
     max_entries: int = 100_000
@@ -147,6 +150,8 @@ class ProviderSettings:
     def __post_init__(self) -> None:
         if self.revalidate_after is not None and not timedelta(0) <= self.revalidate_after <= LONGEST_COPY:
             refuse("revalidate_after", self.revalidate_after, "use zero (ask always) to one hour", of="provider")
+        if self.memory_ttl is not None and not timedelta(0) < self.memory_ttl <= LONGEST_COPY:
+            refuse("memory_ttl", self.memory_ttl, "use more than zero and at most one hour", of="provider")
         if not timedelta(0) <= self.refused_for <= timedelta(minutes=1):
             refuse("refused_for", self.refused_for, "use zero (ask always) to one minute", of="provider")
         if not timedelta(0) <= self.serve_stale_for <= LONGEST_COPY:
