@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("hits", "middleware", "million", "rows", "ways", "costs"),
-    *("postgresql", "valkey", "shared", "connections", "propagation", "values"),
+    *("postgresql", "valkey", "shared", "connections", "propagation", "values", "providers"),
 )
 RESULTS = Path(__file__).parent / "results.md"
 
