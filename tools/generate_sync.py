@@ -25,6 +25,7 @@ FILES = {
     "_async/touches.py": "_sync/touches.py",
     "_async/sessions.py": "_sync/sessions.py",
     "_async/shared_tier.py": "_sync/shared_tier.py",
+    "django/async_engine.py": "django/engine.py",
     "caches/async_protocol.py": "caches/protocol.py",
     "caches/valkey/async_cache.py": "caches/valkey/cache.py",
     "stores/async_protocol.py": "stores/protocol.py",
@@ -73,6 +74,9 @@ RULES = [
     (r"\basync_(run|run_inside|callers|connections|listener|replica)\b", r"\1"),
     (r"\bASYNC = True", "ASYNC = False"),
     (r"\basync_(store|cache)_from_url\b", r"\1_from_url"),
+    (r"\basync_(engine|entry|open_sessions)\b", r"\1"),
+    (r"\ba(load|exists|create|save|cycle_key|delete|clear_expired|current)\b", r"\1"),
+    (r"\b_a(read|end|insert|change_user|update|get_session)\b", r"_\1"),
     (r"\bfor asyncio\b", "for threads"),
     (r"(The one|Those|That) for threads (is|are) generated( from it)?\.", "Generated from the asyncio side."),
 ]

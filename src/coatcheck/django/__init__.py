@@ -1,0 +1,1 @@
+"""Django: `SESSION_ENGINE = "coatcheck.django.sessions"`, and the verbs on a request."""

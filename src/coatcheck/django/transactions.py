@@ -1,0 +1,51 @@
+"""Transactions of Django's: when a write joins one, and when a read has to see what is not committed yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from django.db import connections, transaction
+
+from coatcheck.django.running import running
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+_changed_in: WeakKeyDictionary[BaseDatabaseWrapper, object] = WeakKeyDictionary()
+"""Connections, and the outermost block in which sessions were last changed through them."""
+
+
+def to_write() -> Any:
+    """Return the connection whose transaction a write joins; None for a transaction of its own.
+
+    Inside a block it always joins: on SQLite, which has one writer, it would wait for the block's end otherwise.
+    """
+    wiring = running.wiring()
+    if not wiring.joins or wiring.database is None:
+        return None
+    connection = connections[wiring.database]
+    if not connection.in_atomic_block:
+        return None
+    _changed_in[connection] = connection.atomic_blocks[0]
+    transaction.on_commit(_committed, using=wiring.database, robust=True)
+    return connection
+
+
+def to_read() -> Any:
+    """Return the connection to read on when it may see changes that nobody else sees; None for memory and the store."""
+    if not _changed_in:
+        return None
+    wiring = running.wiring()
+    if wiring.database is None:
+        return None
+    connection = connections[wiring.database]
+    block = _changed_in.get(connection)
+    if block is None or not connection.in_atomic_block or connection.atomic_blocks[0] is not block:
+        _changed_in.pop(connection, None)
+        return None
+    return connection
+
+
+def _committed() -> None:
+    running.doubt()
