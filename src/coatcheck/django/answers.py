@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
-from django.contrib.auth.views import redirect_to_login
-from django.http import JsonResponse
+from django.conf import settings as django_settings
+from django.http import HttpResponseRedirect, JsonResponse
+from django.shortcuts import resolve_url
 
 from coatcheck.asgi.context import RecentAuthRequired, SignInRequired
 from coatcheck.errors import LimitReached, Unavailable
@@ -28,13 +30,21 @@ def answer_to(error: Exception, request: HttpRequest, login_url: str | None = No
         listed = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
         return problem(409, "Too many sessions", limit=error.limit, sessions=listed)
     if request.method in _PAGES and "text/html" in request.headers.get("accept", ""):
-        return redirect_to_login(request.get_full_path(), login_url)
+        return _to_sign_in(request, login_url)
     if isinstance(error, RecentAuthRequired):
         seconds = int(error.max_age.total_seconds())
         title = "Recent authentication required"
         return problem(401, title, reason="authentication_too_old", max_age=seconds)
     reason = error.reason.value if isinstance(error, SignInRequired) else "no_token"
     return problem(401, "Sign-in required", reason=reason)
+
+
+def _to_sign_in(request: HttpRequest, login_url: str | None) -> HttpResponse:
+    # Not with the function of `django.contrib.auth`, which not every site has.
+    url = resolve_url(login_url or django_settings.LOGIN_URL)
+    response = HttpResponseRedirect(f"{url}{'&' if '?' in url else '?'}next={quote(request.get_full_path(), safe='/')}")
+    never_stored(response)
+    return response
 
 
 def unavailable(error: Unavailable) -> HttpResponse:

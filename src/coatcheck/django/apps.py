@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from typing import Any
+
+from django.apps import AppConfig, apps
 
 
 class CoatcheckConfig(AppConfig):
@@ -17,3 +19,15 @@ class CoatcheckConfig(AppConfig):
         from coatcheck.django import checks  # noqa: PLC0415 - it needs the applications to be there
 
         checks.register_all()
+        if apps.is_installed("django.contrib.auth"):
+            _give_session_set()
+
+
+def _give_session_set() -> None:
+    from django.contrib.auth import get_user_model  # noqa: PLC0415 - the same
+
+    from coatcheck.django.session_set import session_set  # noqa: PLC0415
+
+    model: Any = get_user_model()
+    if not hasattr(model, "session_set"):
+        model.session_set = property(session_set)

@@ -76,9 +76,6 @@ class AsyncEngine(StoredSession):
             LimitReached: The user has too many sessions, and the policy evicts none.
             Unavailable: The store did not answer.
         """
-        if self._saved_ahead:
-            self._saved_ahead = False
-            return
         data = None if self._session_key is None else await self._aget_session(no_load=must_create)
         if data is None or self._session_key is None:  # there was none, or it turned out that there is none
             await self.acreate()

@@ -77,9 +77,6 @@ class Engine(StoredSession):
             LimitReached: The user has too many sessions, and the policy evicts none.
             Unavailable: The store did not answer.
         """
-        if self._saved_ahead:
-            self._saved_ahead = False
-            return
         data = None if self._session_key is None else self._get_session(no_load=must_create)
         if data is None or self._session_key is None:  # there was none, or it turned out that there is none
             self.create()

@@ -13,3 +13,16 @@ class SessionStore(Engine, AsyncEngine):
 
     The methods without an "a" use `Sessions` and join Django's transactions; those with one use `AsyncSessions`.
     """
+
+    _saved_ahead = False
+
+    def saved_ahead(self) -> None:
+        """Let the next `save` be none: our middleware has done it already, for Django's."""
+        self._saved_ahead = True
+
+    def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
+        """Write what has changed; see `Engine.save`."""
+        if self._saved_ahead:
+            self._saved_ahead = False
+            return
+        super().save(must_create)

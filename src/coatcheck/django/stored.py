@@ -55,8 +55,6 @@ class StoredSession(SessionBase):
     """Whether the key was made here: no client has presented it."""
     _signed_in = False
     """Whether somebody has signed in by this request."""
-    _saved_ahead = False
-    """Whether the session was saved already, by our middleware for Django's."""
     outage: Unavailable | None = None
     """That the store could not be asked for this request."""
     _meta: Mapping[str, Any] | None = None
@@ -75,10 +73,6 @@ class StoredSession(SessionBase):
     def seen_in(self, meta: Mapping[str, Any]) -> None:
         """Note the request's headers, which a new session takes address and browser from."""
         self._meta = meta
-
-    def saved_ahead(self) -> None:
-        """Let the next `save` be none: it was done already."""
-        self._saved_ahead = True
 
     def noted(self, outage: Unavailable) -> None:
         """Remember an outage, whoever sees the exception; and not the exception itself, whose frames would live on."""

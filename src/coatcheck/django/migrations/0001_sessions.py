@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.apps import apps
 from django.conf import settings
-from django.db import migrations
+from django.db import migrations, models
 
 from coatcheck.django.tables import MakeTables
 
@@ -28,4 +28,16 @@ class Migration(migrations.Migration):
     initial = True
     atomic = False
     dependencies: ClassVar[Sequence[tuple[str, str]]] = _after()
-    operations: ClassVar[Sequence[Operation]] = [MakeTables()]
+    operations: ClassVar[Sequence[Operation]] = [
+        MakeTables(),
+        migrations.CreateModel(
+            name="SessionPage",
+            fields=[("id", models.BigAutoField(primary_key=True))],
+            options={
+                "managed": False,
+                "default_permissions": ("view", "delete"),
+                "verbose_name": "session",
+                "verbose_name_plural": "sessions",
+            },
+        ),
+    ]
