@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.integrations.drivers import Answer, Server
+    from tests.servers.postgresql import PostgreSQL
     from tests.servers.valkey import Valkey
 
 FOLDER = Path(tempfile.mkdtemp(prefix="coatcheck-django-"))
@@ -149,3 +150,34 @@ def server(name: str) -> Iterator[Server]:
         return
     with ASGIServer(get_asgi_application()) as serving:
         yield serving
+
+
+@contextmanager
+def on_postgresql(postgresql: PostgreSQL) -> Iterator[str]:
+    """Give Django a second database, on a server, with the tables; returns its alias."""
+    from django.core.management import call_command
+    from django.db import connections
+    from django.test import override_settings
+    from psycopg.conninfo import conninfo_to_dict
+
+    from coatcheck.django.running import running
+
+    name = postgresql.create_database()
+    known = conninfo_to_dict(postgresql.url(name))
+    words = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    place = {key: str(known[word]) for key, word in words.items() if word in known}
+    connections.settings["server"] = {
+        **connections.settings["default"],
+        "ENGINE": "django.db.backends.postgresql",
+        **place,
+    }
+    try:
+        with override_settings(COATCHECK={"database": "server"}):
+            call_command("migrate", database="server", verbosity=0)
+            yield "server"
+            running.reset()
+    finally:
+        connections["server"].close()
+        del connections["server"]
+        del connections.settings["server"]
+        postgresql.drop_database(name)

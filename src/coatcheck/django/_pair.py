@@ -9,7 +9,7 @@ from django.utils.asyncio import async_unsafe
 
 from coatcheck.django.running import running
 from coatcheck.django.stored import note_outage
-from coatcheck.django.transactions import to_read, to_write
+from coatcheck.django.transactions import to_read, to_write, together
 from coatcheck.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from coatcheck._sync.sessions import Sessions
 
-__all__ = ["entry", "open_sessions", "to_read", "to_write"]
+__all__ = ["entry", "open_sessions", "to_read", "to_write", "together"]
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -39,9 +39,10 @@ class SessionAdmin(Admin):
             self._end(request)
             return HttpResponseRedirect(request.get_full_path())
         user_id = request.GET.get("user", "").strip()
-        context = {
+        more: dict[str, Any] = extra_context or {}
+        context: dict[str, Any] = {
             **self.admin_site.each_context(request),
-            **(extra_context or {}),
+            **more,
             "title": "Sessions",
             "opts": self.opts,
             "user_id": user_id,

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
-from coatcheck.django._async_pair import async_entry, async_open_sessions, to_read, to_write
+from coatcheck.django import previous
+from coatcheck.django._async_pair import async_entry, async_open_sessions, to_read, to_write, together
 from coatcheck.django.running import running
 from coatcheck.django.stored import StoredSession
 from coatcheck.errors import DataError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck.core.answers import NotSignedIn
     from coatcheck.core.session import Session
@@ -31,7 +34,10 @@ class AsyncEngine(StoredSession):
     @async_entry
     async def aload(self) -> dict[str, Any]:
         """Return the data of the session with this key; without one the key is dropped, and never taken over (T6)."""
-        record = await self._aread(self._session_key)
+        key = self._session_key
+        record = await self._aread(key)
+        if record is None and key is not None and previous.is_key(key):
+            record = await self._atake_over(key)
         self._forget()
         if record is None:
             self._session_key = None
@@ -57,7 +63,34 @@ class AsyncEngine(StoredSession):
         if not session_key:  # nothing is nobody's key (rule L10)
             return None
         sessions = await async_open_sessions()
-        return await sessions.get(session_key, connection=to_read()) or None
+        return await sessions.get(previous.token_of(session_key, sessions), connection=to_read()) or None
+
+    async def _atake_over(self, key: str) -> Session | None:
+        """Move a session here that the engine before has; it is there no more, so it cannot come back (I3)."""
+        sessions = await async_open_sessions()
+        old = previous.store(key)
+        try:
+            data = await old.aload()
+            if not data or not old.session_key:
+                return None
+            new = previous.moved(key, self._plain(data), self._user_of(data), await self._aend_of(old, key), sessions)
+            with together():
+                if new is not None:
+                    await sessions.store.create(new, connection=to_write())
+                await old.adelete(key)
+        except DataError as error:
+            # Somebody else was quicker; or it is too large, or no JSON, and its user has to sign in again.
+            previous.log.info("coatcheck.not_taken_over", extra={"reason": str(error)})
+        running.doubt()
+        return await self._aread(key)
+
+    async def _aend_of(self, old: Any, key: str) -> datetime:
+        """Return when a session of the engine before ends: as its row says, if it has one."""
+        if hasattr(old, "get_model_class"):
+            row = await old.get_model_class().objects.filter(session_key=key).afirst()
+            if row is not None:
+                return self._aware(row.expire_date)
+        return self._aware(old.get_expiry_date(expiry=await old.aget("_session_expiry")))
 
     @async_entry
     async def acreate(self) -> None:
@@ -99,11 +132,11 @@ class AsyncEngine(StoredSession):
     async def _aend(self, sessions: AsyncSessions) -> None:
         """End a session whose time is over by what the application has set; it need not be written first."""
         if not self._planned:
-            await sessions.revoke(self._token(), connection=to_write())
+            await sessions.revoke(self._token(sessions), connection=to_write())
         self._forget()
 
     async def _ainsert(self, sessions: AsyncSessions, data: dict[str, Any], times: Times, **how: Any) -> None:
-        more: dict[str, Any] = {"token": self._token(), **self._client(), **how}
+        more: dict[str, Any] = {"token": self._token(sessions), **self._client(), **how}
         try:
             created = await sessions.create(
                 self._user_of(data),
@@ -124,14 +157,14 @@ class AsyncEngine(StoredSession):
 
         Its key is new, unless it was made in this request and no client has seen it (rule L1).
         """
-        if not await sessions.get(self._token(), connection=to_read()):
+        if not await sessions.get(self._token(sessions), connection=to_read()):
             raise UpdateError(_ENDED)
-        token = self._token() if self._fresh else sessions.new_token()
-        await self._ainsert(sessions, self._carried(data), times, replaces=self._token(), token=token)
+        token = self._token(sessions) if self._fresh else sessions.new_token()
+        await self._ainsert(sessions, self._carried(data), times, replaces=self._token(sessions), token=token)
 
     async def _aupdate(self, sessions: AsyncSessions, record: Session, data: dict[str, Any], times: Times) -> None:
         if self._signed_in:  # once more, by the same user
-            rotated = await sessions.rotate(self._token(), reauthenticated=True, connection=to_write())
+            rotated = await sessions.rotate(self._token(sessions), reauthenticated=True, connection=to_write())
             if not rotated:
                 raise UpdateError(_ENDED)
             self._began(rotated.session, rotated.token)
@@ -165,7 +198,7 @@ class AsyncEngine(StoredSession):
         if self._session_key is None:
             self._plan(sessions)
         elif not self._planned:
-            rotated = await sessions.rotate(self._token(), connection=to_write())
+            rotated = await sessions.rotate(self._token(sessions), connection=to_write())
             if not rotated:
                 raise SessionInterrupted(_ENDED)
             self._began(rotated.session, rotated.token)
@@ -184,7 +217,9 @@ class AsyncEngine(StoredSession):
             # By its id: a parallel request may have given it another key meanwhile.
             await sessions.revoke_any(record.id, connection=to_write())
         else:
-            await sessions.revoke(key, connection=to_write())
+            await sessions.revoke(previous.token_of(key, sessions), connection=to_write())
+        if previous.is_key(key):
+            await previous.store(key).adelete(key)
         if key == self._session_key:
             self._record = None
         running.doubt()

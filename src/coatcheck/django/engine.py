@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
-from coatcheck.django._pair import entry, open_sessions, to_read, to_write
+from coatcheck.django import previous
+from coatcheck.django._pair import entry, open_sessions, to_read, to_write, together
 from coatcheck.django.running import running
 from coatcheck.django.stored import StoredSession
 from coatcheck.errors import DataError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from coatcheck._sync.sessions import Sessions
     from coatcheck.core.answers import NotSignedIn
     from coatcheck.core.session import Session
@@ -32,7 +35,10 @@ class Engine(StoredSession):
     @entry
     def load(self) -> dict[str, Any]:
         """Return the data of the session with this key; without one the key is dropped, and never taken over (T6)."""
-        record = self._read(self._session_key)
+        key = self._session_key
+        record = self._read(key)
+        if record is None and key is not None and previous.is_key(key):
+            record = self._take_over(key)
         self._forget()
         if record is None:
             self._session_key = None
@@ -58,7 +64,34 @@ class Engine(StoredSession):
         if not session_key:  # nothing is nobody's key (rule L10)
             return None
         sessions = open_sessions()
-        return sessions.get(session_key, connection=to_read()) or None
+        return sessions.get(previous.token_of(session_key, sessions), connection=to_read()) or None
+
+    def _take_over(self, key: str) -> Session | None:
+        """Move a session here that the engine before has; it is there no more, so it cannot come back (I3)."""
+        sessions = open_sessions()
+        old = previous.store(key)
+        try:
+            data = old.load()
+            if not data or not old.session_key:
+                return None
+            new = previous.moved(key, self._plain(data), self._user_of(data), self._end_of(old, key), sessions)
+            with together():
+                if new is not None:
+                    sessions.store.create(new, connection=to_write())
+                old.delete(key)
+        except DataError as error:
+            # Somebody else was quicker; or it is too large, or no JSON, and its user has to sign in again.
+            previous.log.info("coatcheck.not_taken_over", extra={"reason": str(error)})
+        running.doubt()
+        return self._read(key)
+
+    def _end_of(self, old: Any, key: str) -> datetime:
+        """Return when a session of the engine before ends: as its row says, if it has one."""
+        if hasattr(old, "get_model_class"):
+            row = old.get_model_class().objects.filter(session_key=key).first()
+            if row is not None:
+                return self._aware(row.expire_date)
+        return self._aware(old.get_expiry_date(expiry=old.get("_session_expiry")))
 
     @entry
     def create(self) -> None:
@@ -100,11 +133,11 @@ class Engine(StoredSession):
     def _end(self, sessions: Sessions) -> None:
         """End a session whose time is over by what the application has set; it need not be written first."""
         if not self._planned:
-            sessions.revoke(self._token(), connection=to_write())
+            sessions.revoke(self._token(sessions), connection=to_write())
         self._forget()
 
     def _insert(self, sessions: Sessions, data: dict[str, Any], times: Times, **how: Any) -> None:
-        more: dict[str, Any] = {"token": self._token(), **self._client(), **how}
+        more: dict[str, Any] = {"token": self._token(sessions), **self._client(), **how}
         try:
             created = sessions.create(
                 self._user_of(data),
@@ -125,14 +158,14 @@ class Engine(StoredSession):
 
         Its key is new, unless it was made in this request and no client has seen it (rule L1).
         """
-        if not sessions.get(self._token(), connection=to_read()):
+        if not sessions.get(self._token(sessions), connection=to_read()):
             raise UpdateError(_ENDED)
-        token = self._token() if self._fresh else sessions.new_token()
-        self._insert(sessions, self._carried(data), times, replaces=self._token(), token=token)
+        token = self._token(sessions) if self._fresh else sessions.new_token()
+        self._insert(sessions, self._carried(data), times, replaces=self._token(sessions), token=token)
 
     def _update(self, sessions: Sessions, record: Session, data: dict[str, Any], times: Times) -> None:
         if self._signed_in:  # once more, by the same user
-            rotated = sessions.rotate(self._token(), reauthenticated=True, connection=to_write())
+            rotated = sessions.rotate(self._token(sessions), reauthenticated=True, connection=to_write())
             if not rotated:
                 raise UpdateError(_ENDED)
             self._began(rotated.session, rotated.token)
@@ -166,7 +199,7 @@ class Engine(StoredSession):
         if self._session_key is None:
             self._plan(sessions)
         elif not self._planned:
-            rotated = sessions.rotate(self._token(), connection=to_write())
+            rotated = sessions.rotate(self._token(sessions), connection=to_write())
             if not rotated:
                 raise SessionInterrupted(_ENDED)
             self._began(rotated.session, rotated.token)
@@ -185,7 +218,9 @@ class Engine(StoredSession):
             # By its id: a parallel request may have given it another key meanwhile.
             sessions.revoke_any(record.id, connection=to_write())
         else:
-            sessions.revoke(key, connection=to_write())
+            sessions.revoke(previous.token_of(key, sessions), connection=to_write())
+        if previous.is_key(key):
+            previous.store(key).delete(key)
         if key == self._session_key:
             self._record = None
         running.doubt()

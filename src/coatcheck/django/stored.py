@@ -13,7 +13,7 @@ from django.contrib.sessions.serializers import JSONSerializer
 from coatcheck.core.addresses import client_address
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.session import Session, copy_in
-from coatcheck.core.tokens import Token
+from coatcheck.django.previous import token_of
 from coatcheck.django.running import running
 from coatcheck.errors import DataError, Unavailable
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck._sync.sessions import Sessions
+    from coatcheck.core.tokens import Token
 
 USER_KEY: Final = "_auth_user_id"
 """Where `django.contrib.auth` keeps who has signed in."""
@@ -137,8 +138,8 @@ class StoredSession(SessionBase):
     def _forget(self) -> None:
         self._record, self._planned, self._fresh = None, False, False
 
-    def _token(self) -> Token:
-        return Token(self._session_key or "")
+    def _token(self, sessions: Sessions | AsyncSessions) -> Token:
+        return token_of(self._session_key or "", sessions)
 
     def _plain(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return data as the JSON it becomes.
@@ -190,7 +191,7 @@ class StoredSession(SessionBase):
         """Return how long the session is to live; None when its time is over."""
         expiry = data.get(EXPIRY_KEY)
         if isinstance(expiry, str):
-            end = datetime.fromisoformat(expiry).astimezone(UTC)  # without USE_TZ it is in the system's local time
+            end = self._aware(datetime.fromisoformat(expiry))
             left = end - datetime.now(UTC)
             return Times(left, end) if left >= _SHORTEST else None
         wiring = running.wiring()
@@ -201,6 +202,9 @@ class StoredSession(SessionBase):
             return None
         longer = policy.lifetime is not None and idle > policy.lifetime
         return Times(idle, datetime.now(UTC) + idle if longer else None)
+
+    def _aware(self, moment: datetime) -> datetime:
+        return moment.astimezone(UTC)  # without USE_TZ it is in the system's local time
 
     def _lifetime(self, times: Times) -> timedelta | None:
         return None if times.expires_at is None else max(_SHORTEST, times.expires_at - datetime.now(UTC))

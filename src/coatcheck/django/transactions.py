@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -10,6 +11,8 @@ from django.db import connections, transaction
 from coatcheck.django.running import running
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 _changed_in: WeakKeyDictionary[BaseDatabaseWrapper, object] = WeakKeyDictionary()
@@ -45,6 +48,17 @@ def to_read() -> Any:
         _changed_in.pop(connection, None)
         return None
     return connection
+
+
+@contextmanager
+def together() -> Generator[None]:
+    """Do two things in one transaction, where the sessions are in a database of Django's."""
+    wiring = running.wiring()
+    if wiring.joins and wiring.database is not None:
+        with transaction.atomic(using=wiring.database):
+            yield
+    else:
+        yield
 
 
 def _committed() -> None:
