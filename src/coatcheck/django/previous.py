@@ -51,7 +51,7 @@ def _bare(key: str) -> str:
 
 
 def token_of(key: str, sessions: Sessions | AsyncSessions) -> Token:
-    """Return the token that a key stands for: for one derived from it, if it is of the engine before; else for itself."""
+    """Return the token a key stands for: one derived from it, if it is of the engine before; otherwise itself."""
     if not is_key(key):
         return Token(key)
     ring = sessions.tiers.ring(running.wiring().settings.purpose)
