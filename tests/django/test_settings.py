@@ -171,6 +171,12 @@ def test_an_expiry_may_be_later_than_the_policy_has_it() -> None:
     assert close_to(record(session.session_key).expires_at, timedelta(days=30))
 
 
+def test_an_expiry_in_a_century_is_one_in_ten_years() -> None:
+    """No session lives longer, and no site has to know."""
+    for expiry in (100 * 365 * 86_400, timedelta(days=36_500)):
+        assert close_to(record(begun(expiry=expiry).session_key).expires_at, timedelta(days=3650))
+
+
 def test_an_expiry_at_a_time_is_absolute() -> None:
     """No use moves it."""
     session = begun(expiry=datetime.now(UTC) + timedelta(hours=3))

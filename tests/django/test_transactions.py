@@ -119,6 +119,13 @@ def test_the_process_sees_what_it_has_committed_at_once(database: str) -> None:
             session.save()
 
 
+def test_nothing_is_added_to_what_happens_on_commit(database: str) -> None:
+    """The tests of a site may count it."""
+    with transaction.atomic(using=database):
+        begun(a=1)
+        assert connections[database].run_on_commit == []
+
+
 def test_tables_can_be_made_shown_and_dropped(database: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`migrate` makes what a store wants, `sqlmigrate` prints what makes it, and `migrate zero` leaves nothing."""
     from django.core.management import call_command

@@ -24,24 +24,50 @@ if TYPE_CHECKING:
 ENGINE = "coatcheck.django.sessions"
 
 
-def configure(store: str, database: dict[str, Any]) -> None:
-    """Set up a site as Django's own test suite has it, with our engine."""
+CONTEXT = [
+    "django.template.context_processors.request",
+    "django.contrib.auth.context_processors.auth",
+    "django.contrib.messages.context_processors.messages",
+]
+
+
+def configure(store: str, database: dict[str, Any], folder: Path) -> None:
+    """Set up a site as Django's own test suite has it, with our engine and our middleware."""
     import django
     from django.conf import settings
 
+    theirs = ("admin", "auth", "contenttypes", "messages", "sessions", "sites")
     settings.configure(
         SECRET_KEY="a key for tests",
         INSTALLED_APPS=[
-            "django.contrib.contenttypes",
-            "django.contrib.auth",
-            "django.contrib.sessions",
+            *(f"django.contrib.{name}" for name in theirs),
             "coatcheck.django",
             "sessions_tests",
+            "auth_tests",
         ],
+        MIDDLEWARE=[
+            "coatcheck.django.middleware.SessionMiddleware",
+            "django.middleware.common.CommonMiddleware",
+            "django.middleware.csrf.CsrfViewMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+        ],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "DIRS": [folder / "tests" / "templates"],
+                "APP_DIRS": True,
+                "OPTIONS": {"context_processors": CONTEXT},
+            }
+        ],
+        MIGRATION_MODULES=dict.fromkeys(theirs),  # tables at once, as their test suite has them
         DATABASES={"default": database},
         SESSION_ENGINE=ENGINE,
         COATCHECK={} if store == "default" else {"store": store},
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+        ROOT_URLCONF="urls",
+        SITE_ID=1,
+        STATIC_URL="/static/",
         USE_TZ=False,
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
     )
@@ -103,6 +129,19 @@ def middleware() -> list[type[unittest.TestCase]]:
     return [theirs, Ours]
 
 
+def auth() -> list[type[unittest.TestCase]]:
+    """Sign-in, sign-out and changes of a password, through views and middleware."""
+    views = import_module("auth_tests.test_views")
+    names = ("LoginTest", "LogoutTest", "SessionAuthenticationTests", "ChangePasswordTest", "PasswordResetTest")
+    found = [getattr(views, name) for name in names]
+    for module in map(
+        import_module, ("auth_tests.test_login", "auth_tests.test_remote_user", "auth_tests.test_middleware")
+    ):
+        cases = [thing for thing in vars(module).values() if isinstance(thing, type)]
+        found += [case for case in cases if issubclass(case, unittest.TestCase) and case.__module__ == module.__name__]
+    return found
+
+
 class Rows:
     """What the tests ask of Django's model: the data that is stored under a key."""
 
@@ -117,7 +156,7 @@ class Rows:
             return Rows(store(session_key).load())
 
 
-RUNS = {"mixin": mixin, "native": native, "middleware": middleware}
+RUNS = {"mixin": mixin, "native": native, "middleware": middleware, "auth": auth}
 
 
 class Result(unittest.TestResult):
@@ -173,7 +212,7 @@ def main() -> None:
             "NAME": f"{place}/site.db",
             "TEST": {"NAME": f"{place}/test.db"},
         }
-        configure(store, database)
+        configure(store, database, Path(folder))
         sys.stdout.write(json.dumps(run(what)))
 
 

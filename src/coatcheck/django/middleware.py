@@ -53,7 +53,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         """Save the session if it was changed, and say in the response what depends on it."""
-        session = request.session
+        session = getattr(request, "session", None)
         if (outage := _outage_of(session)) is not None and response.status_code >= _SERVER_ERROR:
             return unavailable(outage)  # whoever saw the exception first has made a 500 of it
         try:
@@ -68,7 +68,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return await self._aprocess_response(request, response)
 
     async def _aprocess_response(self, request: HttpRequest, response: Any) -> Any:
-        session = request.session
+        session: Any = getattr(request, "session", None)
         if not isinstance(session, SessionStore):
             return await sync_to_async(self.process_response)(request, response)
         try:

@@ -51,12 +51,20 @@ class Running:
             ConfigurationError: One is wrong.
         """
         wiring = self._wiring
+        if wiring is not None and self._is_current(wiring):
+            return wiring
+        with self._lock:
+            wiring = self._wiring
+            if wiring is None or not self._is_current(wiring):
+                self.reset()
+                wiring = configuration.read()
+                self._name = None if wiring.database is None else _name_of(wiring.database)
+                self._wiring = wiring
+            return wiring
+
+    def _is_current(self, wiring: Wiring) -> bool:
         # The tests' runner gives a database another name, after it was first looked at.
-        if wiring is None or (wiring.database is not None and self._name != _name_of(wiring.database)):
-            self.reset()
-            wiring = self._wiring = configuration.read()
-            self._name = None if wiring.database is None else _name_of(wiring.database)
-        return wiring
+        return wiring.database is None or self._name == _name_of(wiring.database)
 
     def reset(self) -> None:
         """Close what was made of the settings before."""
@@ -92,7 +100,7 @@ class Running:
         wiring = self.wiring()
         loop = asyncio.get_running_loop()
         made = self._loops.get(loop)
-        if made is None or (made.done() and made.exception() is not None):
+        if made is None or (made.done() and _has_failed(made)):
             made = self._loops[loop] = asyncio.ensure_future(self._opened(wiring, loop))
         if made.done():
             return made.result()
@@ -113,7 +121,7 @@ class Running:
             await loop.create_future()
         finally:
             made = self._loops.get(loop)
-            if made is not None and made.done() and made.result() is sessions:
+            if made is not None and made.done() and not _has_failed(made) and made.result() is sessions:
                 del self._loops[loop]
             self._closers.pop(sessions, None)
             await sessions.aclose()
@@ -124,14 +132,17 @@ class Running:
         return known[0].now() if known else datetime.now(UTC)
 
     def _made(self) -> list[Sessions | AsyncSessions]:
-        opened = [made for made in list(self._loops.values()) if made.done() and not made.cancelled()]
-        found = [made.result() for made in opened if made.exception() is None]
+        found = [made.result() for made in list(self._loops.values()) if made.done() and not _has_failed(made)]
         return [*([self._sessions] if self._sessions is not None else []), *found]
 
     def doubt(self) -> None:
         """Have all of this process ask the log before they answer from memory: one of them has changed something."""
         for sessions in self._made():
             sessions.tiers.changed(None)
+
+
+def _has_failed(made: asyncio.Future[AsyncSessions]) -> bool:
+    return made.cancelled() or made.exception() is not None
 
 
 def _name_of(alias: str) -> object:

@@ -12,6 +12,7 @@ from django.contrib.sessions.serializers import JSONSerializer
 
 from coatcheck.core.addresses import client_address
 from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.policy import LONGEST
 from coatcheck.core.session import Session, copy_in
 from coatcheck.django.previous import token_of
 from coatcheck.django.running import running
@@ -192,12 +193,12 @@ class StoredSession(SessionBase):
         expiry = data.get(EXPIRY_KEY)
         if isinstance(expiry, str):
             end = self._aware(datetime.fromisoformat(expiry))
-            left = end - datetime.now(UTC)
-            return Times(left, end) if left >= _SHORTEST else None
+            left = min(end - datetime.now(UTC), LONGEST)
+            return Times(left, datetime.now(UTC) + left) if left >= _SHORTEST else None
         wiring = running.wiring()
         policy = wiring.settings.policy
         usual = policy.idle_timeout if wiring.idle_is_own else timedelta(seconds=self.get_session_cookie_age())
-        idle = timedelta(seconds=expiry) if expiry else usual
+        idle = min(timedelta(seconds=expiry) if expiry else usual, LONGEST)
         if idle < _SHORTEST:
             return None
         longer = policy.lifetime is not None and idle > policy.lifetime
