@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.base import UpdateError
 from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory, override_settings
 
@@ -132,6 +133,54 @@ def test_L15_a_limit_holds_and_the_answer_says_so(ann: Any) -> None:
     with override_settings(COATCHECK={"policy": {"max_sessions": 1}}):
         second = signed_in(ann)
         assert (first.get("/all").json(), second.get("/all").json()) == ({}, {"user": "ann"})
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_L8_a_session_that_has_ended_is_not_saved_even_if_nothing_was_changed(ann: Any, every: bool) -> None:
+    """With SESSION_SAVE_EVERY_REQUEST Django saves it all the same, and must not hand out the cookie again."""
+    with override_settings(SESSION_SAVE_EVERY_REQUEST=every):
+        client = signed_in(ann)
+        late = SessionStore(client.cookies["sessionid"].value)
+        assert late.get("_auth_user_id")
+        ann.session_set.end_all()
+        with pytest.raises(UpdateError):
+            late.save()
+
+
+def test_L9_saving_every_request_creates_nothing_for_an_unknown_key() -> None:
+    """With Django's engines it does."""
+    with override_settings(SESSION_SAVE_EVERY_REQUEST=True):
+        client = Client()
+        for path in ("/plain", "/a/plain", "/all"):
+            client.cookies["sessionid"] = "A" * 43
+            assert client.get(path).cookies["sessionid"]["max-age"] == 0
+        assert not running.sessions().list_active()
+
+
+# --- an outage
+
+
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+]
+
+
+def test_S9_an_outage_is_a_503_wherever_it_is_noticed(ann: Any) -> None:
+    """Here before the view, in a middleware whose exceptions reach no other: Django makes a 500 of it."""
+    client = signed_in(ann)
+    nowhere = {"store": {"url": "redis://127.0.0.1:1/0", "timeout": "1s"}}
+    ours = ["coatcheck.django.middleware.SessionMiddleware", *MIDDLEWARE[1:]]
+    for middleware, status in ((MIDDLEWARE, 500), (ours, 503)):
+        with override_settings(COATCHECK=nowhere, MIDDLEWARE=middleware):
+            fresh = Client(raise_request_exception=False)
+            fresh.cookies = client.cookies
+            answer = fresh.get("/plain")
+            assert answer.status_code == status
+            assert not answer.cookies
+    assert answer["Retry-After"]
+    assert client.get("/all").json() == {"user": "ann"}
 
 
 # --- sets of sessions
