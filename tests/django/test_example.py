@@ -131,3 +131,13 @@ def test_two_browsers(server: str, tmp_path: Path, database: Path) -> None:
         assert laptop("POST", "/end-all")[0] == 302
         assert not phone.signed_in()
         assert not laptop.signed_in()
+
+
+@pytest.mark.parametrize("place", ["memory", "file"])
+def test_its_own_tests_pass(place: str, tmp_path: Path) -> None:
+    """With Django's clients and runner: the sessions beside a database in memory, and in one that is a file."""
+    more = {"SHOP_TEST_DATABASE": str(tmp_path / "test.sqlite3")} if place == "file" else {}
+    words = [sys.executable, "manage.py", "test", "--noinput"]
+    done = subprocess.run(words, cwd=EXAMPLE, env={**os.environ, **more}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Ran 5 tests" in done.stderr

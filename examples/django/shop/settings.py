@@ -52,6 +52,8 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("SHOP_DATABASE", str(BASE_DIR / "shop.sqlite3")),
+        # None is a database in memory; with a file the sessions take part in the transactions of tests.
+        "TEST": {"NAME": os.environ.get("SHOP_TEST_DATABASE")},
     }
 }
 

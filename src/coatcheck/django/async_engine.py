@@ -63,7 +63,8 @@ class AsyncEngine(StoredSession):
         if not session_key:  # nothing is nobody's key (rule L10)
             return None
         sessions = await async_open_sessions()
-        return await sessions.get(previous.token_of(session_key, sessions), connection=to_read()) or None
+        token = previous.token_of(session_key, sessions) if len(session_key) == previous.LENGTH else session_key
+        return await sessions.get(token, connection=to_read()) or None
 
     async def _atake_over(self, key: str) -> Session | None:
         """Move a session here that the engine before has; it is there no more, so it cannot come back (I3)."""

@@ -64,7 +64,8 @@ class Engine(StoredSession):
         if not session_key:  # nothing is nobody's key (rule L10)
             return None
         sessions = open_sessions()
-        return sessions.get(previous.token_of(session_key, sessions), connection=to_read()) or None
+        token = previous.token_of(session_key, sessions) if len(session_key) == previous.LENGTH else session_key
+        return sessions.get(token, connection=to_read()) or None
 
     def _take_over(self, key: str) -> Session | None:
         """Move a session here that the engine before has; it is there no more, so it cannot come back (I3)."""

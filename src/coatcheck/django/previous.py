@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from coatcheck._sync.sessions import Sessions
 
 _KEY: Final = re.compile(r"[a-z0-9]{32}")
+LENGTH: Final = 32
+"""Characters of such a key; ours have more."""
+
 _SHORTEST: Final = timedelta(seconds=1)
 
 log: Final = logging.getLogger("coatcheck")
@@ -34,7 +37,7 @@ log: Final = logging.getLogger("coatcheck")
 
 def is_key(key: str | None) -> bool:
     """Tell whether this can be a key of the engine before, if there was one."""
-    return key is not None and len(key) == 32 and _KEY.fullmatch(key) is not None and _engine() is not None  # noqa: PLR2004
+    return key is not None and len(key) == LENGTH and _KEY.fullmatch(key) is not None and _engine() is not None
 
 
 def _engine() -> str | None:
