@@ -152,6 +152,17 @@ class IntegrationContract:
         kept = browser("GET", "/all").json()
         assert {key: kept[key] for key in kept if key.startswith("key")} == {f"key{n}": str(n) for n in range(4)}
 
+    def test_S8_a_slow_request_writes_back_no_old_value(self, site: Site, browser: Browser) -> None:
+        """It changes one key, and another was changed since it has read the session."""
+        browser("POST", "/sign-in/ann")
+        browser("POST", "/set/kept/old")
+        slow = browser.start("POST", "/hold/late/1")
+        assert site.held.acquire(timeout=PATIENCE)
+        browser("POST", "/set/kept/new")
+        site.release.release()
+        assert slow.result(PATIENCE).status == 200
+        assert browser("GET", "/all").json() == {"kept": "new", "late": "1", "user": "ann"}
+
     def test_reading_writes_nothing_and_sets_no_cookie(self, site: Site, browser: Browser) -> None:
         """Of somebody who is signed in, however often."""
         browser("POST", "/sign-in/ann")

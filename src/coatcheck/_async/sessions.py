@@ -11,7 +11,7 @@ from coatcheck._async.touches import AsyncTouches
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import Created, NotSignedIn, Rotated, Validated
 from coatcheck.core.credentials import Credentials, presented_bytes
-from coatcheck.core.drafts import data_json, new_record, printable
+from coatcheck.core.drafts import changed_times, data_json, new_record, printable
 from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
 from coatcheck.core.policy import Policy, expiries
 from coatcheck.core.session import STAMP, Record, Session, copy_in
@@ -320,6 +320,10 @@ class AsyncSessions:
 
     # --- beginning and continuing
 
+    def new_token(self) -> Token:
+        """Make a token for a session that is about to be created (rule T1); until then nobody is signed in by it."""
+        return self._credentials.issued(new_token())
+
     async def create(
         self,
         user_id: str | None,
@@ -331,6 +335,7 @@ class AsyncSessions:
         idle_timeout: timedelta | None = None,
         lifetime: timedelta | None = None,
         replaces: str | bytes | Token | None = None,
+        token: Token | None = None,
         connection: Any = None,
     ) -> Created:
         """Begin a session under a new token.
@@ -345,10 +350,12 @@ class AsyncSessions:
             lifetime: Instead of the policy's.
             replaces: The token the client held until now: its session ends in the same transaction, and of an
                 anonymous one the keys in `policy.carry_over` move along.
+            token: One from `new_token`, for frameworks that have to name it before the session is written, and that no
+                client has presented yet (rule T6); None makes one. It may be the one that is replaced.
             connection: The caller's own connection.
 
         Raises:
-            DataError: The data is not JSON or too large, or the user does not exist.
+            DataError: The data is not JSON or too large, the user does not exist, or the token is none of ours.
             LimitReached: The user has too many sessions, and the policy evicts none.
             Unavailable: The store did not answer.
         """
@@ -363,10 +370,14 @@ class AsyncSessions:
             user_agent=user_agent,
             data=data_json(data or {}, self.policy.max_data_bytes),
         )
-        token = new_token()
+        token = token or self.new_token()
+        token_hash = self._credentials.hash_of(presented_bytes(token))
+        if isinstance(token_hash, NotSignedIn):
+            msg = "token= is none that new_token() has made"
+            raise DataError(msg)
         old = self._credentials.hash_of(presented_bytes(replaces))
         new = NewSession(
-            self._credentials.hash_of_new(token),
+            token_hash,
             record,
             limit,
             self.policy.when_full,
@@ -386,7 +397,7 @@ class AsyncSessions:
         for evicted in result.evicted:
             self._events.emit("evicted", evicted.id, evicted.user_id)
         session = self._session(await self._described(result.record))
-        return Created(session, self._credentials.issued(token), tuple(map(self._session, result.evicted)))
+        return Created(session, token, tuple(map(self._session, result.evicted)))
 
     async def rotate(
         self, token: str | bytes | Token, *, reauthenticated: bool = False, connection: Any = None
@@ -428,18 +439,30 @@ class AsyncSessions:
         changes: Mapping[str, Any],
         *,
         remove: Sequence[str] = (),
+        idle_timeout: timedelta | None = None,
+        expires_at: datetime | None = None,
         connection: Any = None,
     ) -> Session | NotSignedIn:
         """Change keys of a session's data; other keys stay as whoever wrote them left them (rule S8).
+
+        Args:
+            session: The session, as it was read.
+            changes: Keys to set.
+            remove: Keys to remove.
+            idle_timeout: A new idle timeout, which begins now.
+            expires_at: A new absolute end; aware. None leaves it: saving alone never moves it (rule L4).
+            connection: The caller's own connection.
 
         Returns:
             The session as it is now, or UNKNOWN when it has ended meanwhile: nothing brings it back.
 
         Raises:
-            DataError: The data would not be JSON, or larger than `policy.max_data_bytes`.
+            DataError: The data would not be JSON, or larger than `policy.max_data_bytes`; or a time is not possible.
         """
         data_json(changes, self.policy.max_data_bytes)
         change = SessionChange(session.id, changes, tuple(remove), self.policy.max_data_bytes)
+        if idle_timeout is not None or expires_at is not None:
+            change = change._replace(**changed_times(await self._now(), idle_timeout, expires_at))
         record = await self.store.save(change, connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN

@@ -178,7 +178,7 @@ class Session:
             return self._data
         except AttributeError:
             raw = self._part(4)
-            self._data: Mapping[str, Any] = MappingProxyType(json.loads(raw) if raw else {})
+            self._data: Mapping[str, Any] = MappingProxyType(json.loads(raw.decode()) if raw else {})
             return self._data
 
     @property

@@ -139,7 +139,8 @@ class Operations:
         if len(data.encode()) > change.max_bytes:
             msg = f"the session's data would be {len(data.encode())} bytes; max_data_bytes is {change.max_bytes}"
             raise DataError(msg)
-        rows = yield Statement(self._text("save_data"), {"session_id": change.session_id, "data": data})
+        values = {"session_id": change.session_id, "data": data, **_times(change)}
+        rows = yield Statement(self._text("save_data"), values)
         return (yield from self._with_user(Record._make(rows[0])))
 
     def relocate(self, session_id: str, ip: str | None, user_agent: str | None, now: int | None) -> Operation[bool]:
@@ -204,3 +205,7 @@ class Operations:
             rows = yield Statement(self._text("orphans"), {"batch": batch - len(ended)})
             ended += [Ended(row[0], row[1]) for row in rows]
         return ended
+
+
+def _times(change: SessionChange) -> dict[str, int | None]:
+    return {name: getattr(change, name) for name in ("idle_timeout", "idle_expires_at", "expires_at")}

@@ -90,6 +90,14 @@ def _migrate(connection: sqlite3.Connection, path: str, users: UsersTable | None
     return list(missing)
 
 
+def script(connection: sqlite3.Connection, users: UsersTable | None) -> list[str]:
+    """Return the statements that make everything in a database without it, for those who want to read them first."""
+    steps = [text(f"migrations/{name}").replace("/*foreign_key*/", _reference(users)) for name in MIGRATIONS]
+    made = [statement for step in steps for statement in statements_of(step)]
+    version = f"UPDATE coatcheck_meta SET schema = {len(MIGRATIONS)};"  # noqa: S608 - a number of ours
+    return ["PRAGMA journal_mode = WAL;", *made, version, *trigger_statements(connection, users)]
+
+
 def _renew_triggers(connection: sqlite3.Connection, users: UsersTable | None) -> None:
     """Create what is missing or altered; every change of the schema makes all processes start anew."""
     wanted = trigger_statements(connection, users)
