@@ -36,8 +36,6 @@ def outcomes_of(tests: Sequence[str], *, packages: Sequence[str] = ()) -> dict[s
         "site": str(SITE),
         "packages": [*PACKAGES, *packages],
         "tests": list(tests),
-        "d1": ["DB"],
-        "kv": ["SESSIONS"],
     }
     ran = subprocess.run(
         ["node", str(Path(__file__).parent / "inside.mjs"), json.dumps(order)],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import ModuleType
 
-MODULES = ("core",)
+MODULES = ("core", "d1")
 """The modules with tests, beside this one."""
 
 DEADLINE = 30

@@ -1,4 +1,4 @@
 UPDATE coatcheck_sessions SET data = :data
-WHERE id = :session_id
+WHERE id = :session_id /*if*/
 RETURNING id, user_id, created_at, authenticated_at, last_seen_at, idle_expires_at, expires_at,
     idle_timeout, remember, ip, user_agent, data, NULL
