@@ -19,6 +19,7 @@ FILES = {
     "_async/leases.py": "_sync/leases.py",
     "_async/log_reader.py": "_sync/log_reader.py",
     "_async/namespace.py": "_sync/namespace.py",
+    "_async/reading_ahead.py": "_sync/reading_ahead.py",
     "_async/tiers.py": "_sync/tiers.py",
     "_async/values.py": "_sync/values.py",
     "_async/follower.py": "_sync/follower.py",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck._async._pair import async_sleep
 from coatcheck._async.cached_reads import AsyncCachedReads
+from coatcheck._async.reading_ahead import AsyncReadingAhead
 from coatcheck._async.tiers import AsyncTiers
 from coatcheck._async.touches import AsyncTouches
 from coatcheck.core.addresses import canonical_address
@@ -144,6 +145,7 @@ class AsyncSessions:
             on_use=self._touches.note,
             shared=self.tiers.shared,
         )
+        self._ahead = AsyncReadingAhead(self.store, self._log, lease=self.cache_settings.lease_ns)
         after_fork(self)
 
     @property
@@ -239,6 +241,12 @@ class AsyncSessions:
         token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
             return token_hash, None
+        if self._ahead.is_due(in_memory=self._reads.cache.get(key_of(token)) is not None):
+            ahead = await self._ahead.read(token_hash)
+            if ahead is not None:
+                reading = await self._with_user(ahead)
+                self._reads.keep_here(key_of(token), reading)  # whoever needs it has to ask the log anyway
+                return self._judged(reading, token), "store"
         nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
         answer, source = await self._reads.get(key_of(token), lambda _: self._read(token_hash), nearby)
         return (Session(answer) if isinstance(answer, bytes) else self._judged(answer, token)), source

@@ -8,6 +8,7 @@ from coatcheck._async.log_reader import AsyncLogReader
 from coatcheck._async.shared_tier import AsyncSharedTier
 from coatcheck.caches.urls import async_cache_from_url
 from coatcheck.clock import SystemClock
+from coatcheck.core.refusals import refuse
 from coatcheck.core.sealing import CONTEXT
 from coatcheck.core.settings import SharedCacheSettings
 from coatcheck.core.signing import KeyRing
@@ -34,6 +35,7 @@ class AsyncTiers:
         shared: The tier between the processes, if there is one.
         clock: Where the time comes from.
         deployment: The name that keys are bound to.
+        lease: How long a proof is good; with zero no copy is ever served.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class AsyncTiers:
         self.clock = clock or SystemClock()
         self.store = _store_of(store, users, clock)
         self.deployment = deployment
+        self.lease = lease
         self._keys = keys
         self.shared_settings = shared_cache_settings or SharedCacheSettings()
         self.shared = self._tier_of(shared_cache)
@@ -66,6 +69,10 @@ class AsyncTiers:
         if not self._keys:
             msg = "shared_cache without keys= is not possible: without a key anybody who can write into it is believed"
             raise ConfigurationError(msg)
+        if not self.lease:
+            refuse(
+                "shared_cache", type(cache).__name__, "with lease=0 every session is read from the store: leave it out"
+            )
         cache = async_cache_from_url(cache, timeout=settings.timeout) if isinstance(cache, str) else cache
         return AsyncSharedTier(cache, settings, clock=self.clock)
 

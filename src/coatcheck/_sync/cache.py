@@ -11,6 +11,7 @@ from coatcheck._sync.sessions import Sessions
 from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.values import Values
 from coatcheck.core.namespaces import Space, tenant_subject
+from coatcheck.core.refusals import refuse
 from coatcheck.core.settings import CacheSettings, ValueSettings
 from coatcheck.errors import ConfigurationError
 
@@ -84,6 +85,8 @@ class Cache(Namespace):
                 serve_stale_for=timedelta(0),
                 clock=clock,
             )
+        if not tiers.lease:
+            refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
         self._tiers = tiers
         super().__init__(Values(tiers, settings or ValueSettings()), Space())
 

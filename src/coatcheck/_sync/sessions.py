@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck._sync._pair import sleep
 from coatcheck._sync.cached_reads import CachedReads
+from coatcheck._sync.reading_ahead import ReadingAhead
 from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.touches import Touches
 from coatcheck.core.addresses import canonical_address
@@ -145,6 +146,7 @@ class Sessions:
             on_use=self._touches.note,
             shared=self.tiers.shared,
         )
+        self._ahead = ReadingAhead(self.store, self._log, lease=self.cache_settings.lease_ns)
         after_fork(self)
 
     @property
@@ -240,6 +242,12 @@ class Sessions:
         token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
             return token_hash, None
+        if self._ahead.is_due(in_memory=self._reads.cache.get(key_of(token)) is not None):
+            ahead = self._ahead.read(token_hash)
+            if ahead is not None:
+                reading = self._with_user(ahead)
+                self._reads.keep_here(key_of(token), reading)  # whoever needs it has to ask the log anyway
+                return self._judged(reading, token), "store"
         nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
         answer, source = self._reads.get(key_of(token), lambda _: self._read(token_hash), nearby)
         return (Session(answer) if isinstance(answer, bytes) else self._judged(answer, token)), source

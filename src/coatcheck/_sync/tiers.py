@@ -9,6 +9,7 @@ from coatcheck._sync.log_reader import LogReader
 from coatcheck._sync.shared_tier import SharedTier
 from coatcheck.caches.urls import cache_from_url
 from coatcheck.clock import SystemClock
+from coatcheck.core.refusals import refuse
 from coatcheck.core.sealing import CONTEXT
 from coatcheck.core.settings import SharedCacheSettings
 from coatcheck.core.signing import KeyRing
@@ -35,6 +36,7 @@ class Tiers:
         shared: The tier between the processes, if there is one.
         clock: Where the time comes from.
         deployment: The name that keys are bound to.
+        lease: How long a proof is good; with zero no copy is ever served.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Tiers:
         self.clock = clock or SystemClock()
         self.store = _store_of(store, users, clock)
         self.deployment = deployment
+        self.lease = lease
         self._keys = keys
         self.shared_settings = shared_cache_settings or SharedCacheSettings()
         self.shared = self._tier_of(shared_cache)
@@ -67,6 +70,10 @@ class Tiers:
         if not self._keys:
             msg = "shared_cache without keys= is not possible: without a key anybody who can write into it is believed"
             raise ConfigurationError(msg)
+        if not self.lease:
+            refuse(
+                "shared_cache", type(cache).__name__, "with lease=0 every session is read from the store: leave it out"
+            )
         cache = cache_from_url(cache, timeout=settings.timeout) if isinstance(cache, str) else cache
         return SharedTier(cache, settings, clock=self.clock)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from coatcheck.clock import SystemClock
 from coatcheck.core.refusals import refuse
 from coatcheck.errors import ConfigurationError, Unavailable
-from coatcheck.stores.base import Capabilities, Ended, Vitals
+from coatcheck.stores.base import Capabilities, Ended, Expected, Vitals
 from coatcheck.stores.d1.batches import Batches, Order
 from coatcheck.stores.d1.schema import Schema
 from coatcheck.stores.d1.statements import D1Statements
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Record
     from coatcheck.stores.base import CreateResult, NewSession, Reading, Rotation, Selection, SessionChange, Touch
     from coatcheck.stores.d1.batches import Answer, Batch
-    from coatcheck.stores.operations import Operation
+    from coatcheck.stores.operations import Operation, Row
     from coatcheck.stores.sqlite.pages import Cursor
     from coatcheck.stores.users import UsersTable
 
@@ -34,6 +35,9 @@ FLOOD = 2_000
 """A poll that finds more entries than this raises the floor instead of learning each of them."""
 
 _ATTEMPTS = 100
+
+_AHEAD = 20
+"""A poll brings along no more sessions than these."""
 
 
 class AsyncD1Store:
@@ -47,7 +51,13 @@ class AsyncD1Store:
     """
 
     capabilities = Capabilities(
-        transactions=False, exact_limits=True, listing=True, log=True, users_table=True, notices_changes=False
+        transactions=False,
+        exact_limits=True,
+        listing=True,
+        log=True,
+        users_table=True,
+        notices_changes=False,
+        reads_ahead=True,
     )
 
     def __init__(
@@ -83,6 +93,7 @@ class AsyncD1Store:
         self._batches = Batches(text, self._operations.record, users=users is not None)
         self._wire = Wire(database, timeout=timeout)
         self._schema = Schema(self._wire, text, users)
+        self._expected: WeakSet[Expected] = WeakSet()
 
     @property
     def trips(self) -> int:
@@ -145,13 +156,19 @@ class AsyncD1Store:
         _refuse(connection)
         return await self._only(self._operations.list_sessions(user_id, limit, self._now()))
 
+    def expect(self, token_hash: bytes) -> Expected:
+        """Have the next poll read this session too, unless nobody holds what is returned any more."""
+        expected = Expected(token_hash)
+        self._expected.add(expected)
+        return expected
+
     async def poll(self, cursor: Cursor | None) -> LogPage:
-        """Read the log from a cursor on; one statement.
+        """Read the log from a cursor on, and the sessions that are expected, in one batch.
 
         The entry before the cursor is read again: if it is not the same one, nothing known before counts.
         """
         order = {"position": first_of(cursor), "limit": FLOOD + 2, "now": self._now()}
-        rows = (await self._run({"page": Statement(self._statements["poll"], order)}))["page"]
+        rows = await self._with_expected(Statement(self._statements["poll"], order))
         epoch, schema, now = only(rows)[0], rows[0][1], rows[0][6] * 1000
         lines = [row[:6] for row in rows]
         if cursor is not None and not continues(lines[0], cursor):
@@ -239,17 +256,23 @@ class AsyncD1Store:
 
     # --- helpers
 
+    async def _with_expected(self, poll: Statement) -> Sequence[Row]:
+        """Run a poll, and read what is expected by those who came before it is sent."""
+        expected = list(self._expected)[:_AHEAD]
+        self._expected.difference_update(expected)
+        operations = {each.token_hash: self._operations.read(each.token_hash, self._now()) for each in expected}
+        statements = [poll, *map(next, operations.values())]
+        rows, *readings = await self._wire.batch([self._statements.prepared(each) for each in statements])
+        read = dict(zip(operations, map(_sent, operations.values(), readings), strict=True))
+        for each in expected:
+            each.reading = read[each.token_hash]
+        return rows
+
     async def _only(self, operation: Operation[T]) -> T:
         """Run an operation of a single statement, which is a transaction by itself."""
         statement = next(operation)
         (rows,) = await self._wire.batch([self._statements.prepared(statement)])
-        try:
-            operation.send(rows)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        msg = "an operation of several statements was run as one"
-        raise AssertionError(msg)
+        return _sent(operation, rows)
 
     async def _run(self, batch: Batch) -> Answer:
         rows = await self._wire.batch([self._statements.prepared(statement) for statement in batch.values()])
@@ -257,6 +280,17 @@ class AsyncD1Store:
 
     def _now(self) -> int | None:
         return None if self._own_clock else self._clock.now() // 1000
+
+
+def _sent(operation: Operation[T], rows: Sequence[Row]) -> T:
+    """Return the result of an operation whose only statement has brought these rows."""
+    try:
+        operation.send(rows)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    msg = "an operation of several statements was run as one"
+    raise AssertionError(msg)
 
 
 def _contended() -> Unavailable:
