@@ -41,5 +41,9 @@ class Counted:
             raise self.error
         return await self._database.batch(statements)
 
+    async def batch_of(self, *statements: str) -> None:
+        """Run statements without parameters, uncounted."""
+        await run(self._database, *statements)
+
     def withSession(self) -> None:
         """Be taken for a D1 database."""
