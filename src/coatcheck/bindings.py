@@ -122,6 +122,11 @@ def bytes_of(value: bytes) -> Any:
     return import_module("pyodide.ffi").to_js(value)
 
 
+def proxy_of(thing: Any) -> Any:
+    """Return what JavaScript may keep of a Python object, until it is destroyed."""
+    return import_module("pyodide.ffi").create_proxy(thing)
+
+
 def is_nothing(value: Any) -> bool:
     """Tell whether a JavaScript value is null or undefined."""
     return value is None or type(value).__name__ == "JsNull"

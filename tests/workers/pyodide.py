@@ -1,4 +1,4 @@
-"""Runs `inside.mjs`: Node with Pyodide and workerd, both from npm."""
+"""Runs `inside.mjs` and `serve.mjs`: Node with Pyodide and workerd, both from npm."""
 
 from __future__ import annotations
 
@@ -6,46 +6,68 @@ import json
 import shutil
 import subprocess
 import sysconfig
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.support import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-ROOT = Path(__file__).parent.parent.parent
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 SITE = Path(sysconfig.get_path("purelib"))
+WHEELS = ROOT / ".pyodide"
+"""What is compiled for Pyodide: `make` puts it there."""
 
 PACKAGES = ("pytest", "_pytest", "py.py", "pluggy", "iniconfig", "packaging", "pygments")
 """What the tests import beside coatcheck; none of it is compiled."""
 
+FRAMEWORKS = (
+    *("fastapi", "starlette", "anyio", "idna", "typing_extensions.py", "pydantic", "annotated_types"),
+    *("typing_inspection", "annotated_doc", "opentelemetry", "ua_parser", "ua_parser_builtins"),
+)
+
 SECONDS = 110
 
 
-def outcomes_of(tests: Sequence[str], *, packages: Sequence[str] = ()) -> dict[str, str | None]:
-    """Run tests in Pyodide; returns the error of each, or None."""
+def _command(script: str, **order: Any) -> list[str]:
     if shutil.which("node") is None:
         missing("node is not installed")
     for package in ("miniflare", "pyodide"):
         if not (ROOT / "node_modules" / package).is_dir():
             missing(f"node_modules/{package} is not installed: npm ci")
-    order = {
-        "src": str(ROOT / "src"),
-        "root": str(ROOT),
-        "site": str(SITE),
-        "packages": [*PACKAGES, *packages],
-        "tests": list(tests),
-    }
-    ran = subprocess.run(
-        ["node", str(Path(__file__).parent / "inside.mjs"), json.dumps(order)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    wheels = str(WHEELS) if WHEELS.is_dir() else None
+    packages = [*PACKAGES, *(FRAMEWORKS if wheels else ())]
+    where = {"src": str(ROOT / "src"), "root": str(ROOT), "site": str(SITE), "packages": packages, "wheels": wheels}
+    return ["node", str(HERE / script), json.dumps({**where, **order})]
+
+
+def outcomes_of(tests: Sequence[str]) -> dict[str, str | None]:
+    """Run tests in Pyodide; returns the error of each, or None."""
+    command = _command("inside.mjs", tests=list(tests))
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     lines = [line.removeprefix("RESULT ") for line in ran.stdout.splitlines() if line.startswith("RESULT ")]
     outcomes = {result["name"]: result["error"] for result in map(json.loads, lines)}
     said = f"it did not run\n{ran.stdout}\n{ran.stderr}"
     return {name: outcomes.get(name, said) for name in tests}
+
+
+@contextmanager
+def served(worker: str, *, migration: str, variables: Mapping[str, str]) -> Iterator[int]:
+    """Serve a Worker on 127.0.0.1; yields the port."""
+    command = _command("serve.mjs", worker=worker, migration=migration, variables=dict(variables))
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        line = next((line for line in process.stdout if line.startswith("READY ")), None)
+        assert line is not None, "it did not start"
+        yield int(line.split()[1])
+        process.stdin.close()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

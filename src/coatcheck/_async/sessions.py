@@ -487,6 +487,11 @@ class AsyncSessions:
         """Write pending touches now; returns how many sessions were confirmed."""
         return await self._touches.flush()
 
+    async def finish(self) -> None:
+        """Finish what was left for later: pending touches, and copies on their way to the shared cache."""
+        await self.flush()
+        await self.tiers.finish()
+
     # --- ending
 
     # With `wait`, each of these returns when no worker anywhere can accept what has ended: on SQLite at once, with a

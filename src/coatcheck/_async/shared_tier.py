@@ -101,9 +101,13 @@ class AsyncSharedTier:
             if opened:
                 _note(error)
 
+    async def finish(self) -> None:
+        """Finish what is on its way."""
+        await self._errands.aclose()
+
     async def aclose(self) -> None:
         """Finish what is on its way, and close the cache."""
-        await self._errands.aclose()
+        await self.finish()
         await self.cache.aclose()
 
     async def get(self, places: Sequence[Place]) -> bytes | None:

@@ -102,6 +102,11 @@ class AsyncTiers:
         if self.shared is not None:
             await self.shared.open()
 
+    async def finish(self) -> None:
+        """Wait for the copies that are on their way to the shared cache."""
+        if self.shared is not None:
+            await self.shared.finish()
+
     async def aclose(self) -> None:
         """Stop what runs in the background, and close all connections."""
         await self.log.close()

@@ -488,6 +488,11 @@ class Sessions:
         """Write pending touches now; returns how many sessions were confirmed."""
         return self._touches.flush()
 
+    def finish(self) -> None:
+        """Finish what was left for later: pending touches, and copies on their way to the shared cache."""
+        self.flush()
+        self.tiers.finish()
+
     # --- ending
 
     # With `wait`, each of these returns when no worker anywhere can accept what has ended: on SQLite at once, with a

@@ -102,9 +102,13 @@ class SharedTier:
             if opened:
                 _note(error)
 
+    def finish(self) -> None:
+        """Finish what is on its way."""
+        self._errands.close()
+
     def close(self) -> None:
         """Finish what is on its way, and close the cache."""
-        self._errands.close()
+        self.finish()
         self.cache.close()
 
     def get(self, places: Sequence[Place]) -> bytes | None:

@@ -103,6 +103,11 @@ class Tiers:
         if self.shared is not None:
             self.shared.open()
 
+    def finish(self) -> None:
+        """Wait for the copies that are on their way to the shared cache."""
+        if self.shared is not None:
+            self.shared.finish()
+
     def close(self) -> None:
         """Stop what runs in the background, and close all connections."""
         self.log.close()

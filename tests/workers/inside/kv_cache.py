@@ -112,8 +112,7 @@ def isolate(env: Any, database: Counted) -> Callable[[], AsyncSessions]:
 async def written(isolate: AsyncSessions | AsyncCache) -> None:
     """Wait until its copies are in KV."""
     tiers = isolate.tiers if isinstance(isolate, AsyncSessions) else isolate._tiers
-    assert tiers.shared is not None
-    await tiers.shared._errands.aclose()
+    await tiers.finish()
 
 
 async def proven(*isolates: AsyncSessions) -> None:
