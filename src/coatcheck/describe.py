@@ -200,6 +200,8 @@ def _bound(sessions: AsyncSessions | Sessions) -> str:
     stale = cache.serve_stale_for if cache.max_entries else timedelta(0)
     longest = f"at most {in_words(cache.lease + stale)}"
     believes_the_log = cache.max_entries or sessions.has_shared_cache or can.replica
+    if can.eventual:
+        return "about 60 seconds, and not promised: the store is consistent only after a while"
     if can.notices_changes or not believes_the_log or not cache.lease:
         at_once = "0: from the next request on, in every process"
         return f"{at_once}; {longest} while the store does not answer" if stale else at_once

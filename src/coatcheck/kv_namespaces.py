@@ -24,6 +24,7 @@ LARGEST: Final = 25 * 1024 * 1024
 SHORTEST: Final = 60
 """The shortest time to live, in seconds."""
 
+_LONGEST: Final = 2**31 - 1
 _LONGEST_PREFIX: Final = 128
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 
@@ -66,7 +67,7 @@ class Namespace:
         Raises:
             Unavailable: KV could not answer.
         """
-        options: dict[str, Any] = {"expirationTtl": max(SHORTEST, math.ceil(ttl_ms / 1000))}
+        options: dict[str, Any] = {"expirationTtl": min(max(SHORTEST, math.ceil(ttl_ms / 1000)), _LONGEST)}
         if metadata is not None:
             options["metadata"] = metadata
         order = self._namespace.put(self._prefix + key, bindings.bytes_of(value), bindings.object_of(**options))

@@ -84,6 +84,10 @@ class AsyncCache(AsyncNamespace):
                 serve_stale_for=timedelta(0),
                 clock=clock,
             )
+        if tiers.store.capabilities.eventual:
+            refuse(
+                "source", type(tiers.store).__name__, "values need an invalidation log: use D1, with KV as shared_cache"
+            )
         if not tiers.lease:
             refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
         self._tiers = tiers

@@ -159,6 +159,9 @@ class AsyncSessions:
         return self.tiers.shared_settings
 
     def _check_capabilities(self) -> None:
+        if self.store.capabilities.eventual and self.policy.touch_every < timedelta(seconds=1):
+            msg = f"touch_every={self.policy.touch_every} is not possible: KV takes one write a second; use 1 minute"
+            raise ConfigurationError(msg)
         if self.policy.max_sessions is not None and not self.store.capabilities.exact_limits:
             msg = f"max_sessions={self.policy.max_sessions!r} needs a store with exact limits, such as SQLite"
             raise ConfigurationError(msg)

@@ -59,6 +59,8 @@ class AsyncTiers:
         self._keys = keys
         self.shared_settings = shared_cache_settings or SharedCacheSettings()
         self.shared = self._tier_of(shared_cache)
+        if self.store.capabilities.eventual:
+            _check_eventual(self.shared, serve_stale_for)
         self.log = AsyncLogReader(self.store, self.clock, lease=lease, serve_stale_for=serve_stale_for)
         after_fork(self)
 
@@ -115,7 +117,12 @@ class AsyncTiers:
         await self.store.aclose()
 
     def check_wait(self, connection: Any, *, wait: bool) -> None:
-        """Refuse to wait for what nobody can see yet."""
+        """Refuse to wait for what nobody can see yet, or what nobody can tell."""
+        if wait and self.store.capabilities.eventual:
+            msg = (
+                "wait=True is not possible: this store cannot tell when all have seen a change; use D1, or do not wait"
+            )
+            raise ConfigurationError(msg)
         if wait and connection is not None:
             msg = "wait=True with connection= is not possible: nobody can see the change before the caller commits"
             raise ConfigurationError(msg)
@@ -129,6 +136,16 @@ class AsyncTiers:
         """Wait, if that is wanted, until no worker can serve what has just changed."""
         if wait:
             await self.log.settled()
+
+
+def _check_eventual(shared: AsyncSharedTier | None, serve_stale_for: timedelta) -> None:
+    """Refuse what needs an invalidation log."""
+    if shared is not None:
+        refuse("shared_cache", type(shared.cache).__name__, "without a log no copy can be proven: use D1 as the store")
+    if serve_stale_for:
+        refuse(
+            "serve_stale_for", serve_stale_for, "nothing is kept in memory without a log: use zero, or D1", of="cache"
+        )
 
 
 def _store_of(store: AsyncStore | str, users: UsersTable | None, clock: Clock | None) -> AsyncStore:

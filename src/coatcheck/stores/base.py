@@ -24,6 +24,8 @@ class Capabilities(NamedTuple):
             revocation is seen by the next request. Otherwise the lease is the bound.
         pushes_changes: `news` returns as soon as the log has grown, so that waiting for it makes the bound early.
         replica: `read_nearby` may have an answer.
+        eventual: Others see a change only after a while, changes made at once may undo each other, and there is no
+            invalidation log. So nothing that was read is kept in memory, and what needs more is refused.
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
     """
 
@@ -36,6 +38,7 @@ class Capabilities(NamedTuple):
     pushes_changes: bool = False
     replica: bool = False
     reads_ahead: bool = False
+    eventual: bool = False
 
 
 class Vitals(NamedTuple):
