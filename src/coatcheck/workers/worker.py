@@ -87,8 +87,9 @@ class _Worker:
         # No lock: an isolate's first requests may each ask the database for its tables, and none waits for another.
         if self._sessions is None or self._middleware is None:
             sessions = await self._make(env).open()
-            self._middleware = SessionMiddleware(self._app(env), sessions, **self._settings)
-            self._sessions = sessions
+            if self._sessions is None or self._middleware is None:  # else another request was faster
+                self._middleware = SessionMiddleware(self._app(env), sessions, **self._settings)
+                self._sessions = sessions
         return self._sessions, self._middleware
 
     async def _finished(self, task: asyncio.Future[Any]) -> None:

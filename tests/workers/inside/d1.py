@@ -34,6 +34,7 @@ from tests.workers.inside.databases import Counted, emptied, run
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from coatcheck.core.policy import WhenFull
     from coatcheck.testing.clock import ManualClock
 
 AT_ONCE = CacheSettings(lease=timedelta(0))
@@ -306,6 +307,41 @@ async def test_a_users_table_that_does_not_fit_is_refused(database: Counted) -> 
     """At the start, with the name of what is missing."""
     with pytest.raises(ConfigurationError, match="'users' does not exist"):
         await AsyncD1Store(database, users=USERS).open()
+
+
+async def test_half_a_surrogate_pair_is_refused(database: Counted) -> None:
+    """D1 would keep another text than it was given."""
+    store = AsyncD1Store(database)
+    with pytest.raises(DataError, match="surrogate"):
+        await store.create(to_create(a_row(2**50, user_id="a\ud800")))
+
+
+@pytest.mark.parametrize("when_full", ["evict_oldest", "refuse"])
+async def test_L15_nobody_is_evicted_for_a_session_that_has_to_be_tried_again(
+    database: Counted, when_full: WhenFull
+) -> None:
+    """The visitor's data change between the reading and the batch, which then does nothing at all."""
+    store = AsyncD1Store(database)
+    now = (await store.poll(None)).now // 1000
+    for n in range(2):
+        await store.create(to_create(a_row(now + n)))
+    visitor = to_create(a_row(now, user_id=None, data='{"cart": [1]}'))
+    await store.create(visitor)
+    batch = database.batch
+    saved: list[bool] = []
+
+    async def interrupted(statements: Any) -> Any:
+        answer = await batch(statements)
+        if len(statements) == 1 and not saved:
+            saved.append(True)
+            await store.save(SessionChange(visitor.record.id, {"cart": [1, 2]}, (), MANY_BYTES))
+        return answer
+
+    database.batch = interrupted  # type: ignore[method-assign]
+    order = to_create(a_row(now + 9), replaces=visitor.token_hash, carry_over=("cart",), limit=3, when_full=when_full)
+    result = await store.create(order)
+    assert result.evicted == ()
+    assert len(await store.list_sessions("ann", 10)) == 3
 
 
 async def test_orphans_are_swept(with_users: Counted) -> None:

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from coatcheck.errors import DataError
 from coatcheck.stores.sqlite.pages import KEEP_LOG
 from coatcheck.stores.sqlite.statements import Statements, filled
 
@@ -116,4 +117,10 @@ def _numbered(sql: str, expressions: tuple[tuple[str, str], ...]) -> tuple[str, 
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            msg = f"text with half of a surrogate pair cannot be stored: {error.reason}"
+            raise DataError(msg) from None
     return int(value) if isinstance(value, bool) else value
