@@ -50,7 +50,8 @@ def outcomes_of(tests: Sequence[str]) -> dict[str, str | None]:
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
     lines = [line.removeprefix("RESULT ") for line in ran.stdout.splitlines() if line.startswith("RESULT ")]
     outcomes = {result["name"]: result["error"] for result in map(json.loads, lines)}
-    said = f"it did not run\n{ran.stdout}\n{ran.stderr}"
+    # Node quotes the line that has failed, and Pyodide is a single one.
+    said = f"it did not run\n{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"
     return {name: outcomes.get(name, said) for name in tests}
 
 
