@@ -92,6 +92,7 @@ class AsyncCache(AsyncNamespace):
             refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
         self._tiers = tiers
         super().__init__(AsyncValues(tiers, settings or ValueSettings()), Space())
+        tiers.add_background(self._values)
 
     async def open(self) -> Self:
         """Connect, and verify the tables; what belongs to sessions they open themselves.

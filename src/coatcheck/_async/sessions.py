@@ -491,7 +491,7 @@ class AsyncSessions:
         return await self._touches.flush()
 
     async def finish(self) -> None:
-        """Finish what was left for later: pending touches, and copies on their way to the shared cache."""
+        """Finish what was left for later: pending touches, values being loaded, copies for the shared cache."""
         await self.flush()
         await self.tiers.finish()
 

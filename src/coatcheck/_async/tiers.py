@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from coatcheck._async.log_reader import AsyncLogReader
 from coatcheck._async.shared_tier import AsyncSharedTier
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     from coatcheck.clock import Clock
     from coatcheck.stores.async_protocol import AsyncStore
     from coatcheck.stores.users import UsersTable
+
+
+class AsyncBackground(Protocol):
+    """Something that works in the background."""
+
+    async def finish(self) -> None:
+        """Wait for what is under way."""
+        ...
 
 
 class AsyncTiers:
@@ -62,7 +71,12 @@ class AsyncTiers:
         if self.store.capabilities.eventual:
             _check_eventual(self.shared, serve_stale_for)
         self.log = AsyncLogReader(self.store, self.clock, lease=lease, serve_stale_for=serve_stale_for)
+        self._background: WeakSet[AsyncBackground] = WeakSet()
         after_fork(self)
+
+    def add_background(self, thing: AsyncBackground) -> None:
+        """Have `finish` wait for what this does in the background, too."""
+        self._background.add(thing)
 
     def _tier_of(self, cache: AsyncSharedCache | str | None) -> AsyncSharedTier | None:
         settings = self.shared_settings
@@ -105,7 +119,9 @@ class AsyncTiers:
             await self.shared.open()
 
     async def finish(self) -> None:
-        """Wait for the copies that are on their way to the shared cache."""
+        """Wait for what is loaded in the background, and for the copies that are on their way to the shared cache."""
+        for thing in list(self._background):
+            await thing.finish()
         if self.shared is not None:
             await self.shared.finish()
 

@@ -93,6 +93,7 @@ class Cache(Namespace):
             refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
         self._tiers = tiers
         super().__init__(Values(tiers, settings or ValueSettings()), Space())
+        tiers.add_background(self._values)
 
     def open(self) -> Self:
         """Connect, and verify the tables; what belongs to sessions they open themselves.

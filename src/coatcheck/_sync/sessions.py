@@ -492,7 +492,7 @@ class Sessions:
         return self._touches.flush()
 
     def finish(self) -> None:
-        """Finish what was left for later: pending touches, and copies on their way to the shared cache."""
+        """Finish what was left for later: pending touches, values being loaded, copies for the shared cache."""
         self.flush()
         self.tiers.finish()
 

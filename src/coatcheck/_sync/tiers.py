@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from coatcheck._sync.log_reader import LogReader
 from coatcheck._sync.shared_tier import SharedTier
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from coatcheck.clock import Clock
     from coatcheck.stores.protocol import Store
     from coatcheck.stores.users import UsersTable
+
+
+class Background(Protocol):
+    """Something that works in the background."""
+
+    def finish(self) -> None:
+        """Wait for what is under way."""
+        ...
 
 
 class Tiers:
@@ -63,7 +72,12 @@ class Tiers:
         if self.store.capabilities.eventual:
             _check_eventual(self.shared, serve_stale_for)
         self.log = LogReader(self.store, self.clock, lease=lease, serve_stale_for=serve_stale_for)
+        self._background: WeakSet[Background] = WeakSet()
         after_fork(self)
+
+    def add_background(self, thing: Background) -> None:
+        """Have `finish` wait for what this does in the background, too."""
+        self._background.add(thing)
 
     def _tier_of(self, cache: SharedCache | str | None) -> SharedTier | None:
         settings = self.shared_settings
@@ -106,7 +120,9 @@ class Tiers:
             self.shared.open()
 
     def finish(self) -> None:
-        """Wait for the copies that are on their way to the shared cache."""
+        """Wait for what is loaded in the background, and for the copies that are on their way to the shared cache."""
+        for thing in list(self._background):
+            thing.finish()
         if self.shared is not None:
             self.shared.finish()
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from coatcheck import AsyncSessions, CacheSettings, Policy
+from coatcheck import AsyncCache, AsyncSessions, CacheSettings, Policy
 from coatcheck.bindings import array_of, bytes_of, javascript, object_of
 from coatcheck.stores.d1 import AsyncD1Store
+from coatcheck.testing.clock import ManualClock
 from coatcheck.workers import D1, Request, RequestContext, Response, SessionWorker, binding_of
 from tests.workers.inside.databases import Counted, emptied
 
@@ -161,6 +162,31 @@ async def test_X1_a_request_of_another_site_is_refused(browser: Browser, headers
     await browser.send("POST", "/login", b"name=ann")
     assert (await browser.send("POST", "/out", None, **headers)).status == 403
     assert (await browser.send("GET", "/")).status == 200
+
+
+async def test_C4_a_value_that_is_loaded_anew_in_the_background_is_waited_for(database: Counted) -> None:
+    """The request has the old one at once; the isolate's time is not over before the new one is there."""
+    clock, loads = ManualClock(), [0]
+    caches: list[AsyncCache] = []
+
+    async def load() -> int:
+        await asyncio.sleep(0.01)
+        loads[0] += 1
+        return loads[0]
+
+    async def value(_: Request, session: RequestContext) -> Response:
+        if not caches:
+            caches.append(AsyncCache(session.sessions))
+        return Response.json(await caches[0].get_or_load("key", load, ttl=timedelta(minutes=5)))
+
+    worker = SessionWorker(lambda env: AsyncSessions(AsyncD1Store(env.DB, clock=clock), clock=clock), value)
+    browser = Browser(worker, Env(DB=database))
+    assert await (await browser.send("GET", "/")).text() == "1"
+    clock.advance(timedelta(minutes=4, seconds=25))
+    for _ in range(2):  # the first one renews the lease
+        assert await (await browser.send("GET", "/")).text() == "1"
+    await browser.context.over()
+    assert loads == [2]
 
 
 async def test_C6_nobody_is_sent_to_the_sign_in_page_or_told_so(browser: Browser) -> None:
