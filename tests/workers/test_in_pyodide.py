@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import missing
 from tests.workers.inside.runner import collect
-from tests.workers.pyodide import WHEELS, outcomes_of
+from tests.workers.pyodide import SECONDS, WHEELS, outcomes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ def outcomes(request: pytest.FixtureRequest) -> Mapping[str, str | None]:
     return outcomes_of([name for name in TESTS if name in wanted])
 
 
+@pytest.mark.timeout(SECONDS + 20)  # the first one waits for all
 @pytest.mark.processes
 @pytest.mark.parametrize("name", TESTS, ids=lambda name: name)
 def test_in_pyodide(name: str, outcomes: Mapping[str, str | None]) -> None:

@@ -75,14 +75,15 @@ async def test_a_hit_in_memory_asks_nobody(database: Counted) -> None:
 
 
 async def test_a_miss_of_a_new_isolate_is_one_round_trip(database: Counted) -> None:
-    """The log and the session come together; so does a token that nobody has."""
+    """The log and the session come together; so does a token that nobody has. The next request is a hit."""
     async with AsyncSessions(AsyncD1Store(database)) as sessions:
         created = await sessions.create("ann")
     for token in (created.token, "A" * 43):
-        async with AsyncSessions(AsyncD1Store(database)) as isolate:
+        async with AsyncSessions(AsyncD1Store(database), cache=LONG) as isolate:
             database.trips.clear()
             assert bool(await isolate.get(token)) is (token is created.token)
             assert database.trips == [2]
+            assert (isolate.lookup(token) is not None) is (token is created.token)
 
 
 async def test_a_copy_whose_lease_is_over_costs_one_poll(database: Counted, clock: ManualClock) -> None:
