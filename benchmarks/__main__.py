@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from benchmarks.report import Report
 
 NAMES = (
-    *("hits", "middleware", "million", "rows", "ways", "costs"),
-    *("postgresql", "valkey", "shared", "connections", "propagation", "values"),
+    *("hits", "middleware", "django", "million", "rows", "ways", "costs"),
+    *("postgresql", "valkey", "shared", "connections", "propagation", "values", "providers"),
 )
 RESULTS = Path(__file__).parent / "results.md"
 

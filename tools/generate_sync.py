@@ -19,6 +19,7 @@ FILES = {
     "_async/leases.py": "_sync/leases.py",
     "_async/log_reader.py": "_sync/log_reader.py",
     "_async/namespace.py": "_sync/namespace.py",
+    "_async/provider_sessions.py": "_sync/provider_sessions.py",
     "_async/reading_ahead.py": "_sync/reading_ahead.py",
     "_async/tiers.py": "_sync/tiers.py",
     "_async/values.py": "_sync/values.py",
@@ -26,8 +27,21 @@ FILES = {
     "_async/touches.py": "_sync/touches.py",
     "_async/sessions.py": "_sync/sessions.py",
     "_async/shared_tier.py": "_sync/shared_tier.py",
+    "django/async_engine.py": "django/engine.py",
     "caches/async_protocol.py": "caches/protocol.py",
     "caches/valkey/async_cache.py": "caches/valkey/cache.py",
+    "providers/appwrite/async_appwrite.py": "providers/appwrite/appwrite.py",
+    "providers/introspection/async_introspection.py": "providers/introspection/introspection.py",
+    "providers/logout_tokens/async_keys.py": "providers/logout_tokens/keys.py",
+    "providers/logout_tokens/async_tokens.py": "providers/logout_tokens/tokens.py",
+    "providers/async_protocol.py": "providers/protocol.py",
+    "providers/better_auth/async_http.py": "providers/better_auth/http.py",
+    "providers/async_upstream.py": "providers/upstream.py",
+    "providers/better_auth/async_access.py": "providers/better_auth/access.py",
+    "providers/better_auth/async_database.py": "providers/better_auth/database.py",
+    "providers/better_auth/async_postgresql.py": "providers/better_auth/postgresql.py",
+    "providers/better_auth/async_sqlite.py": "providers/better_auth/sqlite.py",
+    "providers/better_auth/async_triggers.py": "providers/better_auth/triggers.py",
     "stores/async_protocol.py": "stores/protocol.py",
     "stores/postgresql/async_callers.py": "stores/postgresql/callers.py",
     "stores/postgresql/async_connections.py": "stores/postgresql/connections.py",
@@ -37,6 +51,9 @@ FILES = {
     "stores/sqlite/async_store.py": "stores/sqlite/store.py",
     "stores/valkey/async_listener.py": "stores/valkey/listener.py",
     "stores/valkey/async_store.py": "stores/valkey/store.py",
+    "web/async_authority.py": "web/authority.py",
+    "web/async_context.py": "web/context.py",
+    "web/async_request_session.py": "web/request_session.py",
     "testing/async_faulty.py": "testing/faulty.py",
     "testing/async_memory.py": "testing/memory.py",
     "testing/async_memory_cache.py": "testing/memory_cache.py",
@@ -70,15 +87,23 @@ RULES = [
     (r"\b_async_suite\b", "_suite"),
     (r"\basync_together\b", "together"),
     (r"\basync_sleep\b", "sleep"),
+    (r"\basync_(authority|context)\b", r"\1"),
     (r"\basync for ", "for "),
-    (r"\basync_(run|run_inside|callers|connections|listener|replica)\b", r"\1"),
+    (r"\baiter_bytes\b", "iter_bytes"),
+    (r"\basync_(run|run_inside|callers|connections|listener|replica|upstream)\b", r"\1"),
+    (r"\basync_(access|database|postgresql|sqlite|triggers)\b", r"\1"),
+    (r"\basync_(run|run_inside|callers|connections|listener|replica|upstream|introspection|keys|tokens)\b", r"\1"),
     (r"\bASYNC = True", "ASYNC = False"),
     (r"\basync_(store|cache)_from_url\b", r"\1_from_url"),
+    (r"\basync_(engine|entry|open_sessions)\b", r"\1"),
+    (r"\ba(load|exists|create|save|cycle_key|delete|clear_expired|current|first|get)\b", r"\1"),
+    (r"\b_a(read|take_over|end_of|end|insert|change_user|update|get_session)\b", r"_\1"),
     (r"\bfor asyncio\b", "for threads"),
     (r"(The one|Those|That) for threads (is|are) generated( from it)?\.", "Generated from the asyncio side."),
 ]
 
 HEADER = "# Generated from {source} by tools/generate_sync.py: edit that, run `make generate`.\n"
+LONGEST_LINE = 120
 
 
 def converted(text: str, used: set[str]) -> str:
@@ -88,6 +113,12 @@ def converted(text: str, used: set[str]) -> str:
         if count:
             used.add(pattern)
     return text
+
+
+def header_of(source: str) -> str:
+    """Return the first lines of a generated file."""
+    line = HEADER.format(source=source)
+    return line if len(line) <= LONGEST_LINE else line.replace(": edit", ":\n# edit")
 
 
 def formatted(text: str, target: Path) -> str:
@@ -116,7 +147,7 @@ def main() -> int:
     used: set[str] = set()
     stale = []
     for source, target in FILES.items():
-        text = HEADER.format(source=source) + converted((SOURCE / source).read_text(), used)
+        text = header_of(source) + converted((SOURCE / source).read_text(), used)
         text = formatted(text, SOURCE / target)
         path = SOURCE / target
         if path.exists() and path.read_text() == text:

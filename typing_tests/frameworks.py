@@ -1,11 +1,27 @@
 """What type checkers must understand of the framework modules; never run."""
 
+from datetime import timedelta
 from typing import assert_type
 
+from django.http import HttpRequest, HttpResponse
 from fastapi import FastAPI, Request
 from starlette.applications import Starlette
 
 from coatcheck import AsyncSessions, CookieSettings, NotSignedIn, Session
+from coatcheck.django import (
+    SessionSet,
+    acurrent_session,
+    recent_auth_required,
+    session_required,
+    session_set,
+)
+from coatcheck.django import (
+    current_session as current_session_of_django,
+)
+from coatcheck.django import (
+    require_session as require_session_of_django,
+)
+from coatcheck.django.sessions import SessionStore
 from coatcheck.fastapi import CurrentSession, OptionalSession, SessionMiddleware
 from coatcheck.starlette import current_session, require_session, sign_in
 
@@ -26,3 +42,26 @@ async def handler(request: Request, session: CurrentSession, optional: OptionalS
     assert_type(await current_session(request), Session | NotSignedIn)
     assert_type(await require_session(request), Session)
     assert_type(await sign_in(request, "ada"), Session)
+
+
+@session_required
+def view(request: HttpRequest, number: int) -> HttpResponse:
+    """A decorated view keeps its signature."""
+    assert_type(current_session_of_django(request), Session | NotSignedIn)
+    assert_type(require_session_of_django(request), Session)
+    assert_type(session_set(request.user), SessionSet)
+    assert_type([each for each in session_set(request.user)], list[Session])  # noqa: C416 - it is what is looked at
+    return HttpResponse(str(number))
+
+
+@recent_auth_required(within=timedelta(minutes=10), grace=timedelta(minutes=5))
+async def async_view(request: HttpRequest) -> HttpResponse:
+    """So does one that is a coroutine."""
+    assert_type(await acurrent_session(request), Session | NotSignedIn)
+    assert_type(await SessionStore("key").aexists("key"), bool)
+    return HttpResponse()
+
+
+def calls(request: HttpRequest) -> None:
+    """What the decorators return can be called as before."""
+    assert_type(view(request, 1), HttpResponse)

@@ -2,18 +2,21 @@
 
 from coatcheck import lifetimes
 from coatcheck._async.cache import AsyncCache
+from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.cache import Cache
+from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
-from coatcheck.configuration import Settings, StoreOptions
+from coatcheck.configuration import ProviderOptions, Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.events import Event
 from coatcheck.core.policy import Policy
-from coatcheck.core.session import Session, User
-from coatcheck.core.settings import CacheSettings, SharedCacheSettings, ValueSettings
+from coatcheck.core.session import Session
+from coatcheck.core.settings import CacheSettings, ProviderSettings, SharedCacheSettings, ValueSettings
 from coatcheck.core.tokens import Token, TokenHash
+from coatcheck.core.users import User
 from coatcheck.errors import (
     CoatcheckError,
     ConfigurationError,
@@ -27,6 +30,7 @@ from coatcheck.stores.users import UsersTable
 
 __all__ = [
     "AsyncCache",
+    "AsyncProviderSessions",
     "AsyncSessions",
     "Cache",
     "CacheSettings",
@@ -40,6 +44,9 @@ __all__ = [
     "LimitReached",
     "NotSignedIn",
     "Policy",
+    "ProviderOptions",
+    "ProviderSessions",
+    "ProviderSettings",
     "Rotated",
     "SchemaError",
     "Session",

@@ -3,17 +3,21 @@
 >>> from coatcheck.fastapi import CurrentSession, OptionalSession, SessionMiddleware, sign_in, sign_out
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Security
+from fastapi import APIRouter, Depends, FastAPI, Security
 from fastapi.security import APIKeyCookie
 from starlette.requests import HTTPConnection
 
-from coatcheck.asgi import RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
+from coatcheck import asgi
+from coatcheck.asgi import RecentAuthRequired, SignInRequired, context_of, safe_next
 from coatcheck.asgi.health import HasHealth
+from coatcheck.asgi.types import Receive, Scope, Send
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.session import Session
+from coatcheck.core.transport import Transport
 from coatcheck.starlette import health_routes, revoke_others, rotate, sign_in, sign_out
 
 __all__ = [
@@ -23,6 +27,7 @@ __all__ = [
     "SessionCookie",
     "SessionMiddleware",
     "SignInRequired",
+    "describe_security",
     "health_router",
     "recent_auth",
     "revoke_others",
@@ -33,12 +38,74 @@ __all__ = [
 ]
 
 
+class SessionMiddleware(asgi.SessionMiddleware):
+    """The middleware of all ASGI frameworks, which here also says in the OpenAPI document what it reads."""
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = scope.get("app")
+        if isinstance(app, FastAPI):
+            _describe(app, self.transport)
+        await super()._lifespan(scope, receive, send)
+
+
+def describe_security(app: FastAPI) -> None:
+    """Name in the OpenAPI document the cookies, and the bearer tokens, that the application's middleware reads.
+
+    The middleware does so by itself when the server starts; this is for those who write the document without one.
+    """
+    added: list[Any] = [*app.user_middleware]
+    for entry in added:
+        if isinstance(entry.cls, type) and issubclass(entry.cls, asgi.SessionMiddleware):
+            _describe(app, entry.cls(app, *entry.args, **entry.kwargs).transport)
+            return
+
+
+def _describe(app: FastAPI, transport: Transport) -> None:
+    if not isinstance(app.openapi, _Described):
+        app.openapi = _Described(app.openapi, transport)  # type: ignore[method-assign]
+
+
+class _Described:
+    """An application's `openapi`, with the security schemes as its middleware has them.
+
+    The dependencies cannot know them: they are the same in every application.
+    """
+
+    def __init__(self, openapi: Callable[[], dict[str, Any]], transport: Transport) -> None:
+        self._openapi = openapi
+        self._schemes: dict[str, dict[str, str]] = {}
+        for number, name in enumerate(transport.cookies, 1):
+            scheme = _SCHEME if number == 1 else f"{_SCHEME}_{number}"
+            self._schemes[scheme] = {"type": "apiKey", "in": "cookie", "name": name.decode()}
+        if transport.bearer:
+            self._schemes["bearer"] = {"type": "http", "scheme": "bearer"}
+
+    def __call__(self) -> dict[str, Any]:
+        document = self._openapi()
+        schemes = document.get("components", {}).get("securitySchemes", {})
+        if schemes.pop(_SCHEME, None) is not None:
+            schemes.update(self._schemes)
+            for methods in document["paths"].values():
+                for operation in methods.values():
+                    self._offer(operation.get("security", []))
+        return document
+
+    def _offer(self, security: list[dict[str, list[str]]]) -> None:
+        """Put them all, as alternatives, where the dependencies have named the one that they know."""
+        if {_SCHEME: []} in security:
+            offered = [{scheme: list[str]()} for scheme in self._schemes]
+            security[:] = [each for each in security if each not in offered and each != {_SCHEME: []}] + offered
+
+
+_SCHEME = "session"
+
+
 class SessionCookie(APIKeyCookie):
     """The OpenAPI security scheme of the session cookie; the middleware reads it, for WebSockets too."""
 
     def __init__(self, name: str = CookieSettings().name) -> None:
         """Name the cookie as the middleware does."""
-        super().__init__(name=name, scheme_name="session", auto_error=False)
+        super().__init__(name=name, scheme_name=_SCHEME, auto_error=False)
 
     async def __call__(self, connection: HTTPConnection) -> None:
         """Do nothing: the middleware has the trust boundary."""

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.routing import Route
 
 from coatcheck.asgi import RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
 from coatcheck.asgi.health import Liveness, Readiness
+from coatcheck.asgi.request_session import RequestSessionMiddleware
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
     from starlette.requests import HTTPConnection
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RecentAuthRequired",
+    "RequestSessionMiddleware",
+    "SessionBackend",
     "SessionMiddleware",
+    "SessionUser",
     "SignInRequired",
     "current_session",
     "health_routes",
@@ -111,6 +116,59 @@ async def revoke_others(connection: HTTPConnection) -> int:
         SignInRequired: There is no session.
     """
     return await context_of(connection.scope).revoke_others()
+
+
+class SessionUser(BaseUser):
+    """`request.user`: the user of a session.
+
+    Attributes:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        """Keep the session."""
+        self.session = session
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether somebody is signed in."""
+        return True
+
+    @property
+    def identity(self) -> str:
+        """The user's id."""
+        return self.session.user_id or ""
+
+    @property
+    def display_name(self) -> str:
+        """The user's name as far as a users table, a loader or a provider tells it; otherwise their id."""
+        user = self.session.user
+        return (user.name if user else None) or self.identity
+
+
+class SessionBackend(AuthenticationBackend):
+    """What Starlette's `AuthenticationMiddleware` asks, so that `request.user` and `@requires` know the session.
+
+    Its scopes are "authenticated", the user's role as "role:admin", and what `scopes` returns.
+    """
+
+    def __init__(self, scopes: Callable[[Session], Iterable[str]] | None = None) -> None:
+        """Keep where further scopes come from."""
+        self._scopes = scopes
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
+        """Return the scopes and the user of a request, or None if nobody is signed in.
+
+        Raises:
+            Unavailable: The store did not answer; the middleware around it makes it a 503.
+        """
+        session = await current_session(conn)
+        if not session or session.user_id is None:
+            return None
+        scopes = ["authenticated", *(self._scopes(session) if self._scopes else ())]
+        if session.user is not None and session.user.role:
+            scopes.append(f"role:{session.user.role}")
+        return AuthCredentials(scopes), SessionUser(session)
 
 
 def health_routes(sessions: HasHealth) -> list[Route]:

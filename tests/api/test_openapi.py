@@ -9,7 +9,9 @@ import pytest
 from fastapi import FastAPI
 from pydantic import TypeAdapter
 
-from coatcheck.api import DeviceSessions, EndedSessions, SignedInUser, models, session_router
+from coatcheck import AsyncSessions, CookieSettings
+from coatcheck.api import DeviceSessions, EndedSessions, Me, SignedInUser, models, session_router
+from coatcheck.fastapi import SessionMiddleware, describe_security
 from tools.write_openapi import PATH, document, written
 
 if TYPE_CHECKING:
@@ -34,10 +36,11 @@ def test_it_lists_every_route() -> None:
     """These operations, and the answers each can give."""
     assert {name: sorted(operation["responses"]) for name, operation in OPERATIONS.items()} == {
         "get /api/session": ["200", "401", "503"],
-        "get /api/sessions": ["200", "401", "422", "503"],
-        "delete /api/sessions/{id}": ["204", "400", "401", "403", "404", "413", "415", "422", "503"],
-        "post /api/sessions/revoke-others": ["200", "400", "401", "403", "413", "415", "422", "503"],
-        "post /api/sessions/revoke-all": ["200", "400", "401", "403", "413", "415", "422", "503"],
+        "get /api/me": ["200", "401", "503"],
+        "get /api/sessions": ["200", "401", "422", "501", "503"],
+        "delete /api/sessions/{id}": ["204", "400", "401", "403", "404", "413", "415", "422", "501", "503"],
+        "post /api/sessions/revoke-others": ["200", "400", "401", "403", "413", "415", "422", "501", "503"],
+        "post /api/sessions/revoke-all": ["200", "400", "401", "403", "413", "415", "422", "501", "503"],
         "post /api/sign-out": ["204", "400", "403", "413", "415", "422", "503"],
     }
 
@@ -70,7 +73,7 @@ def test_every_operation_says_what_it_does(name: str) -> None:
         assert parameter["description"]
 
 
-@pytest.mark.parametrize("model", [SignedInUser, DeviceSessions, EndedSessions, models.DeviceSession])
+@pytest.mark.parametrize("model", [SignedInUser, Me, DeviceSessions, EndedSessions, models.DeviceSession])
 def test_every_answer_has_described_fields_and_an_example_that_fits(model: type[BaseModel]) -> None:
     """The schema of each answer stands in the document, with an example."""
     schema = DOCUMENT["components"]["schemas"][model.__name__]
@@ -102,3 +105,17 @@ def test_it_does_not_depend_on_the_prefix() -> None:
     app.include_router(session_router(), prefix="/auth/v2")
     moved = json.loads(json.dumps(app.openapi()["paths"]).replace("/auth/v2/", "/api/"))
     assert moved == json.loads(json.dumps(DOCUMENT["paths"]))
+
+
+def test_it_names_the_cookie_of_the_middleware() -> None:
+    """And the bearer token where that is read, whichever way the document is asked for."""
+    app = FastAPI()
+    app.include_router(session_router(), prefix="/api")
+    cookie = CookieSettings(name="sid")
+    app.add_middleware(SessionMiddleware, sessions=AsyncSessions("sqlite:///app.db"), cookie=cookie, bearer=True)
+    describe_security(app)
+    assert app.openapi()["components"]["securitySchemes"] == {
+        "session": {"type": "apiKey", "in": "cookie", "name": "sid"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    assert app.openapi()["paths"]["/api/me"]["get"]["security"] == [{"session": []}, {"bearer": []}]

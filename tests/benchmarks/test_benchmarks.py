@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,6 @@ from benchmarks import million, scale
 from benchmarks.measure import calls, insist
 from benchmarks.report import Goal
 from tests.support import missing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SMALL = {
     "hits": {"_ROUNDS": 1, "_TIMES": 1},
@@ -51,6 +50,15 @@ def test_each_benchmark_of_a_fleet_runs_on_servers_of_its_own(name: str, monkeyp
     reports = asyncio.run(import_module(f"benchmarks.{name}").run())
     assert all(report.rows and report.title in report.markdown() for report in reports)
     assert reports[0].goals or name == "connections"  # which compares with a package that may be missing
+
+
+@pytest.mark.processes
+def test_the_benchmark_of_django_runs_in_a_process_of_its_own() -> None:
+    """For Django's settings are a process's, and other tests have others."""
+    words = [sys.executable, "-m", "benchmarks", "django", "--scale", "0.001"]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert done.stdout.count("| coatcheck ") == 2
+    assert done.stdout.count("goal: at least 20.0") == 4
 
 
 def test_the_cache_keeps_as_many_sessions_as_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:

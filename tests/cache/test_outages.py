@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cache.sides import LEASE, SECOND, TTL, answered, soon, together
-from tests.cache.test_stampedes import full, many
+from tests.cache.test_stampedes import many, two_loads
 from tests.sqlite.helpers import remove_database
 
 if TYPE_CHECKING:
@@ -93,13 +93,7 @@ async def test_N4_all_who_wait_are_answered_by_two_loads_and_one_poll(bench: Ben
     calls = [worker.start("get_or_load", "key", origin, ttl=TTL) for _ in range(many(bench))]
     await answered(polled.reached())
     polled.release()
-    await first.reached()
-    await worker.waiting(full("key"), many(bench) - 1)
-    second = origin.hold()
-    first.release()
-    await second.reached()
-    await worker.waiting(full("key"), many(bench) - 2)
-    second.release()
+    await two_loads(worker, origin, first, many(bench))
     assert await together(calls) == ["before"] * many(bench)
     assert origin.loads == 3
     asked = worker.store.count("poll") - polls

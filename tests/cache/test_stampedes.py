@@ -12,7 +12,7 @@ from coatcheck import SharedCacheSettings, Unavailable, ValueSettings
 from tests.cache.sides import ASYNCIO, LEASE, TTL, answered, broken, soon, together
 
 if TYPE_CHECKING:
-    from tests.cache.sides import Bench, Worker
+    from tests.cache.sides import Bench, Held, Origin, Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +27,17 @@ def many(bench: Bench) -> int:
 def full(key: str) -> str:
     """Return the full key of one without a namespace."""
     return f"0:-:{key}"
+
+
+async def two_loads(worker: Worker, origin: Origin, first: Held, callers: int) -> None:
+    """Let a load end for which all others wait, and then the second, for which all but one more wait."""
+    await first.reached()
+    await worker.waiting(full("key"), callers - 1)
+    second = origin.hold()
+    first.release()
+    await second.reached()
+    await worker.waiting(full("key"), callers - 2)
+    second.release()
 
 
 def asked(worker: Worker, origin: Any, callers: int, **options: Any) -> list[asyncio.Future[Any]]:
@@ -54,13 +65,7 @@ async def test_N4_what_cannot_be_kept_is_loaded_twice_for_all_who_wait(bench: Be
     worker, origin = await bench.worker(settings=ValueSettings(**settings)), bench.origin("a long value")
     first = origin.hold()
     calls = asked(worker, origin, many(bench))
-    await first.reached()
-    await worker.waiting(full("key"), many(bench) - 1)
-    second = origin.hold()
-    first.release()
-    await second.reached()
-    await worker.waiting(full("key"), many(bench) - 2)
-    second.release()
+    await two_loads(worker, origin, first, many(bench))
     assert await together(calls) == ["a long value"] * many(bench)
     assert origin.loads == 2
 

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run every async test on asyncio, the only event loop that coatcheck knows."""
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Valkey]:
     """Debian's Redis."""

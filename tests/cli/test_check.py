@@ -21,10 +21,10 @@ from coatcheck import (
     TokenHash,
     UsersTable,
 )
-from coatcheck.asgi.settings import WebSettings
 from coatcheck.describe import describe, in_words
 from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import AsyncMemoryStore, ManualClock, MemoryCache, MemoryStore
+from coatcheck.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

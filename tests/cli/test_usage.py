@@ -37,6 +37,10 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
                 yield from commands(below)
 
 
+OF_TABLES = {"--session-table", "--user-table", "--schema", "--columns"}
+"""Options about Better Auth's tables, whose variables say so: ours have a schema too."""
+
+
 # --- help
 
 
@@ -55,7 +59,8 @@ def test_every_option_has_an_environment_variable_and_names_it() -> None:
             flags = [flag for flag in action.option_strings if flag.startswith("--") and flag != "--help"]
             if not flags:
                 continue
-            variable = f"COATCHECK_{flags[0][2:].upper().replace('-', '_')}"
+            group = "BETTER_AUTH_" if parser.prog.startswith("coatcheck better-auth") and flags[0] in OF_TABLES else ""
+            variable = f"COATCHECK_{group}{flags[0][2:].upper().replace('-', '_')}"
             if not re.search(rf"\[{variable}(=1)?\]$", action.help or ""):
                 without.add(f"{parser.prog} {flags[0]}")
     lost = {"sessions revoke": ("user", "everyone", "yes"), "invalidate": ("namespace", "tenant")}

@@ -34,6 +34,7 @@ from coatcheck import (
     Token,
     Unavailable,
 )
+from coatcheck.core.answers import Validated
 from tests.coherence.authorities import Authority, Fact, PostgreSQLLike, SQLiteLike, ValkeyLike, states
 from tests.coherence.network import TIMEOUT, CacheLink, Link, SharedCache
 from tests.coherence.virtual import SECOND, Violated, WorkersClock, World, virtual_time
@@ -371,11 +372,9 @@ class Simulation:
     async def _get(self, worker: SimulatedWorker, number: int, token: Token) -> None:
         began = self.world.time
         presented = token.reveal().encode()
-        answer: Session | NotSignedIn | None = worker.sessions.lookup(presented)
-        source = "memory"
-        if answer is None:
-            answer, asked = await worker.sessions.ask(presented)
-            source = asked or "none"
+        found = worker.sessions.lookup(presented)
+        answer, asked, _ = Validated(found, "memory") if found else await worker.sessions.ask(presented)
+        source = asked or "none"
         name = f"worker {self.workers.index(worker)} token {number}"
         self.note(f"{name}: {_word(answer)} from {source}, asked at {began / SECOND:.4f}")
         if source == "stale" and worker.link.poll_failed_at < began - RETRY:

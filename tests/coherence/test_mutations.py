@@ -204,7 +204,7 @@ class StaleUnasked(Reads):
 
 def without_stale(self: LogReader) -> None:
     """Wait for the lease alone."""
-    vars(log_reader)["sleep"](self._lease_ns / 10**9)
+    vars(log_reader)["sleep"](self.lease_ns / 10**9)
 
 
 def one_tick_short(self: LogReader) -> None:

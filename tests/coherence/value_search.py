@@ -18,10 +18,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.coherence.stepwise import Way, position
-from tests.coherence.value_world import TICK, Asked, Scenario, Worker, World, stepwise, told_by
+from tests.coherence.value_world import TICK, Asked, Worker, World, stepwise, told_by
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
 ROUNDS = 400
 """So often everything that is under way may go on until all requests have their answers."""
@@ -37,9 +37,11 @@ class Violation(Exception):
 class Searched:
     """One world on its way."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    world_of: Callable[[Any], Any] = World
+
+    def __init__(self, scenario: Any) -> None:
         self.scenario = scenario
-        self.world = World(scenario)
+        self.world: Any = type(self).world_of(scenario)
         self.writing: tuple[str, int] | None = None
         self.others: tuple[int, ...] = ()
         self.way: list[str] = []
@@ -154,7 +156,7 @@ class Searched:
         for error in self.world.loop.failures:
             self.fail(f"{error!r} was raised in the background,")
         for task in self.world.loop.tasks():
-            awaited = task._fut_waiter  # type: ignore[attr-defined]
+            awaited = task._fut_waiter
             if task not in self._since or self._since[task][0] is not awaited:
                 self._since[task] = awaited, len(self.way)
         for worker in self.world.workers:
@@ -269,13 +271,16 @@ class Searched:
 
     def _known(self, value: object) -> Hashable:
         who = self.world.parts.get(id(value))
-        return self.world.knows(value) if who is None else who
+        known: Hashable = self.world.knows(value) if who is None else who
+        return known
 
 
 class Search:
     """All states of one scenario; the liveness of those in which a way ends, or meets another."""
 
-    def __init__(self, scenario: Scenario, *, lively: bool = True) -> None:
+    searched: type[Searched] = Searched
+
+    def __init__(self, scenario: Any, *, lively: bool = True) -> None:
         self.scenario = scenario
         self.lively = lively
         self.seen: set[str] = set()
@@ -328,7 +333,7 @@ class Search:
     @contextmanager
     def _gone(self, way: tuple[int, ...]) -> Iterator[Searched]:
         with stepwise() as worlds:
-            searched = Searched(self.scenario)
+            searched = self.searched(self.scenario)
             worlds.append(searched.world)
             try:
                 for number in way:

@@ -226,7 +226,11 @@ class World:
         self.seen: set[str] = set()
         self.parts: dict[int, int] = {}
         """Which worker an object belongs to."""
-        self.workers = [Worker(self, number) for number in range(len(scenario.requests))]
+        self.workers: list[Any] = [self.worker(number) for number in range(len(scenario.requests))]
+
+    def worker(self, number: int) -> Any:
+        """Return a new worker."""
+        return Worker(self, number)
 
     def knows(self, value: object) -> Hashable:
         """Return what matters of a local variable."""

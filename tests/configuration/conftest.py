@@ -19,9 +19,3 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith("COATCHECK_"):
             monkeypatch.delenv(name)
     return tmp_path
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run every async test on asyncio, the only event loop that coatcheck knows."""
-    return "asyncio"

@@ -559,7 +559,7 @@ def test_sessions_are_wired_as_configured() -> None:
     assert (made.store.path, made.store.users, made.store._migrate_on_open) == ("app.db", found.users, False)
     assert made.store._clock is clock
     assert (made.policy, made.cache_settings, made.signing_keys) == (found.policy, found.cache, 1)
-    assert made.wants_events
+    assert made.notes_clients
     other = found.async_sessions()
     assert isinstance(other, AsyncSessions)
     assert isinstance(other.store, AsyncSQLiteStore)

@@ -47,7 +47,7 @@ def test_a_value_cache_alone_has_tiers_of_its_own_as_configured(side: str) -> No
     assert isinstance(store, SQLiteStore if side == "value_cache" else AsyncSQLiteStore)
     assert (store.path, store.users, store._migrate_on_open) == ("app.db", found.users, False)
     assert store._clock is tiers.clock is clock
-    assert (tiers.log._lease_ns, tiers.log.stale_ns) == (10**9, 0)
+    assert (tiers.log.lease_ns, tiers.log.stale_ns) == (10**9, 0)
     assert (tiers.shared is not None, tiers.shared_settings) == (True, found.shared_cache_settings)
     assert (tiers.deployment, len(tiers.secrets("values"))) == ("shop", 1)
     assert cache._values.settings == ValueSettings(ttl=HOUR)

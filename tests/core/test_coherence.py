@@ -22,8 +22,20 @@ def test_memory_of_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         known.apply(page(Entry(position, f"s:{position}")), sent=0)
         assert len(known) <= 11
         assert not known.admits(position - 11, SUBJECTS)
+        assert known.knows(f"s:{position}")
+        assert known.admits(position, SUBJECTS)
     assert not known.admits(80, SUBJECTS)
     assert known.admits(100, SUBJECTS)
+
+
+def test_entries_of_one_position_are_forgotten_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of one transaction; the memory is bounded all the same."""
+    monkeypatch.setattr(coherence, "MOST_ENTRIES", 10)
+    known = Knowledge("epoch", lease=1)
+    known.apply(page(*(Entry(5, f"s:{number}") for number in range(100))), sent=0)
+    assert len(known) == 0
+    assert not known.admits(5, SUBJECTS)
+    assert known.admits(6, SUBJECTS)
 
 
 @pytest.mark.parametrize("subject", [*SUBJECTS, "*"])

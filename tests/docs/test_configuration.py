@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from datetime import timedelta
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from coatcheck import CacheSettings, Policy, UsersTable, ValueSettings
+from coatcheck import CacheSettings, Policy, ProviderOptions, UsersTable, ValueSettings
 from coatcheck.configuration.durations import duration
 from coatcheck.configuration.schema import KINDS
 from coatcheck.core.settings import SharedCacheSettings
+from coatcheck.providers.base import HTTPSettings
 from coatcheck.stores.postgresql import PostgreSQLStore
 from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.stores.valkey import ValkeyStore
@@ -67,6 +69,25 @@ def test_the_columns_of_the_users_table_are_true() -> None:
         value = getattr(UsersTable(), each.name)
         if each.name != "table":  # which is "users" only once there is a users table
             assert meant(listed()[f"users.{each.name}"], value) == value, each.name
+
+
+def test_the_defaults_of_the_provider_are_true() -> None:
+    """What is none there is the provider's own default."""
+    for each in fields(ProviderOptions):
+        if each.name not in {"kind", "url"}:
+            assert meant(listed()[f"provider.{each.name}"], each.default) == each.default, each.name
+
+
+def test_what_none_means_for_the_provider_is_true() -> None:
+    """As the rows say it in words."""
+    waiting = HTTPSettings()
+    assert (waiting.timeout, waiting.retries, waiting.max_connections) == (timedelta(seconds=3), 1, 20)
+    for name, words in {
+        "timeout": "none is 3 seconds",
+        "retries": "none is once",
+        "max_connections": "none is 20",
+    }.items():
+        assert re.search(rf"^\| `provider.{name}` \| none \| .*{words}", PAGE, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("store", STORES, ids=lambda store: store.__name__)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,7 +17,7 @@ from coatcheck.clock import SystemClock
 from coatcheck.stores.urls import async_store_from_url, store_from_url
 from coatcheck.testing import AsyncFaultyStore, FaultyStore
 from tests.fleet.watch import Watch
-from tests.processes.worker import listened, say
+from tests.processes.worker import listened, say, work
 
 KEYS = ["jlBzMsjr2CmMnvT6iHrqz0EKnZrYW0UPcwXyJzVOoSM"]
 _THREADS = 8
@@ -182,13 +181,5 @@ class SyncWorker(Worker):
         self.threads.submit(ask, index, begin)
 
 
-def main(arguments: list[str]) -> None:
-    settings = json.loads(arguments[0])
-    if settings["kind"] == "async":
-        asyncio.run(AsyncWorker(settings).run())
-    else:
-        SyncWorker(settings).run()
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    work(AsyncWorker, SyncWorker)

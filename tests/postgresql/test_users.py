@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck import ConfigurationError, DataError, UsersTable
+from coatcheck import ConfigurationError, DataError, User, UsersTable
+from coatcheck.core.users import user_of
 from coatcheck.stores.base import Selection
 from coatcheck.testing._rows import a_row, to_create
 from tests.postgresql.hands import run, script
@@ -31,6 +33,7 @@ KEYS = {
     "domain": ("number", "1", "2"),
 }
 USERS = UsersTable(email=None)
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def make(url: str, kind: str, first: str, second: str, *, extra: str = "") -> None:
@@ -175,3 +178,35 @@ def test_columns_whose_types_know_no_equality_are_watched(postgresql_url: str, t
     known = side.poll()
     run(postgresql_url, "UPDATE users SET name = '{\"a\": 1}', role = '{b}'")
     assert [entry.subject for entry in side.poll(known.cursor).entries] == ["u:1"]
+
+
+@pytest.mark.parametrize(
+    ("tier", "time"),
+    [("text[]", "timestamptz"), ("jsonb", "timestamp"), ("text", "timestamptz(0)")],
+    ids=["array", "json", "text"],
+)
+def test_E6_the_whole_user_is_joined(postgresql_url: str, threads: Connect, tier: str, time: str) -> None:
+    """Columns of the usual types become fields; a time without a zone is one in UTC, whatever zone the server is in."""
+    columns = f"id integer PRIMARY KEY, name text, verified boolean, tier {tier}, joined {time}, changed {time}"
+    script(postgresql_url, f"CREATE TABLE users ({columns})")
+    labels = {"text[]": "{gold,beta}", "jsonb": '["gold", "beta"]', "text": "gold"}[tier]
+    noon = "2026-01-31 12:00:00" + ("" if time == "timestamp" else "+00")
+    script(postgresql_url, f"INSERT INTO users VALUES (7, 'Ada', true, '{labels}', '{noon}', '{noon}')")  # noqa: S608 - written here
+    users = UsersTable(
+        email=None, role=None, email_verified="verified", labels="tier", created_at="joined", updated_at="changed"
+    )
+    side = threads(postgresql_url, users=users)
+    new = to_create(a_row(side.now(), user_id="7"), limit=3)
+    user = user_of((side.create(new).record.user or "").encode())
+    assert user == User(
+        "7",
+        name="Ada",
+        email_verified=True,
+        labels=("gold",) if tier == "text" else ("gold", "beta"),
+        created_at=NOON,
+        updated_at=NOON,
+    )
+    worker = Worker(side)
+    worker.poll()
+    script(postgresql_url, "UPDATE users SET changed = now()")
+    assert worker.poll() == {"u:7"}

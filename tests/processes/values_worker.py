@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import threading
 import time
 from collections import Counter
@@ -21,7 +20,7 @@ from coatcheck import AsyncCache, AsyncSessions, Cache, CacheSettings, Sessions,
 from coatcheck.stores.urls import async_store_from_url, store_from_url
 from tests.processes.origin import Book, Gates, Origin
 from tests.processes.values_watch import Counters, Thing, Watch
-from tests.processes.worker import listened, now, say
+from tests.processes.worker import listened, now, say, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -311,13 +310,5 @@ def _counted(answers: Sequence[Thing]) -> dict[str, Any]:
     return {"answers": Counter(thing.load for thing in answers)}
 
 
-def main(arguments: list[str]) -> None:
-    settings = json.loads(arguments[0])
-    if settings["kind"] == "async":
-        asyncio.run(AsyncWorker(settings).run())
-    else:
-        SyncWorker(settings).run()
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    work(AsyncWorker, SyncWorker)

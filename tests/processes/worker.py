@@ -75,6 +75,15 @@ def listened() -> queue.Queue[str]:
     return lines
 
 
+def work(asynchronous: Any, synchronous: Any) -> None:
+    """Be the worker that the first argument describes: made of its settings, on one side or the other."""
+    settings = json.loads(sys.argv[1])
+    if settings["kind"] == "async":
+        asyncio.run(asynchronous(settings).run())
+    else:
+        synchronous(settings).run()
+
+
 class Worker:
     """One process that validates."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coatcheck import ConfigurationError
-from coatcheck.asgi.settings import WebSettings
+from coatcheck.web.settings import WebSettings
 from tests.web.application import site
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from coatcheck import AsyncSessions, Rotated
 from coatcheck.asgi import RequestContext
-from coatcheck.asgi.settings import WebSettings
+from coatcheck.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ async def test_L7_signing_out_ends_the_session_whatever_its_token_is_by_now(tmp_
         created = await sessions.create("ada")
         cookie = f"__Host-session={created.token.reveal()}".encode()
         scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"cookie", cookie)]}
-        context = RequestContext(scope, sessions, WebSettings())
+        context = RequestContext(scope, sessions, WebSettings(), sessions.transport("__Host-session", bearer=False))
         assert await context.session()
         rotated = await sessions.rotate(created.token)
         assert isinstance(rotated, Rotated)

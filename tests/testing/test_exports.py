@@ -12,6 +12,7 @@ import pytest
 PUBLIC = {
     "coatcheck": {
         "AsyncCache",
+        "AsyncProviderSessions",
         "AsyncSessions",
         "Cache",
         "CacheSettings",
@@ -25,6 +26,9 @@ PUBLIC = {
         "LimitReached",
         "NotSignedIn",
         "Policy",
+        "ProviderOptions",
+        "ProviderSessions",
+        "ProviderSettings",
         "Rotated",
         "SchemaError",
         "Session",

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 
 from coatcheck import ConfigurationError, Policy
 from coatcheck.asgi import SessionMiddleware, context_of, safe_next
-from coatcheck.asgi.settings import WebSettings
+from coatcheck.web.settings import WebSettings
 from tests.web.application import site
 from tests.web.browser import Browser
 

@@ -16,8 +16,8 @@ from starlette.routing import Route, WebSocketRoute
 
 from coatcheck import ConfigurationError, Policy, Unavailable
 from coatcheck.asgi import SessionMiddleware
-from coatcheck.asgi.settings import WebSettings
 from coatcheck.starlette import current_session, require_session, sign_in
+from coatcheck.web.settings import WebSettings
 from tests.web.application import site
 from tests.web.browser import Browser, until
 
@@ -388,6 +388,20 @@ async def test_X8_a_socket_belongs_to_whom_it_was_last_signed_in_for(tmp_path: P
             assert await socket.heard() == "carol"
             await it.sessions.revoke_user("carol")
             assert await socket.close_code() == 4001
+
+
+async def test_X8_a_socket_is_not_closed_while_another_session_takes_the_place_of_its_own(tmp_path: Path) -> None:
+    """The store has ended the first already, and the worker does not know the second yet."""
+    async with site(tmp_path, middleware=SOON, routes=[WebSocketRoute("/hands", changing_hands)]) as it:
+        browser = await it.signed_in()
+        async with browser.websocket("/hands") as socket:
+            await socket.accepted()
+            gate = it.store.hold_answers("create")
+            await socket.say("bob")
+            found = it.store.count("find")
+            await until(lambda: it.store.count("find") > found + 1)
+            gate.release()
+            assert await socket.heard() == "bob"
 
 
 async def failing(websocket: WebSocket) -> None:

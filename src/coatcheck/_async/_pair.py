@@ -68,6 +68,11 @@ class AsyncLock:
         """Start unlocked."""
         self._lock = asyncio.Lock()
 
+    @property
+    def locked(self) -> bool:
+        """Whether somebody holds it."""
+        return self._lock.locked()
+
     async def __aenter__(self) -> None:
         await self._lock.acquire()
 

@@ -102,11 +102,7 @@ class AsyncCache(AsyncNamespace):
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
         if self._owns:
-            try:
-                await self._tiers.open()
-            except BaseException:
-                await self.aclose()  # nobody else will, of what could not be entered
-                raise
+            await self._tiers.open()
         return self
 
     async def aclose(self) -> None:

@@ -71,7 +71,6 @@ class AsyncLeases:
                 return False, copy
         self._held[there] = self._clock.monotonic() + self._patience
         self._timer.start(_RENEW)
-        copy = None
         try:
             copy = await look()  # its last holder may have put it there since we looked
         except BaseException:

@@ -9,7 +9,7 @@ from weakref import WeakMethod
 from coatcheck._async._pair import AsyncLock, async_sleep
 from coatcheck._async.follower import AsyncFollower
 from coatcheck.core.coherence import Knowledge
-from coatcheck.core.times import duration_micros
+from coatcheck.core.times import duration_nanos
 from coatcheck.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("coatcheck")
 
+_RETRY = 1_000_000_000
+"""Nanoseconds after a failed poll in which nobody tries again who can do without."""
+
 
 class AsyncLogReader:
     """The one reader of a store's log in a process, for all who keep copies under its proof.
 
     Attributes:
         knowledge: What is known of the current epoch.
+        lease_ns: For how many nanoseconds a proof is good.
         stale_ns: For how many nanoseconds after the lease copies are served while the log cannot be asked.
     """
 
@@ -41,9 +45,9 @@ class AsyncLogReader:
         """
         self._store = store
         self._clock = clock
-        self._lease_ns = duration_micros(lease) * 1000
+        self.lease_ns = duration_nanos(lease)
         self._wait = (lease + serve_stale_for).total_seconds()
-        self.stale_ns = duration_micros(serve_stale_for) * 1000
+        self.stale_ns = duration_nanos(serve_stale_for)
         self._keepers: list[WeakMethod[Callable[[Knowledge], None]]] = []
         self._follower = AsyncFollower(store, lease=lease.total_seconds(), poll=self._ask_log, proven=self.proven)
         self.forked()
@@ -68,7 +72,7 @@ class AsyncLogReader:
         begin(self.knowledge)
 
     def _ignorance(self, epoch: str) -> Knowledge:
-        return Knowledge(epoch, lease=self._lease_ns)
+        return Knowledge(epoch, lease=self.lease_ns)
 
     def _begin(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
@@ -99,6 +103,16 @@ class AsyncLogReader:
                 return
             await self._poll()
         self.follow()
+
+    async def can_prove(self) -> bool:
+        """Prove what can be proven, without an error, and without a new try for every caller; tells whether it is."""
+        if self.failed_at is not None and (self._monotonic() < self.failed_at + _RETRY or self._polling.locked):
+            return False  # a store that hangs would hold up all who come while one of them tries
+        try:
+            await self.prove()
+        except Unavailable:
+            return False
+        return True
 
     def doubt(self) -> None:
         """Ask the log before anything else is served: this worker sees its own changes at once."""

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
+from coatcheck._async._pair import async_sleep
 from coatcheck._async.log_reader import AsyncLogReader
 from coatcheck._async.shared_tier import AsyncSharedTier
 from coatcheck.caches.urls import async_cache_from_url
 from coatcheck.clock import SystemClock
+from coatcheck.core.health import Proof, health_of
 from coatcheck.core.refusals import refuse
 from coatcheck.core.sealing import CONTEXT
 from coatcheck.core.settings import SharedCacheSettings
 from coatcheck.core.signing import KeyRing
-from coatcheck.errors import ConfigurationError
+from coatcheck.errors import ConfigurationError, Unavailable
 from coatcheck.fork import after_fork
 from coatcheck.stores.urls import async_store_from_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from coatcheck.caches.async_protocol import AsyncSharedCache
     from coatcheck.clock import Clock
+    from coatcheck.core.health import Health
+    from coatcheck.core.sealing import Place
     from coatcheck.stores.async_protocol import AsyncStore
     from coatcheck.stores.users import UsersTable
 
@@ -114,9 +119,13 @@ class AsyncTiers:
             ConfigurationError: Something can never work as configured.
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
-        await self.store.open()
-        if self.shared is not None:
-            await self.shared.open()
+        try:
+            await self.store.open()
+            if self.shared is not None:
+                await self.shared.open()
+        except BaseException:
+            await self.aclose()  # nobody else will, of what could not be entered
+            raise
 
     async def finish(self) -> None:
         """Wait for what is loaded in the background, and for the copies that are on their way to the shared cache."""
@@ -131,6 +140,36 @@ class AsyncTiers:
         if self.shared is not None:
             await self.shared.aclose()
         await self.store.aclose()
+
+    async def health(
+        self, probe: Sequence[Place], cached: Mapping[str, float], *, provider: tuple[str, bool] | None = None
+    ) -> Health:
+        """Say how every part is: by what is known, and by asking the store if nothing is. Never raises.
+
+        Args:
+            probe: A place in the shared cache where nothing is.
+            cached: The numbers of the local cache.
+            provider: The name of a provider that is asked besides, and whether it has answered lately.
+        """
+        if self.log.failing and self.store.capabilities.pushes_changes:
+            self.log.follow()  # a server that has stopped answers nobody, and a probe must not wait for it
+            await async_sleep(0)
+        else:
+            with suppress(Unavailable):
+                await self.log.prove()
+        if self.shared is not None and not self.shared.available:
+            await self.shared.get(probe)  # without a miss nobody would notice that it is back
+        vitals = self.store.vitals()
+        return health_of(
+            answers=not self.log.failing,
+            proof=Proof(self.clock.monotonic(), self.log.proof_sent, self.log.lease_ns, self.log.stale_ns),
+            listening=vitals.listening,
+            shared_cache=None if self.shared is None else self.shared.available,
+            shared_cache_numbers={} if self.shared is None else _numbers(self.shared),
+            local_cache_numbers=cached,
+            pool_numbers={"connections": vitals.connections, "idle": vitals.idle} if vitals.connections else {},
+            provider=provider,
+        )
 
     def check_wait(self, connection: Any, *, wait: bool) -> None:
         """Refuse to wait for what nobody can see yet, or what nobody can tell."""
@@ -162,6 +201,10 @@ def _check_eventual(shared: AsyncSharedTier | None, serve_stale_for: timedelta) 
         refuse(
             "serve_stale_for", serve_stale_for, "nothing is kept in memory without a log: use zero, or D1", of="cache"
         )
+
+
+def _numbers(shared: AsyncSharedTier) -> Mapping[str, float]:
+    return {name: getattr(shared, name) for name in ("hits", "misses", "refused", "failures", "dropped")}
 
 
 def _store_of(store: AsyncStore | str, users: UsersTable | None, clock: Clock | None) -> AsyncStore:

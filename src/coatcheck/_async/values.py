@@ -11,7 +11,7 @@ from coatcheck._async._pair import FlightError
 from coatcheck._async.cached_reads import AsyncCachedReads
 from coatcheck._async.leases import AsyncLeases
 from coatcheck.core.answers import LoaderFailed
-from coatcheck.core.session import STAMP
+from coatcheck.core.session import STAMP, restamped
 from coatcheck.core.value_copies import BODY, Loaded, Mark, ValueCopies
 from coatcheck.errors import CoatcheckError, DataError, Unavailable
 from coatcheck.fork import after_fork
@@ -157,7 +157,7 @@ class AsyncValues:
     async def find(self, key: str, codec: Codec[Any]) -> tuple[bool, Any]:
         """Return whether a cache has the value, and which it is."""
         use = Use(codec)
-        if not await self._proven():
+        if not await self.tiers.log.can_prove():
             return False, None
         copy = self.reads.lookup(key)
         if copy is None or not use.usable(copy):
@@ -202,7 +202,7 @@ class AsyncValues:
 
     async def _read(self, key: str, wanted: Wanted) -> bytes | Loaded:
         began = self.tiers.clock.monotonic()
-        if await self._proven():
+        if await self.tiers.log.can_prove():
             try:
                 return (await self.reads.get(key, lambda _: self._load(key, wanted), usable=wanted.usable))[0]
             except Unavailable:
@@ -214,21 +214,10 @@ class AsyncValues:
         self.tiers.log.follow()
         return await self.reads.without_log(key, lambda: self._loaded(wanted, Mark("", 0, 0)))
 
-    async def _proven(self) -> bool:
-        """Tell whether the log can be asked, without a new try for every caller."""
-        log = self.tiers.log
-        if log.failed_at is not None and self.tiers.clock.monotonic() < log.failed_at + _RETRY:
-            return False
-        try:
-            await log.prove()
-        except Unavailable:
-            return False
-        return True
-
     async def _past(self, key: str, wanted: Wanted) -> bytes | None:
         """Return a value whose time is over, where the caller wants that rather than an error."""
         # A loader that hangs may have taken longer than the proof was good, and the log may have grown since.
-        if not wanted.stale or not (self.tiers.log.proven() or await self._proven()):
+        if not wanted.stale or not (self.tiers.log.proven() or await self.tiers.log.can_prove()):
             return None
         copy = self.reads.past(key, wanted.stale)
         return copy if copy is not None and wanted.usable(copy) else None
@@ -237,7 +226,7 @@ class AsyncValues:
 
     async def mark(self) -> Mark:
         """Return where the log stands, as far as it can be asked."""
-        return self._mark() if await self._proven() else Mark("", 0, 0)
+        return self._mark() if await self.tiers.log.can_prove() else Mark("", 0, 0)
 
     def _mark(self) -> Mark:
         knowledge = self.tiers.log.knowledge
@@ -274,15 +263,16 @@ class AsyncValues:
             value = await self._called(wanted.loader)
             copy = wanted.copied(value)
             took = self.tiers.clock.monotonic() - began
-            loaded = self._copies.loaded(mark, copy, ttl=wanted.ttl, stale=wanted.stale, took=took)
+            loaded = self._measured(mark, copy, ttl=wanted.ttl, stale=wanted.stale, took=took)
             self.numbers["loads"] += 1
-            if mark.epoch and not loaded.epoch:
-                self._too_large(len(copy))
             given = lease is not None and bool(loaded.epoch)
             return loaded._replace(leased=given)
         finally:
-            if lease is not None and self._leases is not None:
-                self._leases.end(lease, given=given)
+            self._end(lease, given=given)
+
+    def _end(self, lease: Place | None, *, given: bool) -> None:
+        if lease is not None and self._leases is not None:
+            self._leases.end(lease, given=given)
 
     async def _called(self, loader: Callable[[], Awaitable[Any]]) -> Any:
         deadline = AsyncDeadline(self.settings.load_timeout_ns, self.tiers.clock)
@@ -296,17 +286,18 @@ class AsyncValues:
                 raise LoaderFailed(Unavailable(msg)) from error
             raise LoaderFailed(error) from error
 
-    def _too_large(self, size: int) -> None:
-        self.numbers["too_large"] += 1
-        _log.warning("coatcheck.value_too_large", extra={"bytes": size})
+    def _measured(self, mark: Mark, copy: bytes, *, ttl: int, stale: int = 0, took: int = 0) -> Loaded:
+        """Return a value as it is kept, and note one that is too large for that."""
+        loaded = self._copies.loaded(mark, copy, ttl=ttl, stale=stale, took=took)
+        if mark.epoch and not loaded.epoch:
+            self.numbers["too_large"] += 1
+            size = len(copy)
+            _log.warning("coatcheck.value_too_large", extra={"bytes": size})
+        return loaded
 
     async def put(self, key: str, copy: bytes, ttl: int, mark: Mark | None) -> None:
         """Keep a value's bytes that the caller has read after a mark."""
-        mark = mark or await self.mark()
-        loaded = self._copies.loaded(mark, copy, ttl=ttl, stale=0, took=0)
-        if mark.epoch and not loaded.epoch:
-            self._too_large(len(copy))
-        self.reads.keep(key, loaded)
+        self.reads.keep(key, self._measured(mark or await self.mark(), copy, ttl=ttl))
 
     async def invalidate(self, subjects: Sequence[str], *, wait: bool, connection: Any) -> None:
         """Make every worker load what has one of these subjects anew."""
@@ -332,7 +323,7 @@ class AsyncValues:
             return  # it was loaded anew since it was noted
         # Not again with the next use: it is under way, here or elsewhere.
         later = now + min(_RETRY, max(1, (serve_until - now) // 4))
-        self.reads.cache.replace(key, copy, STAMP.pack(as_of, serve_until, later) + copy[STAMP.size :])
+        self.reads.cache.replace(key, copy, restamped(copy, as_of, serve_until, later))
         self._jobs.run(lambda: self._renewed(key, wanted, now))
 
     async def _renewed(self, key: str, wanted: Wanted, now: int) -> None:
@@ -349,8 +340,8 @@ class AsyncValues:
             return
         if done:
             self.numbers["refreshes"] += 1
-        elif lease is not None and self._leases is not None:
-            self._leases.end(lease, given=False)
+        else:
+            self._end(lease, given=False)
 
 
 def _kind_of(error: BaseException) -> str:

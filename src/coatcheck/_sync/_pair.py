@@ -83,6 +83,11 @@ class Lock:
         """Start unlocked."""
         self._lock = threading.Lock()
 
+    @property
+    def locked(self) -> bool:
+        """Whether somebody holds it."""
+        return self._lock.locked()
+
     def __enter__(self) -> None:
         self._lock.acquire()
 

@@ -103,11 +103,7 @@ class Cache(Namespace):
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
         if self._owns:
-            try:
-                self._tiers.open()
-            except BaseException:
-                self.close()  # nobody else will, of what could not be entered
-                raise
+            self._tiers.open()
         return self
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from coatcheck._sync._pair import FlightError, Flights
-from coatcheck.core.session import NEVER, STAMP
+from coatcheck.core.session import NEVER, STAMP, restamped
 from coatcheck.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class CachedReads(Generic[K, R]):
             return None
         if reached <= as_of:
             return copy
-        advanced = STAMP.pack(reached, serve_until, touch_at) + copy[STAMP.size :]
+        advanced = restamped(copy, reached, serve_until, touch_at)
         cache.replace(key, copy, advanced)
         return advanced
 
@@ -315,6 +315,10 @@ class CachedReads(Generic[K, R]):
             return None
         return copy
 
+    def drop(self, key: K) -> None:
+        """Forget a copy, as of what the authority has refused since."""
+        self.cache.drop(key)
+
     def keep(self, key: K, reading: R) -> None:
         """Keep what was read elsewhere, if its epoch is not over."""
         knowledge, cache = self.view
@@ -340,7 +344,7 @@ class CachedReads(Generic[K, R]):
             return None  # its time to live would look as if it had been read in the new epoch
         as_of, serve_until, touch_at = _stamp(copy)
         # A copy's time to live counts from its reading; what is left of it here may only be shorter.
-        copy = STAMP.pack(as_of, min(serve_until, now + self._copies.ttl), touch_at) + copy[STAMP.size :]
+        copy = restamped(copy, as_of, min(serve_until, now + self._copies.ttl), touch_at)
         cache.put(key, copy)
         if now >= touch_at:
             self._on_use(key, copy, now)

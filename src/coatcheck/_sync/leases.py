@@ -70,7 +70,6 @@ class Leases:
                 return False, copy
         self._held[there] = self._clock.monotonic() + self._patience
         self._timer.start(_RENEW)
-        copy = None
         try:
             copy = look()  # its last holder may have put it there since we looked
         except BaseException:

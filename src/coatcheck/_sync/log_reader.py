@@ -10,7 +10,7 @@ from weakref import WeakMethod
 from coatcheck._sync._pair import Lock, sleep
 from coatcheck._sync.follower import Follower
 from coatcheck.core.coherence import Knowledge
-from coatcheck.core.times import duration_micros
+from coatcheck.core.times import duration_nanos
 from coatcheck.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("coatcheck")
 
+_RETRY = 1_000_000_000
+"""Nanoseconds after a failed poll in which nobody tries again who can do without."""
+
 
 class LogReader:
     """The one reader of a store's log in a process, for all who keep copies under its proof.
 
     Attributes:
         knowledge: What is known of the current epoch.
+        lease_ns: For how many nanoseconds a proof is good.
         stale_ns: For how many nanoseconds after the lease copies are served while the log cannot be asked.
     """
 
@@ -42,9 +46,9 @@ class LogReader:
         """
         self._store = store
         self._clock = clock
-        self._lease_ns = duration_micros(lease) * 1000
+        self.lease_ns = duration_nanos(lease)
         self._wait = (lease + serve_stale_for).total_seconds()
-        self.stale_ns = duration_micros(serve_stale_for) * 1000
+        self.stale_ns = duration_nanos(serve_stale_for)
         self._keepers: list[WeakMethod[Callable[[Knowledge], None]]] = []
         self._follower = Follower(store, lease=lease.total_seconds(), poll=self._ask_log, proven=self.proven)
         self.forked()
@@ -69,7 +73,7 @@ class LogReader:
         begin(self.knowledge)
 
     def _ignorance(self, epoch: str) -> Knowledge:
-        return Knowledge(epoch, lease=self._lease_ns)
+        return Knowledge(epoch, lease=self.lease_ns)
 
     def _begin(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
@@ -100,6 +104,16 @@ class LogReader:
                 return
             self._poll()
         self.follow()
+
+    def can_prove(self) -> bool:
+        """Prove what can be proven, without an error, and without a new try for every caller; tells whether it is."""
+        if self.failed_at is not None and (self._monotonic() < self.failed_at + _RETRY or self._polling.locked):
+            return False  # a store that hangs would hold up all who come while one of them tries
+        try:
+            self.prove()
+        except Unavailable:
+            return False
+        return True
 
     def doubt(self) -> None:
         """Ask the log before anything else is served: this worker sees its own changes at once."""

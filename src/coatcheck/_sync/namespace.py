@@ -10,7 +10,7 @@ from coatcheck._sync.cached_calls import CachedCall, returned_by
 from coatcheck._sync.values import Wanted
 from coatcheck.core.namespaces import key_subject
 from coatcheck.core.settings import LONGEST_VALUE
-from coatcheck.core.times import duration_micros
+from coatcheck.core.times import duration_nanos
 from coatcheck.errors import DataError
 from coatcheck.values import codec_for
 
@@ -37,7 +37,6 @@ class Namespace:
         """Made by `Cache.namespace`."""
         self._values = values
         self._reads = values.reads
-        self._space = space
         self._prefix = space.prefix
         self._due = values.due
 
@@ -201,4 +200,4 @@ def _nanoseconds(name: str, duration: object) -> int:
     if not isinstance(duration, timedelta) or not timedelta(0) < duration <= LONGEST_VALUE:
         msg = f"{name}={duration!r} is not possible: use a timedelta of more than zero and at most 7 days"
         raise DataError(msg)
-    return duration_micros(duration) * 1000
+    return duration_nanos(duration)

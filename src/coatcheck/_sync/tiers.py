@@ -3,27 +3,32 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
+from coatcheck._sync._pair import sleep
 from coatcheck._sync.log_reader import LogReader
 from coatcheck._sync.shared_tier import SharedTier
 from coatcheck.caches.urls import cache_from_url
 from coatcheck.clock import SystemClock
+from coatcheck.core.health import Proof, health_of
 from coatcheck.core.refusals import refuse
 from coatcheck.core.sealing import CONTEXT
 from coatcheck.core.settings import SharedCacheSettings
 from coatcheck.core.signing import KeyRing
-from coatcheck.errors import ConfigurationError
+from coatcheck.errors import ConfigurationError, Unavailable
 from coatcheck.fork import after_fork
 from coatcheck.stores.urls import store_from_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from coatcheck.caches.protocol import SharedCache
     from coatcheck.clock import Clock
+    from coatcheck.core.health import Health
+    from coatcheck.core.sealing import Place
     from coatcheck.stores.protocol import Store
     from coatcheck.stores.users import UsersTable
 
@@ -115,9 +120,13 @@ class Tiers:
             ConfigurationError: Something can never work as configured.
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
-        self.store.open()
-        if self.shared is not None:
-            self.shared.open()
+        try:
+            self.store.open()
+            if self.shared is not None:
+                self.shared.open()
+        except BaseException:
+            self.close()  # nobody else will, of what could not be entered
+            raise
 
     def finish(self) -> None:
         """Wait for what is loaded in the background, and for the copies that are on their way to the shared cache."""
@@ -132,6 +141,36 @@ class Tiers:
         if self.shared is not None:
             self.shared.close()
         self.store.close()
+
+    def health(
+        self, probe: Sequence[Place], cached: Mapping[str, float], *, provider: tuple[str, bool] | None = None
+    ) -> Health:
+        """Say how every part is: by what is known, and by asking the store if nothing is. Never raises.
+
+        Args:
+            probe: A place in the shared cache where nothing is.
+            cached: The numbers of the local cache.
+            provider: The name of a provider that is asked besides, and whether it has answered lately.
+        """
+        if self.log.failing and self.store.capabilities.pushes_changes:
+            self.log.follow()  # a server that has stopped answers nobody, and a probe must not wait for it
+            sleep(0)
+        else:
+            with suppress(Unavailable):
+                self.log.prove()
+        if self.shared is not None and not self.shared.available:
+            self.shared.get(probe)  # without a miss nobody would notice that it is back
+        vitals = self.store.vitals()
+        return health_of(
+            answers=not self.log.failing,
+            proof=Proof(self.clock.monotonic(), self.log.proof_sent, self.log.lease_ns, self.log.stale_ns),
+            listening=vitals.listening,
+            shared_cache=None if self.shared is None else self.shared.available,
+            shared_cache_numbers={} if self.shared is None else _numbers(self.shared),
+            local_cache_numbers=cached,
+            pool_numbers={"connections": vitals.connections, "idle": vitals.idle} if vitals.connections else {},
+            provider=provider,
+        )
 
     def check_wait(self, connection: Any, *, wait: bool) -> None:
         """Refuse to wait for what nobody can see yet, or what nobody can tell."""
@@ -163,6 +202,10 @@ def _check_eventual(shared: SharedTier | None, serve_stale_for: timedelta) -> No
         refuse(
             "serve_stale_for", serve_stale_for, "nothing is kept in memory without a log: use zero, or D1", of="cache"
         )
+
+
+def _numbers(shared: SharedTier) -> Mapping[str, float]:
+    return {name: getattr(shared, name) for name in ("hits", "misses", "refused", "failures", "dropped")}
 
 
 def _store_of(store: Store | str, users: UsersTable | None, clock: Clock | None) -> Store:

@@ -12,7 +12,7 @@ from coatcheck._sync._pair import FlightError
 from coatcheck._sync.cached_reads import CachedReads
 from coatcheck._sync.leases import Leases
 from coatcheck.core.answers import LoaderFailed
-from coatcheck.core.session import STAMP
+from coatcheck.core.session import STAMP, restamped
 from coatcheck.core.value_copies import BODY, Loaded, Mark, ValueCopies
 from coatcheck.errors import CoatcheckError, DataError, Unavailable
 from coatcheck.fork import after_fork
@@ -156,7 +156,7 @@ class Values:
     def find(self, key: str, codec: Codec[Any]) -> tuple[bool, Any]:
         """Return whether a cache has the value, and which it is."""
         use = Use(codec)
-        if not self._proven():
+        if not self.tiers.log.can_prove():
             return False, None
         copy = self.reads.lookup(key)
         if copy is None or not use.usable(copy):
@@ -201,7 +201,7 @@ class Values:
 
     def _read(self, key: str, wanted: Wanted) -> bytes | Loaded:
         began = self.tiers.clock.monotonic()
-        if self._proven():
+        if self.tiers.log.can_prove():
             try:
                 return (self.reads.get(key, lambda _: self._load(key, wanted), usable=wanted.usable))[0]
             except Unavailable:
@@ -213,21 +213,10 @@ class Values:
         self.tiers.log.follow()
         return self.reads.without_log(key, lambda: self._loaded(wanted, Mark("", 0, 0)))
 
-    def _proven(self) -> bool:
-        """Tell whether the log can be asked, without a new try for every caller."""
-        log = self.tiers.log
-        if log.failed_at is not None and self.tiers.clock.monotonic() < log.failed_at + _RETRY:
-            return False
-        try:
-            log.prove()
-        except Unavailable:
-            return False
-        return True
-
     def _past(self, key: str, wanted: Wanted) -> bytes | None:
         """Return a value whose time is over, where the caller wants that rather than an error."""
         # A loader that hangs may have taken longer than the proof was good, and the log may have grown since.
-        if not wanted.stale or not (self.tiers.log.proven() or self._proven()):
+        if not wanted.stale or not (self.tiers.log.proven() or self.tiers.log.can_prove()):
             return None
         copy = self.reads.past(key, wanted.stale)
         return copy if copy is not None and wanted.usable(copy) else None
@@ -236,7 +225,7 @@ class Values:
 
     def mark(self) -> Mark:
         """Return where the log stands, as far as it can be asked."""
-        return self._mark() if self._proven() else Mark("", 0, 0)
+        return self._mark() if self.tiers.log.can_prove() else Mark("", 0, 0)
 
     def _mark(self) -> Mark:
         knowledge = self.tiers.log.knowledge
@@ -271,15 +260,16 @@ class Values:
             value = self._called(wanted.loader)
             copy = wanted.copied(value)
             took = self.tiers.clock.monotonic() - began
-            loaded = self._copies.loaded(mark, copy, ttl=wanted.ttl, stale=wanted.stale, took=took)
+            loaded = self._measured(mark, copy, ttl=wanted.ttl, stale=wanted.stale, took=took)
             self.numbers["loads"] += 1
-            if mark.epoch and not loaded.epoch:
-                self._too_large(len(copy))
             given = lease is not None and bool(loaded.epoch)
             return loaded._replace(leased=given)
         finally:
-            if lease is not None and self._leases is not None:
-                self._leases.end(lease, given=given)
+            self._end(lease, given=given)
+
+    def _end(self, lease: Place | None, *, given: bool) -> None:
+        if lease is not None and self._leases is not None:
+            self._leases.end(lease, given=given)
 
     def _called(self, loader: Callable[[], Any]) -> Any:
         deadline = Deadline(self.settings.load_timeout_ns, self.tiers.clock)
@@ -293,17 +283,18 @@ class Values:
                 raise LoaderFailed(Unavailable(msg)) from error
             raise LoaderFailed(error) from error
 
-    def _too_large(self, size: int) -> None:
-        self.numbers["too_large"] += 1
-        _log.warning("coatcheck.value_too_large", extra={"bytes": size})
+    def _measured(self, mark: Mark, copy: bytes, *, ttl: int, stale: int = 0, took: int = 0) -> Loaded:
+        """Return a value as it is kept, and note one that is too large for that."""
+        loaded = self._copies.loaded(mark, copy, ttl=ttl, stale=stale, took=took)
+        if mark.epoch and not loaded.epoch:
+            self.numbers["too_large"] += 1
+            size = len(copy)
+            _log.warning("coatcheck.value_too_large", extra={"bytes": size})
+        return loaded
 
     def put(self, key: str, copy: bytes, ttl: int, mark: Mark | None) -> None:
         """Keep a value's bytes that the caller has read after a mark."""
-        mark = mark or self.mark()
-        loaded = self._copies.loaded(mark, copy, ttl=ttl, stale=0, took=0)
-        if mark.epoch and not loaded.epoch:
-            self._too_large(len(copy))
-        self.reads.keep(key, loaded)
+        self.reads.keep(key, self._measured(mark or self.mark(), copy, ttl=ttl))
 
     def invalidate(self, subjects: Sequence[str], *, wait: bool, connection: Any) -> None:
         """Make every worker load what has one of these subjects anew."""
@@ -329,7 +320,7 @@ class Values:
             return  # it was loaded anew since it was noted
         # Not again with the next use: it is under way, here or elsewhere.
         later = now + min(_RETRY, max(1, (serve_until - now) // 4))
-        self.reads.cache.replace(key, copy, STAMP.pack(as_of, serve_until, later) + copy[STAMP.size :])
+        self.reads.cache.replace(key, copy, restamped(copy, as_of, serve_until, later))
         self._jobs.run(lambda: self._renewed(key, wanted, now))
 
     def _renewed(self, key: str, wanted: Wanted, now: int) -> None:
@@ -346,8 +337,8 @@ class Values:
             return
         if done:
             self.numbers["refreshes"] += 1
-        elif lease is not None and self._leases is not None:
-            self._leases.end(lease, given=False)
+        else:
+            self._end(lease, given=False)
 
 
 def _kind_of(error: BaseException) -> str:

@@ -1,10 +1,20 @@
-"""The JSON API of sessions, as a FastAPI router to mount under any prefix.
+"""The JSON API of sessions, as FastAPI routers to mount under any prefix.
 
 >>> app.add_middleware(SessionMiddleware, sessions=sessions)
 >>> app.include_router(session_router(), prefix="/api")
+
+Where a provider issues the sessions it is `identity_router()`.
 """
 
-from coatcheck.api.models import DeviceSession, DeviceSessions, EndedSessions, SignedInUser
-from coatcheck.api.router import session_router
+from coatcheck.api.models import DeviceSession, DeviceSessions, EndedSessions, Me, SignedInUser
+from coatcheck.api.router import identity_router, session_router
 
-__all__ = ["DeviceSession", "DeviceSessions", "EndedSessions", "SignedInUser", "session_router"]
+__all__ = [
+    "DeviceSession",
+    "DeviceSessions",
+    "EndedSessions",
+    "Me",
+    "SignedInUser",
+    "identity_router",
+    "session_router",
+]

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from fastapi.responses import JSONResponse
 
 from coatcheck.api.models import SessionProblem
-from coatcheck.api.problems import BODY_INVALID, BODY_NEEDLESS, BODY_NOT_JSON, BODY_TOO_LARGE, NOT_FOUND
+from coatcheck.api.problems import BODY_INVALID, BODY_NEEDLESS, BODY_NOT_JSON, BODY_TOO_LARGE, NOT_FOUND, elsewhere
 
 
 class Error(NamedTuple):
@@ -67,6 +67,12 @@ NOT_YOURS: Final = Error(
     404,
     "The user has no live session with this id: it has ended, never was, or is somebody else's.",
     NOT_FOUND,
+)
+ELSEWHERE: Final = Error(
+    "issued_elsewhere",
+    501,
+    "A provider issues the sessions, and they are listed and ended there.",
+    elsewhere("better-auth"),
 )
 UNSAFE: Final = (
     CROSS_ORIGIN,

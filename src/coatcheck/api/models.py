@@ -1,11 +1,13 @@
 """What the JSON API answers. Public ids throughout: no value in here works as a cookie (rule T10)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from coatcheck.core.session import Session
+from coatcheck.core.users import User
 from coatcheck.devices import describe_device
 
 _USER = {
@@ -15,6 +17,14 @@ _USER = {
     "role": "editor",
     "session_id": "qUQfB1q0n2nWkq0lT1oJ3g",
     "exp": 1767225600,
+}
+_ME = {
+    **_USER,
+    "email_verified": True,
+    "labels": ["gold"],
+    "created_at": "2024-02-29T12:00:00Z",
+    "updated_at": "2025-11-30T18:15:00Z",
+    "attributes": {"language": "en"},
 }
 _DEVICE = {
     "id": "qUQfB1q0n2nWkq0lT1oJ3g",
@@ -40,9 +50,9 @@ class SignedInUser(BaseModel):
     model_config = _example(_USER)
 
     id: str = Field(description="The user's id.")
-    email: str | None = Field(description="The user's address, when a users table or loader tells it.")
-    name: str | None = Field(description="The user's display name, when a users table or loader tells it.")
-    role: str | None = Field(description="The user's role, when a users table or loader tells it.")
+    email: str | None = Field(description="The user's address, when a users table, loader or provider tells it.")
+    name: str | None = Field(description="Their display name, when a users table, loader or provider tells it.")
+    role: str | None = Field(description="Their role, when a users table, loader or provider tells it.")
     session_id: SessionId
     exp: int = Field(
         description="When the session ends if it is not used again: seconds since the epoch in UTC, as `exp` "
@@ -60,6 +70,33 @@ class SignedInUser(BaseModel):
             role=user.role if user else None,
             session_id=session.id,
             exp=int(session.ends_at.timestamp()),
+        )
+
+
+class Me(SignedInUser):
+    """Who is signed in, with all that is known of them and may be shown."""
+
+    model_config = _example(_ME)
+
+    email_verified: bool | None = Field(description="Whether the address is proved to be theirs; null: nobody says.")
+    labels: list[str] = Field(description="Their labels, such as a tier.")
+    created_at: datetime | None = Field(description="When they registered; ISO 8601 in UTC.")
+    updated_at: datetime | None = Field(description="When they last changed; ISO 8601 in UTC.")
+    attributes: dict[str, Any] = Field(
+        description="What else the application shows of them: always the same names, null for what nobody says."
+    )
+
+    @classmethod
+    def described(cls, session: Session, attributes: Sequence[str]) -> Self:
+        """Return what the session of a signed-in user says, with those of their attributes that may be shown."""
+        user = session.user or User(session.user_id or "")
+        return cls(
+            **SignedInUser.of(session).model_dump(),
+            email_verified=user.email_verified,
+            labels=list(user.labels),
+            created_at=user.created_at,
+            updated_at=user.updated_at,
+            attributes={name: user.attributes.get(name) for name in attributes},
         )
 
 

@@ -1,7 +1,7 @@
 """Every error of the JSON API as problem details (RFC 9457)."""
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -11,7 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from coatcheck.asgi import context_of
-from coatcheck.asgi.pages import ANSWERED, problem, problem_of
+from coatcheck.web.errors import IssuedElsewhere
+from coatcheck.web.pages import ANSWERED, problem, problem_of
 
 LARGEST_BODY: Final = 1024
 """Octets of a request body that are read; these requests need none."""
@@ -24,6 +25,15 @@ NOT_FOUND: Final = {
     "title": "No such session",
     "detail": "id: you have no live session with this id; list them again",
 }
+
+
+def elsewhere(provider: str) -> Mapping[str, str]:
+    """Return what is answered where only the provider that issues the sessions could do what is asked for."""
+    return {
+        "title": "Not possible with these sessions",
+        "detail": f"{provider} issues them: list and end them there",
+        "reason": "issued_elsewhere",
+    }
 
 
 def problem_response(status: int, title: str, **members: Any) -> Response:
@@ -67,6 +77,26 @@ class ProblemRoute(APIRoute):
         response = problem_response(405, "Method not allowed", detail=f"use {allowed}")
         response.headers["Allow"] = allowed
         await response(scope, receive, send)
+
+
+class DeviceRoute(ProblemRoute):
+    """A route that only sessions of our own have; with those of a provider each request to it is answered 501.
+
+    That comes before who asks is known: to sign in again would not help them.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, with a look at whose the sessions are before it."""
+        handler = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                _ = context_of(request.scope).sessions
+            except IssuedElsewhere as error:
+                return problem_response(501, **elsewhere(error.provider))
+            return await handler(request)
+
+        return answer
 
 
 async def _refused_body(request: Request) -> Response | None:

@@ -1,8 +1,10 @@
 """The trust boundary for every ASGI framework: one middleware that validates, and a context for each request."""
 
-from coatcheck.asgi.context import RecentAuthRequired, RequestContext, SignInRequired, context_of
+from coatcheck.asgi.context import context_of
 from coatcheck.asgi.middleware import SessionMiddleware
-from coatcheck.asgi.pages import safe_next
+from coatcheck.web.async_context import RequestContext
+from coatcheck.web.errors import RecentAuthRequired, SignInRequired
+from coatcheck.web.pages import safe_next
 
 __all__ = [
     "RecentAuthRequired",

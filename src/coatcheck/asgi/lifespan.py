@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from coatcheck._async.sessions import AsyncSessions
     from coatcheck.asgi.streams import OpenStreams
     from coatcheck.asgi.types import App, Message, Receive, Scope, Send
+    from coatcheck.web.async_authority import Authority
 
 
 class Lifespan:
@@ -15,7 +15,7 @@ class Lifespan:
 
     __slots__ = ("_is_open", "_receive", "_send", "_sessions", "_startup", "_streams")
 
-    def __init__(self, sessions: AsyncSessions, streams: OpenStreams, receive: Receive, send: Send) -> None:
+    def __init__(self, sessions: Authority, streams: OpenStreams, receive: Receive, send: Send) -> None:
         """Stand between the server and the application."""
         self._sessions = sessions
         self._streams = streams

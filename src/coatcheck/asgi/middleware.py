@@ -6,19 +6,21 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from coatcheck.asgi.context import SCOPE_KEY, RequestContext
+from coatcheck.asgi.context import SCOPE_KEY
 from coatcheck.asgi.lifespan import Lifespan
-from coatcheck.asgi.pages import ANSWERED, answer_to, problem, problem_of
-from coatcheck.asgi.settings import WebSettings
 from coatcheck.asgi.streams import OpenStreams
 from coatcheck.asgi.watched import WatchedResponse, WatchedSocket
-from coatcheck.core.cross_origin import SAFE_METHODS, CrossOriginRequest
+from coatcheck.core.cross_origin import SAFE_METHODS
 from coatcheck.errors import Unavailable
+from coatcheck.web.async_context import RequestContext
+from coatcheck.web.cross_origin import refusal
+from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, problem_of
+from coatcheck.web.settings import WebSettings
 
 if TYPE_CHECKING:
-    from coatcheck._async.sessions import AsyncSessions
-    from coatcheck.asgi.pages import Answer
     from coatcheck.asgi.types import App, Receive, Scope, Send
+    from coatcheck.web.async_authority import Authority
+    from coatcheck.web.pages import Answer
 
 SESSION_ENDED = 4001
 """The WebSocket close code that tells a client that its session has ended; reconnecting is of no use."""
@@ -33,17 +35,18 @@ class SessionMiddleware:
     Opens the sessions when the server starts and closes them when it stops.
     """
 
-    def __init__(self, app: App, /, sessions: AsyncSessions, **settings: Any) -> None:
+    def __init__(self, app: App, /, sessions: Authority, **settings: Any) -> None:
         """Wrap an application.
 
         Args:
             app: The application.
-            sessions: Where sessions are validated.
+            sessions: Where sessions are validated: `AsyncSessions`, or `AsyncProviderSessions`.
             **settings: The fields of `WebSettings`, such as `cookie` or `bearer`.
         """
         self.app = app
         self.sessions = sessions
         self.settings = WebSettings(**settings)
+        self.transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
         self.streams = OpenStreams(sessions, self.settings.stream_check_every.total_seconds())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,9 +56,9 @@ class SessionMiddleware:
             serve = {"websocket": self._websocket, "lifespan": self._lifespan}.get(kind, self.app)
             await serve(scope, receive, send)
             return
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings)
-        if scope["method"] not in SAFE_METHODS and (reason := self._cross_origin(scope, context)) is not None:
-            await _respond(send, _cross_origin_problem(reason))
+        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport)
+        if scope["method"] not in SAFE_METHODS and (reason := refusal(scope, context)) is not None:
+            await _respond(send, cross_origin_problem(reason))
             return
         response = WatchedResponse(context, send, self.streams)
         context.on_session = response.belongs_to
@@ -79,29 +82,12 @@ class SessionMiddleware:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await Lifespan(self.sessions, self.streams, receive, send).run(self.app, scope)
 
-    # --- cross-origin requests
-
-    def _cross_origin(self, scope: Scope, context: RequestContext) -> str | None:
-        websocket = scope["type"] == "websocket"
-        return self.settings.cross_origin.refusal(
-            CrossOriginRequest(
-                method="GET" if websocket else scope["method"],
-                path=scope["path"],
-                scheme=scope.get("scheme", "http"),
-                host=context.header_lines(b"host"),
-                origin=context.header_lines(b"origin"),
-                sec_fetch_site=context.header_lines(b"sec-fetch-site"),
-                has_session_cookie=context.has_session_cookie(),
-                websocket=websocket,
-            )
-        )
-
     # --- WebSocket
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings)
-        if (reason := self._cross_origin(scope, context)) is not None:
-            await _deny(scope, send, _cross_origin_problem(reason), _POLICY_VIOLATION)
+        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport)
+        if (reason := refusal(scope, context)) is not None:
+            await _deny(scope, send, cross_origin_problem(reason), _POLICY_VIOLATION)
             return
         socket = WatchedSocket(context, send, self.streams)
         context.on_session = socket.belongs_to
@@ -125,10 +111,6 @@ class SessionMiddleware:
                 task.result()
             return
         await _websocket_result(task, scope, socket, context)
-
-
-def _cross_origin_problem(reason: str) -> Answer:
-    return problem(403, "Cross-origin request refused", reason=reason)
 
 
 async def _deny(scope: Scope, send: Send, answer: Answer, code: int) -> None:

@@ -11,22 +11,29 @@ from coatcheck.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coatcheck._async.sessions import AsyncSessions
     from coatcheck.core.session import Session
+    from coatcheck.web.async_authority import Authority
 
 _log = logging.getLogger("coatcheck")
 
 
 class Stream:
-    """One open connection, the session it was opened with, and how to end it."""
+    """One open connection, the session and the token it was opened with, and how to end it."""
 
-    __slots__ = ("_end", "ended", "session")
+    __slots__ = ("_end", "ended", "held", "presented", "session")
 
-    def __init__(self, session: Session, end: Callable[[], object]) -> None:
-        """Keep the session and the function that ends the connection."""
+    def __init__(self, session: Session, presented: bytes, end: Callable[[], object], held: Callable[[], bool]) -> None:
+        """Keep them, the function that ends the connection, and one that says that it must not end just now."""
+        self.held = held
         self.session = session
+        self.presented = presented
         self._end = end
         self.ended = False
+
+    def belongs_to(self, session: Session, presented: bytes) -> None:
+        """Go on with another session, or the same under another token."""
+        self.session = session
+        self.presented = presented
 
     def end(self) -> None:
         """End the connection, once."""
@@ -38,7 +45,7 @@ class Stream:
 class OpenStreams:
     """All open connections of one process, and the task that validates them while there are any."""
 
-    def __init__(self, sessions: AsyncSessions, check_every: float) -> None:
+    def __init__(self, sessions: Authority, check_every: float) -> None:
         """Set the pace: a revoked session's connections end within `check_every` seconds and one validation."""
         self._sessions = sessions
         self._check_every = check_every
@@ -67,7 +74,7 @@ class OpenStreams:
     async def _check(self, stream: Stream) -> None:
         session = stream.session
         try:
-            answer = await self._sessions.recheck(session)
+            answer = await self._sessions.recheck(session, stream.presented)
         except Unavailable as error:
             # An outage is no sign-out: the connection stays until somebody can tell.
             _log.warning("coatcheck.stream_unchecked", extra={"reason": str(error)})
@@ -75,8 +82,8 @@ class OpenStreams:
         except Exception:  # noqa: BLE001 - one that cannot be checked must not keep the others from being checked
             _log.exception("coatcheck.stream_unchecked", extra={"session_id": session.id})
             return
-        if stream.session is not session:
-            return  # it belongs to another by now
+        if stream.session is not session or stream.held():
+            return  # it belongs to another by now, or is about to
         if answer:
             stream.session = answer
         else:

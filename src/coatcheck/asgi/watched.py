@@ -10,16 +10,16 @@ from coatcheck.asgi.streams import Stream
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from coatcheck.asgi.context import RequestContext
     from coatcheck.asgi.streams import OpenStreams
     from coatcheck.asgi.types import Message, Send
     from coatcheck.core.session import Session
+    from coatcheck.web.async_context import RequestContext
 
 
 class WatchedResponse:
     """The `send` of one HTTP request: adds headers when the response starts, and notices streams."""
 
-    __slots__ = ("_context", "_finished", "_send", "_session", "_streaming", "_streams", "_task", "started", "stream")
+    __slots__ = ("_context", "_finished", "_owner", "_send", "_streaming", "_streams", "_task", "started", "stream")
 
     def __init__(self, context: RequestContext, send: Send, streams: OpenStreams) -> None:
         """Stand between the application and the server's `send`."""
@@ -27,7 +27,7 @@ class WatchedResponse:
         self._send = send
         self._streams = streams
         self._task = asyncio.current_task()
-        self._session: Session | None = None
+        self._owner: tuple[Session, bytes] | None = None
         self._finished = False
         self.started = False
         self._streaming = False
@@ -52,20 +52,20 @@ class WatchedResponse:
                 self._watch()
         return self._send(message)
 
-    def belongs_to(self, session: Session) -> None:
+    def belongs_to(self, session: Session, presented: bytes) -> None:
         """Note whose response this is, before it starts or in the middle of it."""
-        self._session = session
+        self._owner = session, presented
         if self._streaming:
             self._watch()
 
     def _watch(self) -> None:
         """Tie a streaming response to its session."""
-        if self._session is None or self._task is None:
+        if self._owner is None or self._task is None:
             return
         if self.stream is not None:
-            self.stream.session = self._session
+            self.stream.belongs_to(*self._owner)
             return
-        self.stream = Stream(self._session, self._task.cancel)
+        self.stream = Stream(*self._owner, self._task.cancel, lambda: self._context.changing)
         self._streams.add(self.stream)
 
     def is_over(self) -> bool:
@@ -87,14 +87,14 @@ class WatchedResponse:
 class WatchedSocket:
     """The `send` of one WebSocket: ties it to its session once it is accepted, and closes it once."""
 
-    __slots__ = ("_closed", "_context", "_send", "_session", "_streams", "accepted", "over", "stream")
+    __slots__ = ("_closed", "_context", "_owner", "_send", "_streams", "accepted", "over", "stream")
 
     def __init__(self, context: RequestContext, send: Send, streams: OpenStreams) -> None:
         """Stand between the application and the server's `send`."""
         self._context = context
         self._send = send
         self._streams = streams
-        self._session: Session | None = None
+        self._owner: tuple[Session, bytes] | None = None
         self._closed = False
         self.accepted = False
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -115,18 +115,18 @@ class WatchedSocket:
         elif kind == "websocket.close":
             self._closed = True
 
-    def belongs_to(self, session: Session) -> None:
+    def belongs_to(self, session: Session, presented: bytes) -> None:
         """Note whose socket this is, before it is accepted or later."""
-        self._session = session
+        self._owner = session, presented
         self._watch()
 
     def _watch(self) -> None:
-        if not self.accepted or self._session is None:
+        if not self.accepted or self._owner is None:
             return
         if self.stream is not None:
-            self.stream.session = self._session
+            self.stream.belongs_to(*self._owner)
             return
-        self.stream = Stream(self._session, lambda: self.over.set_result(None))
+        self.stream = Stream(*self._owner, lambda: self.over.set_result(None), lambda: self._context.changing)
         self._streams.add(self.stream)
 
     async def close_once(self, code: int) -> None:

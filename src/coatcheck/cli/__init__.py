@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.cli.arguments import parser
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
@@ -22,11 +22,12 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, middleware: Any = None) -> int:
     """Run one command.
 
     Args:
         argv: The arguments; those of the process when None.
+        middleware: The `SessionMiddleware` of the application whose sessions are meant, where that is known already.
 
     Returns:
         The exit code: 0 when all is well, 1 when a check failed or nothing was revoked, 2 for a wrong usage or
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         arguments = parser().parse_args(argv)
+        arguments.middleware = middleware
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except SystemExit as done:

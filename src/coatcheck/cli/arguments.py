@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from coatcheck.cli import commands, session_commands, value_commands
+from coatcheck.cli import better_auth_commands, commands, session_commands, value_commands
 from coatcheck.cli.environment import FromEnvironment
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def parser() -> Parser:
     _sessions(parsers.add_parser("sessions", help="list, show and end sessions", allow_abbrev=False))
     _invalidate(_command(parsers, "invalidate", "have cached values loaded anew", value_commands.invalidate))
     _sweep(_command(parsers, "sweep", "delete expired sessions, in bounded batches", commands.sweep))
+    _better_auth(parsers.add_parser("better-auth", help="have Better Auth's own sign-outs seen", allow_abbrev=False))
     _store(_command(parsers, "check", "print the configuration and say what is unsafe", commands.check))
     return root
 
@@ -111,6 +112,50 @@ def _invalidate(invalidating: argparse.ArgumentParser) -> None:
     )
 
 
+def _better_auth(better_auth: argparse.ArgumentParser) -> None:
+    parsers = better_auth.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="subcommand")
+    verbs = {
+        "install-triggers": ("install triggers on Better Auth's tables", better_auth_commands.install),
+        "remove-triggers": ("remove them, before coatcheck's own tables go", better_auth_commands.remove),
+        "check": ("say which of them are missing or altered", better_auth_commands.check),
+    }
+    for verb, (what, run) in verbs.items():
+        command = _command(parsers, verb, what, run)
+        _database(command)
+        _option(
+            command,
+            "--session-table",
+            "COATCHECK_BETTER_AUTH_SESSION_TABLE",
+            "Better Auth's table of sessions",
+            metavar="NAME",
+            default="session",
+        )
+        _option(
+            command,
+            "--user-table",
+            "COATCHECK_BETTER_AUTH_USER_TABLE",
+            "Better Auth's table of users",
+            metavar="NAME",
+            default="user",
+        )
+        _option(
+            command,
+            "--schema",
+            "COATCHECK_BETTER_AUTH_SCHEMA",
+            "the schema of both, in PostgreSQL",
+            metavar="NAME",
+            default="public",
+        )
+        _option(
+            command,
+            "--columns",
+            "COATCHECK_BETTER_AUTH_COLUMNS",
+            "columns that have another name than Better Auth's field, as expiresAt=expires_at,updatedAt=updated_at",
+            metavar="FIELD=COLUMN,…",
+            kind=_pairs,
+        )
+
+
 def _sweep(sweeping: argparse.ArgumentParser) -> None:
     _store(sweeping)
     _option(
@@ -126,7 +171,7 @@ def _sweep(sweeping: argparse.ArgumentParser) -> None:
 # --- options that several commands have
 
 
-def _store(command: argparse.ArgumentParser) -> None:
+def _database(command: argparse.ArgumentParser) -> None:
     _option(
         command,
         "--store",
@@ -136,17 +181,21 @@ def _store(command: argparse.ArgumentParser) -> None:
     )
     _option(
         command,
-        "--users-table",
-        "COATCHECK_USERS_TABLE",
-        "with --store: the users table, with columns id, name, email and role (if others: --config or --app)",
-        metavar="NAME",
-    )
-    _option(
-        command,
         "--config",
         "COATCHECK_CONFIG",
         "a TOML file with the settings, below [coatcheck] or [tool.coatcheck]; variables count for more",
         metavar="FILE",
+    )
+
+
+def _store(command: argparse.ArgumentParser) -> None:
+    _database(command)
+    _option(
+        command,
+        "--users-table",
+        "COATCHECK_USERS_TABLE",
+        "with --store: the users table, with columns id, name, email and role (if others: --config or --app)",
+        metavar="NAME",
     )
     _option(
         command,
@@ -207,6 +256,14 @@ def _blamed(kind: Kind) -> Kind:
             raise
 
     return convert
+
+
+def _pairs(value: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in filter(None, map(str.strip, value.split(",")))]
+    if not all(name and column for name, _, column in pairs):
+        msg = f"{value!s} is not possible: use FIELD=COLUMN, with commas between several"
+        raise argparse.ArgumentTypeError(msg)
+    return {name: column for name, _, column in pairs}
 
 
 def _whole(least: int, most: int) -> Kind:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from coatcheck.cli.output import aligned, counted, printable
-from coatcheck.cli.target import opened, store_of, target_of
+from coatcheck.cli.target import opened_store, store_of, target_of
 from coatcheck.describe import describe, in_words
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def migrate(arguments: argparse.Namespace) -> int:
 
 def sweep(arguments: argparse.Namespace) -> int:
     """Delete expired sessions, telling on standard error how far it is."""
-    with opened(arguments) as sessions:
+    with opened_store(arguments) as sessions:
         total = sessions.sweep(batch=arguments.batch, progress=_progress)
     if sys.stderr.isatty():
         sys.stderr.write("\n")

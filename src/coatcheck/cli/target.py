@@ -8,11 +8,12 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.cache import Cache
+from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
 from coatcheck.asgi.middleware import SessionMiddleware
-from coatcheck.asgi.settings import WebSettings
 from coatcheck.cli.blocking import blocking_sessions, blocking_store
 from coatcheck.cli.environment import FromEnvironment
 from coatcheck.configuration import Settings
@@ -20,12 +21,14 @@ from coatcheck.configuration.schema import KINDS
 from coatcheck.configuration.sources import Given, from_environment, from_file
 from coatcheck.errors import ConfigurationError, SchemaError
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
+from coatcheck.web.settings import WebSettings
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Generator
 
     from coatcheck.configuration.sources import Source
+    from coatcheck.describe import AnySessions
     from coatcheck.stores.protocol import Store
 
 _DEEPEST = 50
@@ -36,13 +39,13 @@ class Target(NamedTuple):
 
     Attributes:
         origin: Where the configuration comes from, in words.
-        sessions: The sessions as configured.
+        sessions: The sessions as configured: our own, or those of a provider.
         web: How they travel over HTTP.
         settings: The settings they are made of; None if an application makes them.
     """
 
     origin: str
-    sessions: AsyncSessions | Sessions
+    sessions: AnySessions
     web: WebSettings
     settings: Settings | None = None
 
@@ -53,6 +56,8 @@ def target_of(arguments: argparse.Namespace) -> Target:
     Raises:
         ConfigurationError: They name nothing, too much, or something that cannot be used.
     """
+    if (middleware := getattr(arguments, "middleware", None)) is not None:
+        return Target("the application", middleware.sessions, middleware.settings)
     app, store, config = arguments.app, arguments.store, arguments.config
     if _typed(app) and (_typed(store) or _typed(config)):
         raise ConfigurationError(_BOTH)
@@ -77,14 +82,28 @@ def _typed(value: str | None) -> bool:
 
 
 def _configured(arguments: argparse.Namespace) -> Target:
+    settings, names = settings_of(arguments)
+    origin = f"defaults, and settings of {', '.join(names)}"
+    sessions = settings.sessions() if settings.provider is None else settings.provider_sessions()
+    return Target(origin, sessions, WebSettings(), settings)
+
+
+def settings_of(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
+    """Return the settings that the command line, the environment and a file name, and which of these say something.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or there is no store.
+    """
     written: Source = from_file(arguments.config, KINDS) if arguments.config else {}
-    options = {"store.url": ("--store", arguments.store), "users.table": ("--users-table", arguments.users_table)}
+    options = {
+        "store.url": ("--store", arguments.store),
+        "users.table": ("--users-table", getattr(arguments, "users_table", None)),
+    }
     typed = {path: Given(str(value), name) for path, (name, value) in options.items() if _typed(value)}
     environment = from_environment(os.environ, KINDS)
     settings = Settings.merged(written, environment, typed)
     sources = {str(arguments.config): written, "the environment": environment, "the command line": typed}
-    origin = f"defaults, and settings of {', '.join(name for name, source in sources.items() if source)}"
-    return Target(origin, settings.sessions(), WebSettings(), settings)
+    return settings, [name for name, source in sources.items() if source]
 
 
 def store_of(target: Target) -> Store:
@@ -92,7 +111,7 @@ def store_of(target: Target) -> Store:
     store = target.sessions.store
     if isinstance(store, (AsyncSQLiteStore, SQLiteStore)):
         return SQLiteStore(store.path, users=store.users, migrate=False)
-    if isinstance(target.sessions, Sessions):
+    if isinstance(target.sessions, (Sessions, ProviderSessions)):
         return target.sessions.store
     return blocking_store(target.sessions.store)
 
@@ -102,9 +121,25 @@ def opened(arguments: argparse.Namespace) -> Generator[Sessions]:
     """Give the sessions to work with, on a store that has been found in order.
 
     Raises:
+        ConfigurationError: They are a provider's, which alone can list and end them.
         SchemaError: It is not in order; the message says what to do.
     """
-    with closing(_sessions_on(_ready(arguments))) as sessions:
+    target = target_of(arguments)
+    if isinstance(target.sessions, (AsyncProviderSessions, ProviderSessions)):
+        msg = f"the sessions are not kept here: {target.sessions.provider.name} issues them, list and end them there"
+        raise ConfigurationError(msg)
+    with closing(_sessions_on(_ready(target))) as sessions:
+        yield sessions
+
+
+@contextmanager
+def opened_store(arguments: argparse.Namespace) -> Generator[Sessions]:
+    """Give what can be done to a store, whether sessions are kept there or only the log of a provider's.
+
+    Raises:
+        SchemaError: It is not in order; the message says what to do.
+    """
+    with closing(_sessions_on(_ready(target_of(arguments)))) as sessions:
         yield sessions
 
 
@@ -115,7 +150,7 @@ def opened_cache(arguments: argparse.Namespace) -> Generator[Cache]:
     Raises:
         SchemaError: It is not in order; the message says what to do.
     """
-    with closing(Cache(_ready(arguments))) as cache:
+    with closing(Cache(_ready(target_of(arguments)))) as cache:
         yield cache
 
 
@@ -123,13 +158,13 @@ def _sessions_on(store: Store) -> Sessions:
     return blocking_sessions(store) or Sessions(store)
 
 
-def _ready(arguments: argparse.Namespace) -> Store:
+def _ready(target: Target) -> Store:
     """Return the store, open.
 
     Raises:
         SchemaError: It is not in order.
     """
-    store = store_of(target_of(arguments))
+    store = store_of(target)
     try:
         _check(store)
         store.open()
@@ -153,7 +188,7 @@ def _check(store: Store) -> None:
 def _application(name: str) -> Target:
     found = _imported(name)
     for _ in range(_DEEPEST):
-        if isinstance(found, (AsyncSessions, Sessions)):
+        if isinstance(found, (AsyncSessions, Sessions, AsyncProviderSessions, ProviderSessions)):
             return Target(f"the sessions {name}, with default settings for HTTP", found, WebSettings())
         middleware = _middleware_of(found)
         if middleware is not None:

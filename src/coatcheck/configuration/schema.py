@@ -11,6 +11,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from coatcheck.configuration.durations import NoDuration, duration
+from coatcheck.configuration.provider_options import SECRETS as PROVIDER_SECRETS
+from coatcheck.configuration.provider_options import ProviderOptions
 from coatcheck.configuration.store_options import StoreOptions
 from coatcheck.core.policy import Policy
 from coatcheck.core.refusals import Refusal, redacted_url
@@ -29,11 +31,21 @@ GROUPS: Final = {
     "shared_cache": SharedCacheSettings,
     "values": ValueSettings,
     "users": UsersTable,
+    "provider": ProviderOptions,
 }
 """The groups, and the dataclass whose fields are settings of each."""
 
-SECRETS: Final = frozenset({"keys"})
-URLS: Final = frozenset({"store.url", "store.replica_url", "store.listen_url", "shared_cache.url"})
+SECRETS: Final = frozenset({"keys", *(f"provider.{name}" for name in PROVIDER_SECRETS)})
+URLS: Final = frozenset(
+    {
+        "store.url",
+        "store.replica_url",
+        "store.listen_url",
+        "shared_cache.url",
+        "provider.url",
+        "provider.revocation_url",
+    }
+)
 
 _OWN: Final = {
     "store.url": "str",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from coatcheck._async.cache import AsyncCache
+from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.cache import Cache
+from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
-from coatcheck.configuration.schema import GROUPS, KINDS, URLS, refusal, value_of
+from coatcheck.configuration.provider_options import PROVIDERS, ProviderOptions
+from coatcheck.configuration.schema import GROUPS, KINDS, SECRETS, URLS, refusal, value_of
 from coatcheck.configuration.sources import (
     FILE_VARIABLE,
     from_code,
@@ -27,13 +31,15 @@ from coatcheck.stores.urls import VALKEY, async_store_from_url, kind_of, store_f
 from coatcheck.stores.users import PLAIN_NAME, UsersTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from coatcheck.configuration.sources import Given, Source
     from coatcheck.stores.async_protocol import AsyncStore
     from coatcheck.stores.protocol import Store
 
 _EXAMPLE: Final = "valkey://host:6379/0"
+_OPTIONAL: Final = frozenset({"users", "provider"})
+"""Groups that are there only if something of them is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -41,7 +47,8 @@ class Settings:
     """Everything that can be configured. The attributes have the names `AsyncSessions` has for them.
 
     Attributes:
-        store: The store's URL, such as `sqlite:///app.db`, `postgresql://host/database` or `valkey://host:6379/0`.
+        store: The store's URL, such as `sqlite:///app.db`, `postgresql://host/database` or `valkey://host:6379/0`. With
+            a provider it is where the invalidation log stands.
         store_options: How the store is used.
         policy: Timeouts and limits.
         cache: The local cache of each process.
@@ -49,6 +56,7 @@ class Settings:
         shared_cache_settings: How it is used.
         values: What is kept of the application's own values, beside the sessions or alone.
         users: The application's users table, in the store's database.
+        provider: Who issues the sessions, if we do not, and for how long its answers stand in for asking it.
         keys: Keys that sign what the client holds: the first signs, all verify.
         deployment: The name that signatures are bound to.
         purpose: What the tokens are for.
@@ -63,6 +71,7 @@ class Settings:
     shared_cache_settings: SharedCacheSettings = field(default_factory=SharedCacheSettings)
     values: ValueSettings = field(default_factory=ValueSettings)
     users: UsersTable | None = None
+    provider: ProviderOptions | None = None
     keys: tuple[str | bytes, ...] = ()
     deployment: str = "coatcheck"
     purpose: str = "session"
@@ -135,7 +144,8 @@ class Settings:
 
     @classmethod
     def _of(cls, values: Mapping[str, Any], origins: Mapping[str, str]) -> Self:
-        parts = {group: _part(group, values) for group in GROUPS}
+        written = {path.partition(".")[0] for path in values}
+        parts = {group: _part(group, values) for group in GROUPS if group in written or group not in _OPTIONAL}
         return cls(
             store=values["store.url"],
             store_options=parts["store"],
@@ -144,7 +154,8 @@ class Settings:
             shared_cache=_with_database(values.get("shared_cache.url"), values.get("shared_cache.database")),
             shared_cache_settings=parts["shared_cache"],
             values=parts["values"],
-            users=parts["users"] if any(path.startswith("users.") for path in values) else None,
+            users=parts.get("users"),
+            provider=parts.get("provider"),
             origins=origins,
             **{name: values[name] for name in ("keys", "deployment", "purpose") if name in values},
         )
@@ -170,6 +181,51 @@ class Settings:
             ConfigurationError: The store cannot do what is asked for, or its driver is not installed.
         """
         return Sessions(self._store(more), **self._arguments(), **more)
+
+    def async_provider_sessions(self, *, client: Any = None, **more: Any) -> AsyncProviderSessions:
+        """Return the sessions of the provider for asyncio, wired as configured.
+
+        Args:
+            client: The `httpx2.AsyncClient` to ask it with, where a proxy or a certificate is needed.
+            **more: What only code can say, as `AsyncProviderSessions` takes it: `on_event`, `clock`.
+
+        Raises:
+            ConfigurationError: There is no provider, something is wrong with it, or a driver is not installed.
+        """
+        options = self._provider_options()
+        with self._blaming():
+            provider = options.async_provider(**({} if client is None else {"client": client}))
+        store = self._async_store(more)
+        return AsyncProviderSessions(provider, store, settings=options.caching(), **self._tiers(), **more)
+
+    def provider_sessions(self, *, client: Any = None, **more: Any) -> ProviderSessions:
+        """Return the sessions of the provider for threads, wired as configured; see `async_provider_sessions`.
+
+        Raises:
+            ConfigurationError: There is no provider, something is wrong with it, or a driver is not installed.
+        """
+        options = self._provider_options()
+        with self._blaming():
+            provider = options.provider(**({} if client is None else {"client": client}))
+        return ProviderSessions(provider, self._store(more), settings=options.caching(), **self._tiers(), **more)
+
+    def _provider_options(self) -> ProviderOptions:
+        if self.provider is None:
+            fix = f"set provider.url, and provider.kind to one of {', '.join(PROVIDERS)}"
+            refuse_secret("provider", "is missing", fix)
+        return self.provider
+
+    @contextmanager
+    def _blaming(self) -> Generator[None]:
+        """Name a setting that the provider's own class refuses as whoever wrote it has called it."""
+        try:
+            yield
+        except Refusal as error:
+            name, bracket, index = error.setting.partition("[")
+            where = self.origins.get(f"{error.of}.{name}")
+            if where is None:
+                raise
+            raise Refusal(where + bracket + index, error.problem, error.fix) from None
 
     def async_value_cache(self, sessions: AsyncSessions | None = None, **more: Any) -> AsyncCache:
         """Return the cache of the application's own values, for asyncio.
@@ -220,20 +276,35 @@ class Settings:
     def effective(self) -> dict[str, Any]:
         """Return every setting that applies, by its path, and of keys and URLs only what anybody may see."""
         urls = {"store.url": self.store, "shared_cache.url": self.shared_cache}
-        parts = (self.store_options, self.policy, self.cache, self.shared_cache_settings, self.values, self.users)
+        parts: dict[str, Any] = {
+            "store": self.store_options,
+            "policy": self.policy,
+            "cache": self.cache,
+            "shared_cache": self.shared_cache_settings,
+            "values": self.values,
+            "users": self.users,
+            "provider": self.provider,
+        }
         found: dict[str, Any] = {path: url and redacted_url(url) for path, url in urls.items()}
-        for group, part in zip(GROUPS, parts, strict=True):
+        for group, part in parts.items():
             for each in () if part is None else fields(part):
-                path, value = f"{group}.{each.name}", getattr(part, each.name)
-                found[path] = redacted_url(value) if path in URLS and value else value
-        keys = f"{len(self.keys)} of them" if self.keys else None
+                path = f"{group}.{each.name}"
+                found[path] = _harmless(path, getattr(part, each.name))
         found["cache.enabled"] = self.cache.max_entries > 0
-        return {**found, "keys": keys, "deployment": self.deployment, "purpose": self.purpose}
+        return {**found, "keys": _harmless("keys", self.keys), "deployment": self.deployment, "purpose": self.purpose}
 
     def __repr__(self) -> str:
         usual = Settings(store="sqlite:///app.db").effective()
         own = {path: value for path, value in self.effective().items() if value != usual.get(path)}
         return f"<Settings {' '.join(f'{path}={value!r}' for path, value in own.items())}>"
+
+
+def _harmless(path: str, value: Any) -> Any:
+    """Return what anybody may see of a setting."""
+    if path in SECRETS:
+        many = f"{len(value)} of them" if isinstance(value, tuple) else "set"  # pyright: ignore[reportUnknownArgumentType]
+        return many if value else None
+    return redacted_url(value) if path in URLS and value else value
 
 
 def _part(group: str, values: Mapping[str, Any]) -> Any:

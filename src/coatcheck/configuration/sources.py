@@ -21,7 +21,10 @@ FILE_VARIABLE: Final = "COATCHECK_CONFIG"
 
 ELSEWHERE: Final = frozenset(
     PREFIX + name
-    for name in ("APP", "BATCH", "CONFIG", "DATABASE", "HOST", "JSON", "LIMIT", "PORT", "REQUIRE_ALL", "USER")
+    for name in (
+        *("APP", "BATCH", "CONFIG", "DATABASE", "HOST", "JSON", "LIMIT", "PORT", "REQUIRE_ALL", "USER"),
+        *("BETTER_AUTH_SESSION_TABLE", "BETTER_AUTH_USER_TABLE", "BETTER_AUTH_SCHEMA", "BETTER_AUTH_COLUMNS"),
+    )
 )
 """Variables of the command line and of the tests, which are no settings."""
 
@@ -32,7 +35,8 @@ _SERVICE: Final = re.compile(
 _GROUPS_WITH_URL: Final = ("store", "shared_cache")
 # The object of settings and its parts have two names where code needs a URL and the settings beside it.
 _HALVES: Final = {"store_options": "store", "shared_cache_settings": "shared_cache"}
-_MAY_BE_NONE: Final = frozenset({"users", "shared_cache", "policy", "cache", "values", *_HALVES})
+_MAY_BE_NONE: Final = frozenset({"users", "provider", "shared_cache", "policy", "cache", "values", *_HALVES})
+_NONE_IS_UNSET: Final = ("store.", "provider.")
 
 
 class Given(NamedTuple):
@@ -138,7 +142,9 @@ def from_code(values: Mapping[str, Any], paths: Iterable[str]) -> Source:
             continue
         found.update(_flat({_HALVES.get(name, name): value}, known, "", ""))
     # In an object an option that is None is not given.
-    return {path: given for path, given in found.items() if given.value is not None or not path.startswith("store.")}
+    return {
+        path: given for path, given in found.items() if given.value is not None or not path.startswith(_NONE_IS_UNSET)
+    }
 
 
 def _flat(table: Mapping[str, Any], paths: Iterable[str], prefix: str, file: str) -> Source:
@@ -184,6 +190,7 @@ def unknown(name: str, file: str, known: Iterable[str]) -> NoReturn:
     names = {each.removeprefix(begin) for each in known}
     short = name.removeprefix(begin)
     bare = short.removesuffix("_URL")  # what has a URL is given by it alone
-    near = [bare] if bare in names else get_close_matches(short, names, 1, 0.5)
+    whole = [each for each in names if each == bare or each.endswith(("_" + bare, "." + bare))]  # without its group
+    near = sorted(whole, key=len) or get_close_matches(short, names, 1, 0.5)
     fix = f"use {begin}{near[0]}" if near else "remove it"
     refuse_secret(Given(None, name, file).where(), "is no setting", fix)

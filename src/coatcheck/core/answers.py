@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from coatcheck.core.tokens import Token
 
 Source = Literal["memory", "shared", "store", "stale"]
-"""Which tier had the answer; "stale" is the memory while the log cannot be asked, where that is wanted."""
+"""Which tier had the answer; "store" is the authority, "stale" is the memory while it, or the log, cannot be asked."""
 
 
 class LoaderFailed(Exception):
@@ -40,6 +40,24 @@ class NotSignedIn(enum.Enum):
 
     def __bool__(self) -> Literal[False]:
         return False
+
+
+class Validated(NamedTuple):
+    """The answer to one request.
+
+    Attributes:
+        answer: The session, or why nobody is signed in.
+        source: Which tier answered in the end; None for what cannot be a token, of which nobody was asked.
+        set_cookies: Values of Set-Cookie that a provider has for the client.
+    """
+
+    answer: Session | NotSignedIn
+    source: Source | None
+    set_cookies: tuple[bytes, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show no cookie: it is somebody's token (rule T9)."""
+        return f"<Validated {self.answer!r} from {self.source}>"
 
 
 class Created(NamedTuple):

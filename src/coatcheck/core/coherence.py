@@ -24,10 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_ENTRIES = 100_000
-"""More entries than this are not remembered: the floor rises instead, and every copy is read once more."""
+"""More entries than this are not remembered: the floor rises over the older half of them instead, and the copies from
+below it are read once more."""
 
 EVERYONE = "*"
 """The subject of an entry that ends every copy."""
+
+
+MOMENT = "m:"
+"""What a subject begins with that has a time behind it: "m:<name>@<number>". Of each name the latest counts."""
 
 
 def session_subject(session_id: str) -> str:
@@ -80,6 +85,7 @@ class Knowledge:
 
     __slots__ = (
         "_entries",
+        "_moments",
         "as_of",
         "began",
         "clear_from",
@@ -116,6 +122,7 @@ class Knowledge:
         self.doubted = 0
         self.offset = 0
         self._entries: dict[str, int] = {}
+        self._moments: dict[str, tuple[int, int]] = {}
 
     def apply(self, page: LogPage, sent: int) -> None:
         """Learn one page of the log.
@@ -129,7 +136,7 @@ class Knowledge:
             self.began = page.now
         for position, subject in page.entries:
             self._remember(position, subject)
-        floor = self.newest + 1 if len(self._entries) > MOST_ENTRIES else page.floor
+        floor = max(page.floor, self._middle()) if len(self) > MOST_ENTRIES else page.floor
         if floor > self.floor:
             self._raise_floor(floor)
         self.clear_from = max(self.floor, self.newest + 1)
@@ -147,14 +154,29 @@ class Knowledge:
     def _remember(self, position: int, subject: str) -> None:
         if subject == EVERYONE:
             self.everyone = max(self.everyone, position)
+        elif subject.startswith(MOMENT):
+            self._remember_moment(position, subject)
         elif position > self._entries.get(subject, -1):
             self._entries[subject] = position
         self.newest = max(self.newest, position)
+
+    def _remember_moment(self, position: int, subject: str) -> None:
+        name, _, moment = subject.rpartition("@")
+        known, at = self._moments.get(name, (-1, -1))
+        # The later moment, kept for as long as the later entry: one that comes late must not shorten the other.
+        self._moments[name] = max(known, int(moment)), max(at, position)
+
+    def _middle(self) -> int:
+        """Return the position from which half of the entries are remembered at the most."""
+        # The newer half stays: what has just ended at a provider may not have ended there yet.
+        positions = sorted([*self._entries.values(), *(position for _, position in self._moments.values())])
+        return positions[len(positions) // 2] + 1
 
     def _raise_floor(self, floor: int) -> None:
         self.floor = floor
         # Copies from below the floor are refused by rule 2, so entries from below it have nothing left to refuse.
         self._entries = {subject: at for subject, at in self._entries.items() if at >= floor}
+        self._moments = {name: (moment, at) for name, (moment, at) in self._moments.items() if at >= floor}
 
     def admits(self, as_of: int, subjects: Iterable[str]) -> bool:
         """Tell whether rules 2 and 3 admit a copy that was read at a position and is about these subjects."""
@@ -168,5 +190,14 @@ class Knowledge:
             return True
         return any(self._entries.get(subject, -1) >= as_of for subject in subjects)
 
+    def knows(self, subject: str) -> bool:
+        """Tell whether any entry for the subject is remembered, wherever it stands."""
+        return subject in self._entries
+
+    def latest(self, name: str) -> int | None:
+        """Return the latest moment that an entry has told of a name, while one is remembered."""
+        known = self._moments.get(name)
+        return None if known is None else known[0]
+
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._entries) + len(self._moments)

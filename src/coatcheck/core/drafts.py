@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.policy import LONGEST, expiries
 from coatcheck.core.session import Record
-from coatcheck.core.times import duration_micros
+from coatcheck.core.times import duration_micros, to_micros
 from coatcheck.core.tokens import new_session_id
 from coatcheck.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 _SHORTEST = timedelta(seconds=1)
 _LONGEST_USER_ID = 255
@@ -40,10 +41,7 @@ def new_record(
     if user_id is not None and not 0 < (size := len(user_id.encode("utf-8", "surrogatepass"))) <= _LONGEST_USER_ID:
         msg = f"user_id of {size} bytes is not possible: use 1 to {_LONGEST_USER_ID}"
         raise DataError(msg)
-    for name, value in (("idle_timeout", idle), ("lifetime", lifetime)):
-        if value is not None and not _SHORTEST <= value <= LONGEST:
-            msg = f"{name}={value!s} is not possible: use one second to ten years"
-            raise DataError(msg)
+    _check_durations(idle_timeout=idle, lifetime=lifetime)
     ends = expiries(now, idle, lifetime)
     return Record(
         id=new_session_id(),
@@ -59,6 +57,33 @@ def new_record(
         user_agent=printable(user_agent),
         data=data,
     )
+
+
+def changed_times(now: int, idle: timedelta | None, end: datetime | None) -> dict[str, Any]:
+    """Return the times of a session that is given others now (microseconds since the epoch).
+
+    Raises:
+        DataError: A duration is out of bounds, or the end is without a time zone.
+    """
+    if end is not None and end.tzinfo is None:
+        msg = f"expires_at={end!s} is not possible: give it a time zone"
+        raise DataError(msg)
+    ends = None if end is None else to_micros(end)
+    lifetime = None if ends is None else timedelta(microseconds=ends - now)
+    _check_durations(idle_timeout=idle, lifetime=lifetime)
+    timeout = None if idle is None else duration_micros(idle)
+    return {
+        "idle_timeout": timeout,
+        "idle_expires_at": None if timeout is None else now + timeout,
+        "expires_at": ends,
+    }
+
+
+def _check_durations(**durations: timedelta | None) -> None:
+    for name, value in durations.items():
+        if value is not None and not _SHORTEST <= value <= LONGEST:
+            msg = f"{name}={value!s} is not possible: use one second to ten years"
+            raise DataError(msg)
 
 
 def printable(user_agent: str | None) -> str | None:

@@ -25,7 +25,7 @@ class PartHealth:
     """The health of one part.
 
     Attributes:
-        name: "authority", "lease", "listener", "shared_cache", "local_cache" or "pool".
+        name: "authority", "provider", "lease", "listener", "shared_cache", "local_cache" or "pool".
         status: How it is.
         detail: The same in words, with no secret in them.
         numbers: What can be counted or measured of it; durations are in seconds and say so in their name.
@@ -98,6 +98,7 @@ def health_of(
     shared_cache_numbers: Mapping[str, float] = _NO_NUMBERS,
     local_cache_numbers: Mapping[str, float] = _NO_NUMBERS,
     pool_numbers: Mapping[str, float] = _NO_NUMBERS,
+    provider: tuple[str, bool] | None = None,
 ) -> Health:
     """Put the health of a worker together.
 
@@ -109,8 +110,13 @@ def health_of(
         shared_cache_numbers: Its hits, misses, failures and drops.
         local_cache_numbers: How many entries there are, and may be.
         pool_numbers: The store's connections: how many there are, are idle, and are waited for.
+        provider: The name of a provider, and whether it has answered lately. Without the store's log it is asked with
+            each request, so that requests can still be served.
     """
+    asked = provider is not None and provider[1]
     parts = [_authority(answers=answers), _lease(answers=answers, proof=proof)]
+    if provider is not None:
+        parts.append(_provider(*provider))
     if listening is not None:
         parts.append(_listener(listening=listening))
     if shared_cache is not None:
@@ -120,8 +126,8 @@ def health_of(
     if pool_numbers:
         parts.append(_part("pool", "ok", "the store's connections", pool_numbers))
     return Health(
-        status=_overall(parts, answers=answers),
-        ready=answers or proof.stale_left() > 0,
+        status=_overall(parts, answers=answers or asked),
+        ready=answers or asked or proof.stale_left() > 0,
         proof_age=None if proof.sent is None else _duration(proof.now - proof.sent),
         lease_left=_duration(proof.left()),
         parts=tuple(parts),
@@ -150,6 +156,12 @@ def _lease(*, answers: bool, proof: Proof) -> PartHealth:
         stale = {**numbers, "stale_left_seconds": _seconds(proof.stale_left())}
         return _part("lease", "degraded", "known copies are served without proof, for a bounded time", stale)
     return _part("lease", "down", "over: nothing can be proven", numbers)
+
+
+def _provider(name: str, available: bool) -> PartHealth:  # noqa: FBT001 - a pair, as it is handed in
+    if available:
+        return _part("provider", "ok", f"{name} answers")
+    return _part("provider", "degraded", f"{name} does not answer: only what is in memory is served")
 
 
 def _listener(*, listening: bool) -> PartHealth:

@@ -90,5 +90,11 @@ class LocalCache(Generic[K]):
         elif self._old.get(key) == old:
             self._old[key] = new
 
+    def drop(self, key: K) -> None:
+        """Forget a copy; its length counts until the generations turn, which they do the earlier for it."""
+        self._old.pop(key, None)
+        self.young.pop(key, None)
+        self.views.pop(key, None)
+
     def __len__(self) -> int:
         return len(self.young) + sum(key not in self.young for key in self._old)

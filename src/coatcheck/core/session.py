@@ -10,7 +10,6 @@ therefore builds one small object, and a million cached sessions are invisible t
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
 from struct import Struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -18,10 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from coatcheck.core.coherence import session_subject, user_subject
 from coatcheck.core.sealing import Kind
 from coatcheck.core.times import from_micros
+from coatcheck.core.users import user_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime, timedelta
+
+    from coatcheck.core.users import User
 
 VERSION = 1
 """The layout below; a copy of another version counts as missing."""
@@ -43,25 +45,6 @@ _BODY = STAMP.size + _HEAD.size
 _REMEMBER = 1
 _SIGNED_IN = 2
 _NOT_AUTHENTICATED = -(2**62)
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """The application's user behind a session, as its users table or loader described it.
-
-    It is joined or loaded, never frozen into the session (ASVS 8.3.2, rule L18).
-    """
-
-    id: str
-    name: str | None = None
-    email: str | None = None
-    role: str | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-
-def user_json(user: User | None) -> str | None:
-    """Return a user as the JSON that a record carries."""
-    return None if user is None else json.dumps(asdict(user))
 
 
 class Record(NamedTuple):
@@ -195,14 +178,14 @@ class Session:
             return self._data
         except AttributeError:
             raw = self._part(4)
-            self._data: Mapping[str, Any] = MappingProxyType(json.loads(raw) if raw else {})
+            self._data: Mapping[str, Any] = MappingProxyType(json.loads(raw.decode()) if raw else {})
             return self._data
 
     @property
     def user(self) -> User | None:
-        """The user, when a users table or a loader is configured and the session is signed in."""
+        """The user, when a users table, a loader or a provider tells of them and the session is signed in."""
         raw = self._part(5)
-        return User(**json.loads(raw)) if raw else None
+        return user_of(raw) if raw else None
 
     def authenticated_within(self, max_age: timedelta, now: datetime) -> bool:
         """Tell whether the user proved who they are at most `max_age` before `now` (ASVS 7.5.1)."""
@@ -212,13 +195,17 @@ class Session:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Session):
             return NotImplemented
-        return self._copy[STAMP.size :] == other._copy[STAMP.size :]
+        return self._record() == other._record()
 
     def __hash__(self) -> int:
-        return hash(self._copy[STAMP.size :])
+        return hash(self._record())
 
     def __repr__(self) -> str:
         return f"<Session {self.id} user={self.user_id!r}>"
+
+    def _record(self) -> bytes:
+        # What stands behind it is about the token: two may be those of one session.
+        return self._copy[STAMP.size : end_of(self._copy)]
 
     def _times(self) -> tuple[int, ...]:
         return _TIMES.unpack_from(self._copy, STAMP.size)
@@ -230,6 +217,11 @@ class Session:
         lengths = _HEAD.unpack_from(self._copy, STAMP.size)[8:]
         start = _BODY + sum(lengths[:index])
         return self._copy[start : start + lengths[index]]
+
+
+def restamped(copy: bytes, as_of: int, serve_until: int, touch_at: int) -> bytes:
+    """Return a copy, of a session or of anything else, with another stamp."""
+    return STAMP.pack(as_of, serve_until, touch_at) + copy[STAMP.size :]
 
 
 def copy_in(session: Session) -> bytes:
@@ -245,12 +237,17 @@ def subjects_of(copy: bytes) -> Iterator[str]:
         yield user_subject(user_id)
 
 
+def end_of(copy: bytes) -> int | None:
+    """Return where the record in a copy ends; None if it is none of this release's record version."""
+    if len(copy) < _BODY:
+        return None
+    head: tuple[int, ...] = _HEAD.unpack_from(copy, STAMP.size)
+    return _BODY + sum(head[8:]) if head[0] == VERSION else None
+
+
 def is_whole(copy: bytes) -> bool:
     """Tell whether a copy is of this release's record version, and as long as its head says."""
-    if len(copy) < _BODY:
-        return False
-    head: tuple[int, ...] = _HEAD.unpack_from(copy, STAMP.size)
-    return head[0] == VERSION and len(copy) == _BODY + sum(head[8:])
+    return end_of(copy) == len(copy)
 
 
 SEALED = Kind(b"session" + bytes((VERSION,)), is_whole)

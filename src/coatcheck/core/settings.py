@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from coatcheck.core.refusals import refuse
+from coatcheck.core.times import duration_nanos
 
 LONGEST_COPY = timedelta(hours=1)
 """No copy is served longer than this after it was read; older log entries can be trimmed."""
@@ -50,17 +51,17 @@ class CacheSettings:
     @property
     def ttl_ns(self) -> int:
         """The time to live in nanoseconds."""
-        return _nanoseconds(self.ttl)
+        return duration_nanos(self.ttl)
 
     @property
     def lease_ns(self) -> int:
         """The lease in nanoseconds."""
-        return _nanoseconds(self.lease)
+        return duration_nanos(self.lease)
 
     @property
     def serve_stale_ns(self) -> int:
         """The time after the lease in nanoseconds."""
-        return _nanoseconds(self.serve_stale_for)
+        return duration_nanos(self.serve_stale_for)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,22 +103,64 @@ class SharedCacheSettings:
     @property
     def ttl_ns(self) -> int:
         """The time to live in nanoseconds."""
-        return _nanoseconds(self.ttl)
+        return duration_nanos(self.ttl)
 
     @property
     def timeout_ns(self) -> int:
         """The timeout in nanoseconds."""
-        return _nanoseconds(self.timeout)
+        return duration_nanos(self.timeout)
 
     @property
     def pause_ns(self) -> int:
         """The first pause in nanoseconds."""
-        return _nanoseconds(self.pause)
+        return duration_nanos(self.pause)
 
     @property
     def longest_pause_ns(self) -> int:
         """The longest pause in nanoseconds."""
-        return _nanoseconds(self.longest_pause)
+        return duration_nanos(self.longest_pause)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """How long the answers of a provider may stand in for asking it.
+
+    What ends here, or is told to us, is refused as soon as a revoked session of our own would be. What the provider
+    ends by itself and tells nobody is accepted for `revalidate_after` at most.
+
+    Attributes:
+        revalidate_after: How long after it was asked a provider's answer may be served; zero asks with each request, at
+            most one hour. None leaves it to the provider: five minutes, and zero for OAuth2 introspection.
+        memory_ttl: How long it stays in a process's memory before the shared cache is looked at again; None for as long
+            as `revalidate_after`. In the shared cache it stays for `revalidate_after`, or that cache's own `ttl`.
+        refused_for: How long "not signed in" is remembered; at most one minute, and never longer than
+            `revalidate_after`.
+        serve_stale_for: For how much longer known sessions are served while the provider cannot be asked. It is added
+            to the bound, and zero unless somebody asks for it: then such requests are refused with 503.
+        max_entries: How many sessions are kept in memory; 0 keeps none there.
+        lease: How long a worker may trust its memory after it last asked for the invalidation log.
+    """
+
+    revalidate_after: timedelta | None = None
+    memory_ttl: timedelta | None = None
+    refused_for: timedelta = timedelta(seconds=5)
+    serve_stale_for: timedelta = timedelta(0)
+    max_entries: int = 100_000
+    lease: timedelta = timedelta(seconds=2)
+
+    def __post_init__(self) -> None:
+        if self.revalidate_after is not None and not timedelta(0) <= self.revalidate_after <= LONGEST_COPY:
+            refuse("revalidate_after", self.revalidate_after, "use zero (ask always) to one hour", of="provider")
+        if self.memory_ttl is not None and not timedelta(0) < self.memory_ttl <= LONGEST_COPY:
+            refuse("memory_ttl", self.memory_ttl, "use more than zero and at most one hour", of="provider")
+        if not timedelta(0) <= self.refused_for <= timedelta(minutes=1):
+            refuse("refused_for", self.refused_for, "use zero (ask always) to one minute", of="provider")
+        if not timedelta(0) <= self.serve_stale_for <= LONGEST_COPY:
+            refuse("serve_stale_for", self.serve_stale_for, "use zero (refuse) to one hour", of="provider")
+        if self.max_entries < 0:
+            refuse("max_entries", self.max_entries, "use 0 (no cache) or more", of="provider")
+        if not timedelta(0) < self.lease <= timedelta(minutes=1):
+            refuse("lease", self.lease, "use more than zero and at most one minute", of="provider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,18 +208,14 @@ class ValueSettings:
     @property
     def ttl_ns(self) -> int:
         """The longest time in memory, in nanoseconds."""
-        return _nanoseconds(self.ttl)
+        return duration_nanos(self.ttl)
 
     @property
     def shared_ttl_ns(self) -> int:
         """The longest time in the shared cache, in nanoseconds."""
-        return _nanoseconds(self.shared_ttl)
+        return duration_nanos(self.shared_ttl)
 
     @property
     def load_timeout_ns(self) -> int:
         """How long a loader may take, in nanoseconds."""
-        return _nanoseconds(self.load_timeout)
-
-
-def _nanoseconds(duration: timedelta) -> int:
-    return duration // timedelta(microseconds=1) * 1000
+        return duration_nanos(self.load_timeout)

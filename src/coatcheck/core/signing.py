@@ -41,11 +41,12 @@ _PLACEHOLDERS: Final = (
     b"your-secret",
     b"your_secret",
 )
-# Long enough, random to look at, and printed in tutorials: FastAPI's, Flask's, jwt.io's.
+# Long enough, random to look at, and printed in tutorials or built in: FastAPI's, Flask's, jwt.io's, Better Auth's.
 _PUBLISHED: Final = (
     b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
     b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
     b"a-string-secret-at-least-256-bits-long",
+    b"better-auth-secret-12345678901234567890",
 )
 
 
@@ -82,9 +83,9 @@ class KeyRing:
             refuse_secret("keys", "must be a list of at least one key", _FIX)
         if not deployment.strip():
             refuse("deployment", deployment, "it is empty; name the site and stage, such as 'shop-production'")
-        self._keys = tuple(_octets(key) for key in keys)
+        self._keys = tuple(octets(key) for key in keys)
         for position in range(len(self._keys)):
-            _check_key(self._keys, position)
+            check_key(self._keys, position)
         name = deployment.encode()
         # The length keeps the deployment and the token behind it apart: "ab" + "c" is not "a" + "bc".
         self._context = _CONTEXT + len(name).to_bytes(4, "big") + name
@@ -133,19 +134,31 @@ class KeyRing:
         return f"<KeyRing of {count} {'key' if count == 1 else 'keys'}>"
 
 
-def _octets(key: str | bytes) -> bytes:
+def octets(key: str | bytes) -> bytes:
+    """Return a key's octets; text counts as UTF-8."""
     return key.encode() if isinstance(key, str) else bytes(key)
 
 
-def _check_key(keys: Sequence[bytes], position: int) -> None:
+def check_key(keys: Sequence[bytes], position: int, *, setting: str = "keys", fix: str = _FIX) -> None:
+    """Check one of some keys (rule S4).
+
+    Args:
+        keys: All of them.
+        position: Which one.
+        setting: What the list is called.
+        fix: How to get a good one.
+
+    Raises:
+        ConfigurationError: It is short, well known, or the same as one before it.
+    """
     key = keys[position]
-    setting = f"keys[{position}]"
+    name = f"{setting}[{position}]"
     if len(key) < MIN_KEY:
-        refuse_secret(setting, f"has {len(key)} octets, and {MIN_KEY} are needed", _FIX)
+        refuse_secret(name, f"has {len(key)} octets, and {MIN_KEY} are needed", fix)
     if _is_well_known(key):
-        refuse_secret(setting, "can be guessed: a placeholder, a published example, or a repetition", _FIX)
+        refuse_secret(name, "can be guessed: a placeholder, a published example, or a repetition", fix)
     if key in keys[:position]:
-        refuse_secret(setting, f"is the same as keys[{keys.index(key)}]", "remove it")
+        refuse_secret(name, f"is the same as {setting}[{keys.index(key)}]", "remove it")
 
 
 def _is_well_known(key: bytes) -> bool:

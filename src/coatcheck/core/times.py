@@ -21,3 +21,8 @@ def from_micros(micros: int) -> datetime:
 def duration_micros(duration: timedelta) -> int:
     """Return a duration in whole microseconds."""
     return duration // _MICROSECOND
+
+
+def duration_nanos(duration: timedelta) -> int:
+    """Return a duration in nanoseconds."""
+    return duration_micros(duration) * 1000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from coatcheck.core.local_cache import LocalCache
 from coatcheck.core.namespaces import octets, subjects_of_key
 from coatcheck.core.sealing import Kind, Seals
-from coatcheck.core.session import STAMP
+from coatcheck.core.session import STAMP, restamped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -104,7 +104,7 @@ class ValueCopies:
         as_of, serve_until, touch_at = STAMP.unpack_from(loaded.copy)
         if serve_until <= loaded.now + self.ttl:
             return loaded.copy
-        return STAMP.pack(as_of, loaded.now + self.ttl, touch_at) + loaded.copy[STAMP.size :]
+        return restamped(loaded.copy, as_of, loaded.now + self.ttl, touch_at)
 
     def shared(self, loaded: Loaded) -> tuple[bytes, int, bool]:
         """Return the copy to be shared, for how long, and whether that ends a lease."""

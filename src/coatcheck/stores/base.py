@@ -167,12 +167,25 @@ class Touch(NamedTuple):
 
 
 class SessionChange(NamedTuple):
-    """A change of one session's data: keys to set, keys to remove, and the largest size in bytes."""
+    """A change of one session's data, and of its times where they are given (microseconds).
+
+    Attributes:
+        session_id: The session's public id.
+        changes: Keys to set.
+        remove: Keys to remove.
+        max_bytes: The largest size of all data, as JSON.
+        idle_timeout: A new idle timeout.
+        idle_expires_at: With it, the new idle expiry.
+        expires_at: A new absolute expiry.
+    """
 
     session_id: str
     changes: Mapping[str, Any]
     remove: tuple[str, ...]
     max_bytes: int
+    idle_timeout: int | None = None
+    idle_expires_at: int | None = None
+    expires_at: int | None = None
 
 
 class Selection(NamedTuple):

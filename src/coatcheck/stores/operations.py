@@ -79,6 +79,11 @@ def merged(data: str, change: SessionChange) -> str:
     return text
 
 
+def given_times(change: SessionChange) -> dict[str, int | None]:
+    """Return the times that a change gives a session; None for those that stay."""
+    return {name: getattr(change, name) for name in ("idle_timeout", "idle_expires_at", "expires_at")}
+
+
 class Operations:
     """The store's operations for one configuration."""
 
@@ -155,8 +160,8 @@ class Operations:
         rows = yield Statement(self._text("lock_data"), {"session_id": change.session_id, "now": now})
         if not rows:
             return None
-        data = merged(rows[0][0], change)
-        rows = yield Statement(self._text("save_data"), {"session_id": change.session_id, "data": data})
+        values = {"session_id": change.session_id, "data": merged(rows[0][0], change), **given_times(change)}
+        rows = yield Statement(self._text("save_data"), values)
         return (yield from self._with_user(Record._make(rows[0])))
 
     def relocate(self, session_id: str, ip: str | None, user_agent: str | None, now: int | None) -> Operation[bool]:

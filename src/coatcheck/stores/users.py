@@ -25,6 +25,11 @@ class UsersTable:
         email: The column with the address, if there is one.
         role: The column with the role, if there is one.
         attributes: More columns, which become `user.attributes`.
+        email_verified: The column that says whether the address is theirs, if there is one: a boolean, or 0 and 1.
+        labels: The column with labels such as a tier, if there is one: an array, a JSON array, or one text.
+        created_at: The column with the time they registered, if there is one: a time, which without a zone is one in
+            UTC; in SQLite text as ISO 8601 has it, or seconds since the epoch.
+        updated_at: The column with the time of the last change, if there is one. To write it is a change.
         foreign_key: Whether the sessions table refers to it, so that a session for nobody is refused.
     """
 
@@ -34,6 +39,10 @@ class UsersTable:
     email: str | None = "email"
     role: str | None = "role"
     attributes: tuple[str, ...] = ()
+    email_verified: str | None = None
+    labels: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
     foreign_key: bool = False
 
     def __post_init__(self) -> None:
@@ -44,8 +53,13 @@ class UsersTable:
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns that a session shows, without the id."""
-        named = (self.name, self.email, self.role)
-        return tuple(column for column in named if column) + self.attributes
+        return (*(column for _, column in self.named()), *self.attributes)
+
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """Return the columns that become a field of `User`, after the name of that field."""
+        names = ("name", "email", "role", "email_verified", "labels", "created_at", "updated_at")
+        pairs = ((name, getattr(self, name)) for name in names)
+        return tuple((name, column) for name, column in pairs if column)
 
 
 def check_columns(users: UsersTable, found: Collection[str]) -> None:

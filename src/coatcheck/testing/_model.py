@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.session import Session
-from coatcheck.core.times import duration_micros, to_micros
+from coatcheck.core.times import duration_micros, duration_nanos, to_micros
 
 if TYPE_CHECKING:
     from coatcheck.core.answers import NotSignedIn
@@ -67,7 +67,7 @@ class Model:
             workers: How many workers gather uses.
         """
         self._clock = clock
-        self._bound = duration_micros(bound) * 1000
+        self._bound = duration_nanos(bound)
         self.sessions: dict[str, Expected] = {}
         self.tickets: list[Ticket] = []
         self._uses: list[dict[str, tuple[int, int]]] = [{} for _ in range(workers)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from coatcheck.core.times import duration_micros, to_micros
+from coatcheck.core.times import duration_nanos, to_micros
 
 START = datetime(2100, 1, 1, tzinfo=UTC)
 """Later than any real clock that runs the tests: SQLite's triggers compare expiries with the real time, and what
@@ -38,9 +38,9 @@ class ManualClock:
         if duration < timedelta(0):
             msg = f"time cannot pass by {duration}; use jump_wall to set the wall clock back"
             raise ValueError(msg)
-        self._wall += duration_micros(duration) * 1000
-        self._uptime += duration_micros(duration) * 1000
+        self._wall += duration_nanos(duration)
+        self._uptime += duration_nanos(duration)
 
     def jump_wall(self, by: timedelta) -> None:
         """Set the wall clock forwards or back, while no time passes."""
-        self._wall += duration_micros(by) * 1000
+        self._wall += duration_nanos(by)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.base import NewSession, Rotation, Selection, SessionChange, Touch
 
 _KEEP_LOG = 2 * duration_micros(LONGEST_COPY)
+_TIMES = ("idle_timeout", "idle_expires_at", "expires_at")
 
 
 class MemoryStore:
@@ -115,7 +116,8 @@ class MemoryStore:
         """Insert a session and enforce the limit; raises Full."""
         _refuse(connection)
         with self._lock:
-            if new.token_hash in self._rows or self._key_of(new.record.id) is not None:
+            taken = new.token_hash in self._rows and new.token_hash != new.replaces
+            if taken or self._key_of(new.record.id) is not None:
                 raise DataError("there is a session with this token or id already")
             replaced = None if new.replaces is None else self._rows.get(new.replaces)
             others = [record for record in self._live_of(new.record.user_id) if record is not replaced]
@@ -154,7 +156,10 @@ class MemoryStore:
             data = json.dumps({name: merged[name] for name in merged if name not in change.remove})
             if len(data.encode()) > change.max_bytes:
                 raise DataError(f"the session's data would be larger than {change.max_bytes} bytes")
-            return self._put(key, self._rows[key]._replace(data=data))
+            times: dict[str, Any] = {
+                name: time for name, time in zip(_TIMES, change[-3:], strict=True) if time is not None
+            }
+            return self._put(key, self._rows[key]._replace(data=data, **times))
 
     def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
         """Note a live session's new address and browser; False when they are noted already."""

@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.asgi import SessionMiddleware, context_of
-from coatcheck.asgi.pages import problem
 from coatcheck.errors import CoatcheckError
+from coatcheck.web.pages import problem
 from coatcheck.workers import bridge
 from coatcheck.workers.messages import Request
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck.asgi import RequestContext
-    from coatcheck.asgi.pages import Answer
     from coatcheck.asgi.types import App, Receive, Scope, Send
+    from coatcheck.web.pages import Answer
     from coatcheck.workers.messages import Response
 
     Handler = Callable[[Request, RequestContext], Awaitable[Response]]

@@ -6,12 +6,13 @@ nothing has changed and the caller tries again.
 
 from __future__ import annotations
 
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.core.session import Record
 from coatcheck.errors import DataError
 from coatcheck.stores.base import CreateResult, Full
-from coatcheck.stores.operations import Statement, carried
+from coatcheck.stores.operations import Statement, carried, given_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,11 +71,19 @@ class Batches:
         new, seen = order
         record = carried(new, seen)
         limit = new.limit if order.refuses else None
-        conditions = {"limit": limit, "replaces": new.replaces, "carries": order.carries, "seen": seen, "now": now}
+        # With the token hash of the new one the replaced one cannot stand beside it; it gets its own back if it stays.
+        moved = token_bytes(32) if new.replaces == new.token_hash else None
+        replaces = moved or new.replaces
+        conditions = {"limit": limit, "replaces": replaces, "carries": order.carries, "seen": seen, "now": now}
         values = {**record._asdict(), "token_hash": new.token_hash, **conditions}
-        batch = {"inserted": self._statement("insert_as_seen", **values)}
-        if new.replaces is not None:
-            batch["replaced"] = self._statement("end_replaced", token_hash=new.replaces, inserted=record.id)
+        batch: dict[str, Statement] = {}
+        if moved is not None:
+            batch["moved"] = self._statement("move", **{"from": new.replaces, "to": moved})
+        batch["inserted"] = self._statement("insert_as_seen", **values)
+        if replaces is not None:
+            batch["replaced"] = self._statement("end_replaced", token_hash=replaces, inserted=record.id)
+        if moved is not None:
+            batch["moved_back"] = self._statement("move", **{"from": moved, "to": new.replaces})
         if new.limit is not None and not order.refuses:
             kept = {"keep": record.id, "others": new.limit - 1, "inserted": record.id}
             batch["evicted"] = self._statement("evict_for_inserted", user_id=record.user_id, now=now, **kept)
@@ -122,8 +131,9 @@ class Batches:
 
     def save(self, change: SessionChange, seen: str, data: str, now: int | None) -> Batch:
         """Write data into a live session whose data are still what was seen, and read the row."""
+        values = {"session_id": change.session_id, "seen": seen, "data": data, **given_times(change), "now": now}
         return {
-            "changed": self._statement("save_as_seen", session_id=change.session_id, seen=seen, data=data, now=now),
+            "changed": self._statement("save_as_seen", **values),
             "row": self._statement("find", session_id=change.session_id, now=now),
         }
 

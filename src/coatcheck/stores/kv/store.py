@@ -23,7 +23,7 @@ from coatcheck.errors import ConfigurationError, DataError
 from coatcheck.kv_namespaces import LARGEST, Namespace
 from coatcheck.stores.base import Capabilities, CreateResult, Ended, Reading, Vitals
 from coatcheck.stores.kv.rows import Stored, decoded, encoded, name_of
-from coatcheck.stores.operations import carried, merged
+from coatcheck.stores.operations import carried, given_times, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -187,13 +187,13 @@ class AsyncKVStore:
             msg = f"a limit of {new.limit} sessions is not possible: KV cannot count exactly; use D1"
             raise ConfigurationError(msg)
         pointer, stored = await asyncio.gather(self._kv.get(_token(new.token_hash)), self._by_id(new.record.id))
-        if pointer is not None or stored is not None:
+        if stored is not None or (pointer is not None and new.replaces != new.token_hash):
             msg = "there is a session with this token or id already"
             raise DataError(msg)
         old = await self._by_token(new.replaces) if new.replaces else None
         record = carried(new, old.record.data if old is not None and old.record.user_id is None else None)
         if old is not None:
-            await self._end(old)
+            await self._end(old, keep_token=new.replaces == new.token_hash)
         await self._put_all(Stored(name_of(new.token_hash), record))
         return CreateResult(record, (), None if old is None else old.record)
 
@@ -223,8 +223,11 @@ class AsyncKVStore:
         stored = await self._by_id(change.session_id)
         if stored is None or not self._alive(stored.record):
             return None
-        record = stored.record._replace(data=merged(stored.record.data, change))
+        times: dict[str, Any] = {name: time for name, time in given_times(change).items() if time is not None}
+        record = stored.record._replace(data=merged(stored.record.data, change), **times)
         await self._put(stored._replace(record=record))
+        if record.expires_at != stored.record.expires_at:
+            await self._put_listing(record)  # and not what its token leads to: a rotation may have taken that away
         return record
 
     async def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
@@ -305,20 +308,24 @@ class AsyncKVStore:
             await asyncio.gather(*map(self._end, ended[start : start + _AT_ONCE]))
         return [Ended(each.record.id, each.record.user_id) for each in ended]
 
-    async def _end(self, stored: Stored) -> None:
+    async def _end(self, stored: Stored, *, keep_token: bool = False) -> None:
         record = stored.record
         # First of all: whatever is written after it finds the session ended.
-        await self._kv.put(f"x:{record.id}", b"", self._milliseconds(_end_of(record)))
-        keys = (f"t:{stored.token}", f"s:{record.id}", _listing(record))
+        await self._kv.put(f"x:{record.id}", b"", self._milliseconds(_longest_of(record)))
+        # KV takes one write of a key in a second, so one that is written anew at once is not removed first.
+        keys = [f"s:{record.id}", _listing(record), *([] if keep_token else [f"t:{stored.token}"])]
         await asyncio.gather(*map(self._kv.remove, keys))
 
     async def _put_all(self, stored: Stored) -> None:
         record = stored.record
-        life = self._milliseconds(_end_of(record))
         await self._put(stored)
         await asyncio.gather(
-            self._kv.put(f"t:{stored.token}", record.id.encode(), life), self._kv.put(_listing(record), b"", life)
+            self._kv.put(f"t:{stored.token}", record.id.encode(), self._milliseconds(_longest_of(record))),
+            self._put_listing(record),
         )
+
+    async def _put_listing(self, record: Record) -> None:
+        await self._kv.put(_listing(record), b"", self._milliseconds(_end_of(record)))
 
     async def _put(self, stored: Stored) -> None:
         value = encoded(stored)
@@ -338,6 +345,11 @@ class AsyncKVStore:
 def _end_of(record: Record) -> int:
     """Return until when a session can live at the most, whatever touches it, in microseconds since the epoch."""
     return record.last_seen_at + _LONGEST if record.expires_at is None else record.expires_at
+
+
+def _longest_of(record: Record) -> int:
+    """Return the same if saving gives it a later end: what is said of it must not go before it does."""
+    return max(record.last_seen_at + _LONGEST, _end_of(record))
 
 
 def _token(token_hash: bytes) -> str:

@@ -6,19 +6,24 @@ application's own statements pile up behind it, and the whole is tried again.
 
 from __future__ import annotations
 
-import hashlib
-import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from coatcheck.errors import ConfigurationError, SchemaError
 from coatcheck.stores.operations import Statement
+from coatcheck.stores.postgresql.installed import (
+    install,
+    missing_triggers,
+    one_at_a_time,
+    split,
+    wanted_triggers,
+    wrong_functions,
+)
 from coatcheck.stores.postgresql.statements import Statements, text
 from coatcheck.stores.users import check_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from coatcheck.stores.operations import Operation
+    from coatcheck.stores.postgresql.installed import Wanted
     from coatcheck.stores.users import UsersTable
 
 MIGRATIONS: Final = ("0001_sessions",)
@@ -28,36 +33,6 @@ OLDEST: Final = 140_000
 """PostgreSQL 14."""
 
 _BATCH: Final = 10_000
-
-_FUNCTION: Final = re.compile(r"FUNCTION \S*?(coatcheck_\w+)\(")
-_BODY: Final = re.compile(r"\$\$(.*)\$\$", re.DOTALL)
-_TRIGGER: Final = re.compile(r"CREATE TRIGGER (\w+) AFTER .*? ON (\S+)")
-
-
-class Wanted(NamedTuple):
-    """A trigger as it has to be: its name, the table it belongs to, the statement that creates it."""
-
-    name: str
-    table: str
-    sql: str
-
-
-def split(script: str) -> Iterator[str]:
-    """Split a script into its statements; what stands between `$$` stays together."""
-    parts = script.split("$$")
-    statement = ""
-    for index, part in enumerate(parts):
-        if index % 2:
-            statement += f"$${part}$$"
-            continue
-        *ended, rest = part.split(";")
-        for piece in ended:
-            if (statement + piece).strip():
-                yield (statement + piece).strip()
-            statement = ""
-        statement += rest
-    if statement.strip():
-        yield statement.strip()
 
 
 class Migration:
@@ -94,7 +69,7 @@ class Migration:
         version = yield from self.version()
         if version < len(MIGRATIONS):
             return [f"the schema is version {version} of {len(MIGRATIONS)}: run `coatcheck migrate`"]
-        found = yield from self._wrong_functions()
+        found = yield from wrong_functions(self._sql.schema, self._functions())
         problems = [
             f"function {name} is missing or altered, so changes by hand may not be seen: run `coatcheck migrate`"
             for name in found
@@ -142,7 +117,7 @@ class Migration:
 
     def run(self) -> Operation[list[str]]:
         """Run the missing steps and renew functions and triggers, in one transaction; returns the steps that ran."""
-        yield from self._one_at_a_time()
+        yield from one_at_a_time(self._sql.schema)
         missing: list[str] = list(MIGRATIONS[(yield from self.version()) :])
         user_type = yield from self._checked_user_type(new=bool(missing))
         if missing:
@@ -154,23 +129,14 @@ class Migration:
         if missing:
             update = self._sql.filled("UPDATE /*schema*/coatcheck_meta SET schema = :version")
             yield Statement(update, {"version": len(MIGRATIONS)})
-        if missing or (yield from self._wrong_functions()):
+        if missing or (yield from wrong_functions(self._sql.schema, self._functions())):
             for statement in self._functions():
                 yield Statement(statement, {})
-        for wanted in (yield from self._missing_triggers()):
-            yield Statement(f"DROP TRIGGER IF EXISTS {wanted.name} ON {wanted.table}", {})
-            yield Statement(wanted.sql, {})
-            yield Statement(f"ALTER TABLE {wanted.table} ENABLE ALWAYS TRIGGER {wanted.name}", {})
-            yield Statement(f"COMMENT ON TRIGGER {wanted.name} ON {wanted.table} IS '{_mark(wanted.sql)}'", {})
+        yield from install((yield from self._missing_triggers()))
         if not self._notify:
             drop = self._sql.filled("DROP TRIGGER IF EXISTS coatcheck_logged ON /*schema*/coatcheck_log")
             yield Statement(drop, {})
         return missing
-
-    def _one_at_a_time(self) -> Operation[None]:
-        key = f"coatcheck_migrate {self._sql.schema}"
-        yield Statement("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))", {"key": key})
-        yield Statement("SELECT set_config('lock_timeout', '2s', true)", {})
 
     def _make_schema(self) -> Operation[None]:
         # IF NOT EXISTS would ask for the right to create schemas, also where there is nothing to create.
@@ -216,7 +182,7 @@ class Migration:
         users = self._users
         if users is None or not users.foreign_key:
             return False
-        yield from self._one_at_a_time()
+        yield from one_at_a_time(self._sql.schema)
         if (yield from self._has_foreign_key(checked=False)):
             return False
         yield Statement(
@@ -261,24 +227,6 @@ class Migration:
         # Without a users table nobody needs the function for its trigger, and it could not be written.
         return [part for part in parts if self._users is not None or "coatcheck_user_changed" not in part]
 
-    def _wrong_functions(self) -> Operation[list[str]]:
-        """Return the names of functions that are missing or not as this release has them."""
-        rows = yield Statement(
-            "SELECT proname::text, prosrc, prosecdef, array_to_string(proconfig, ';') FROM pg_proc"
-            " WHERE pronamespace = to_regnamespace(:schema)",
-            {"schema": f'"{self._sql.schema}"'},
-        )
-        present = {row[0]: row[1:] for row in rows}
-        wrong: list[str] = []
-        for statement in self._functions():
-            name, body = _FUNCTION.search(statement), _BODY.search(statement)
-            if name is None or body is None:
-                continue
-            wanted = (body[1], "SECURITY DEFINER" in statement, "search_path=pg_catalog, pg_temp")
-            if present.get(name[1]) != wanted:
-                wrong.append(name[1])
-        return wrong
-
     def _notifies(self) -> Operation[bool]:
         rows = yield Statement(
             "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(:table) AND tgname = 'coatcheck_logged'",
@@ -286,50 +234,8 @@ class Migration:
         )
         return bool(rows)
 
-    def _triggers(self) -> Operation[list[Wanted]]:
-        """Return the triggers that this configuration needs, on partitions as well."""
-        script = text("triggers") + (text("users_triggers") if self._users is not None else "")
-        wanted: list[Wanted] = []
-        for statement in split(self._sql.filled(script)):
-            match = _TRIGGER.search(statement)
-            if match is None or (match[1] == "coatcheck_logged" and not self._notify):
-                continue
-            wanted.append(Wanted(match[1], match[2], statement))
-            if match[1].endswith("truncated"):
-                # Row triggers are copied to partitions by the database, those of a statement are not.
-                wanted += [
-                    Wanted(match[1], part, statement.replace(f" ON {match[2]}", f" ON {part}"))
-                    for part in (yield from self._partitions(match[2]))
-                ]
-        return wanted
-
-    def _partitions(self, table: str) -> Operation[list[str]]:
-        rows = yield Statement(
-            "SELECT format('%s.%I', relnamespace::regnamespace, relname)"
-            " FROM pg_partition_tree(to_regclass(:table)) JOIN pg_class ON pg_class.oid = relid WHERE level > 0",
-            {"table": table},
-        )
-        return [row[0] for row in rows]
-
     def _missing_triggers(self) -> Operation[list[Wanted]]:
-        # Of a row's trigger on a partitioned table, the copies on all partitions have to be as good.
-        rows = yield Statement(
-            "SELECT tgname::text, tgrelid::bigint, obj_description(oid, 'pg_trigger') FROM pg_trigger AS t"
-            " WHERE tgname LIKE 'coatcheck%' AND tgenabled = 'A' AND NOT EXISTS ("
-            "SELECT FROM pg_partition_tree(t.tgrelid) AS part WHERE part.level > 0 AND t.tgtype & 1 = 1"
-            " AND NOT EXISTS (SELECT FROM pg_trigger AS copy"
-            " WHERE copy.tgrelid = part.relid AND copy.tgname = t.tgname AND copy.tgenabled = 'A'))",
-            {},
-        )
-        present = {(name, table): mark for name, table, mark in rows}
-        missing: list[Wanted] = []
-        for wanted in (yield from self._triggers()):
-            rows = yield Statement("SELECT to_regclass(:table)::oid::bigint", {"table": wanted.table})
-            if present.get((wanted.name, rows[0][0])) != _mark(wanted.sql):
-                missing.append(wanted)
-        return missing
-
-
-def _mark(sql: str) -> str:
-    """Return the comment by which a trigger is known: the server's own spelling of its definition varies."""
-    return f"coatcheck {hashlib.sha256(sql.encode()).hexdigest()[:16]}"
+        """Return the triggers that this configuration needs and that are not as they have to be."""
+        script = text("triggers") + (text("users_triggers") if self._users is not None else "")
+        parts = [part for part in split(self._sql.filled(script)) if self._notify or "coatcheck_logged" not in part]
+        return (yield from missing_triggers((yield from wanted_triggers(parts))))

@@ -126,9 +126,8 @@ def _user_join(users: UsersTable) -> str:
 
 def _user_json(users: UsersTable) -> str:
     """Return the SQL expression that describes the joined user as JSON, or NULL when there is none."""
-    named = (("name", users.name), ("email", users.email), ("role", users.role))
     pairs = [f"'id', u.\"{users.id}\"::text"]
-    pairs += [f"'{field}', u.\"{column}\"" for field, column in named if column]
+    pairs += [f"'{field}', u.\"{column}\"" for field, column in users.named()]
     if users.attributes:
         extra = ", ".join(f"'{column}', u.\"{column}\"" for column in users.attributes)
         pairs.append(f"'attributes', json_build_object({extra})")

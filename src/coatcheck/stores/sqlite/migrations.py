@@ -88,6 +88,13 @@ def _migrate(connection: sqlite3.Connection, path: str, users: UsersTable | None
     return list(missing)
 
 
+def script(connection: sqlite3.Connection, users: UsersTable | None) -> list[str]:
+    """Return the statements that make everything in a database without it, for those who want to read them first."""
+    made = [statement for name in MIGRATIONS for statement in migration_statements(name, users)]
+    version = f"UPDATE coatcheck_meta SET schema = {len(MIGRATIONS)};"  # noqa: S608 - a number of ours
+    return ["PRAGMA journal_mode = WAL;", *made, version, *trigger_statements(connection, users)]
+
+
 def _renew_triggers(connection: sqlite3.Connection, users: UsersTable | None) -> None:
     """Create what is missing or altered; every change of the schema makes all processes start anew."""
     wanted = trigger_statements(connection, users)
@@ -157,8 +164,10 @@ def _check_users(connection: sqlite3.Connection, users: UsersTable) -> None:
 
 
 def _triggers(connection: sqlite3.Connection) -> dict[str, str]:
+    # Those on the tables of a provider are not of this schema, and their own command looks after them.
     rows = connection.execute(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'coatcheck\\_%' ESCAPE '\\'"
+        " AND name NOT LIKE 'coatcheck\\_better\\_auth\\_%' ESCAPE '\\'"
     )
     return dict(rows.fetchall())
 

@@ -55,13 +55,16 @@ def filled(sql: str, users: UsersTable | None) -> str:
 def user_json(users: UsersTable) -> str:
     """Return the SQL expression that describes the joined user as JSON, or NULL when there is none."""
     pairs = [f"'id', CAST(u.\"{users.id}\" AS TEXT)"]
-    pairs += [f"'{field}', u.\"{column}\"" for field, column in _fields(users)]
+    pairs += [f"'{field}', {_value(field, column)}" for field, column in users.named()]
     if users.attributes:
         extra = ", ".join(f"'{column}', u.\"{column}\"" for column in users.attributes)
         pairs.append(f"'attributes', json_object({extra})")
     return f'CASE WHEN u."{users.id}" IS NULL THEN NULL ELSE json_object({", ".join(pairs)}) END'
 
 
-def _fields(users: UsersTable) -> list[tuple[str, str]]:
-    named = (("name", users.name), ("email", users.email), ("role", users.role))
-    return [(field, column) for field, column in named if column]
+def _value(field: str, column: str) -> str:
+    name = f'u."{column}"'
+    if field not in {"created_at", "updated_at"}:
+        return name
+    # A number is seconds to SQLite's own functions, and microseconds to us.
+    return f"CASE WHEN typeof({name}) IN ('integer', 'real') THEN CAST({name} * 1000000 AS INTEGER) ELSE {name} END"

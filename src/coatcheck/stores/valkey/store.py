@@ -294,8 +294,9 @@ class ValkeyStore:
         if record is None or record.ends_at() * 1000 <= now:
             return None
         seen = record.data.encode()
+        times = ["" if time is None else time for time in change[-3:]]
         for _ in range(_ATTEMPTS):
-            status, *answer = self._run(scripts.SAVE, change.session_id, seen, _merged(seen, change))
+            status, *answer = self._run(scripts.SAVE, change.session_id, seen, _merged(seen, change), *times)
             if status == b"gone":
                 return None
             if status == b"ok":

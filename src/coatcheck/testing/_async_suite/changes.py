@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +14,7 @@ from coatcheck.errors import DataError
 from coatcheck.stores.base import Rotation, Selection, SessionChange, Touch
 from coatcheck.testing._async_pair import async_together
 from coatcheck.testing._async_suite.common import added, head, ids_of, noted, stored, subjects_since, time_of
-from coatcheck.testing._rows import DAY, LONG_AGO, MANY_BYTES, SECOND, a_hash, a_row, an_expired_row
+from coatcheck.testing._rows import DAY, HOUR, LONG_AGO, MANY_BYTES, SECOND, a_hash, a_row, an_expired_row
 
 if TYPE_CHECKING:
     from coatcheck.stores.async_protocol import AsyncStore
@@ -109,6 +109,21 @@ class AsyncChanges:
         found = await stored(store, token_hash)
         assert found is not None
         assert json.loads(found.data) == {f"key{n}": n for n in range(8)}
+
+    async def test_saving_can_give_other_times(self, store: AsyncStore) -> None:
+        """In either direction and with an entry, for copies must not outlive what they say; without, none moves."""
+        token_hash, row = await added(store, data="{}")
+        cursor = await head(store)
+        times: dict[str, Any] = {
+            "idle_timeout": HOUR,
+            "idle_expires_at": row.created_at + HOUR,
+            "expires_at": row.created_at + 60 * DAY,
+        }
+        saved = await store.save(SessionChange(row.id, {}, (), MANY_BYTES)._replace(**times))
+        assert saved == row._replace(**times)
+        assert await stored(store, token_hash) == saved
+        assert session_subject(row.id) in await subjects_since(store, cursor)
+        assert await store.save(SessionChange(row.id, {}, (), MANY_BYTES)) == saved
 
     async def test_L8_saving_never_brings_a_session_back(self, store: AsyncStore) -> None:
         """What was revoked or has expired meanwhile is not there to be changed."""

@@ -10,8 +10,8 @@ import pytest
 from coatcheck.core.coherence import session_subject
 from coatcheck.core.tokens import new_session_id
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Selection, SessionChange
-from coatcheck.testing._async_suite.common import added, head, ids_of, noted, stored, time_of
+from coatcheck.stores.base import NewSession, Selection, SessionChange
+from coatcheck.testing._async_suite.common import added, head, ids_of, noted, stored, subjects_since, time_of
 from coatcheck.testing._rows import (
     DAY,
     HOUR,
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 
 class AsyncRows:
     """What is stored is what is read."""
+
+    async def test_a_session_may_have_the_token_of_the_one_it_replaces(self, store: AsyncStore) -> None:
+        """As when a visitor signs in whose token was made in the same request; its copies are outdated."""
+        token_hash, old = await added(store)
+        cursor = await head(store)
+        row = a_row(await time_of(store), user_id="bob")
+        result = await store.create(NewSession(token_hash, row, replaces=token_hash))
+        assert result.replaced == old
+        assert await stored(store, token_hash) == row
+        assert (await store.find(old.id)).record is None
+        assert (await store.find(row.id)).record == row
+        assert session_subject(old.id) in await subjects_since(store, cursor)
 
     async def test_a_created_session_is_read_as_it_is(self, store: AsyncStore) -> None:
         """Every field comes back, by token hash and by id."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +14,7 @@ from coatcheck.core.tokens import new_session_id
 from coatcheck.errors import DataError
 from coatcheck.stores.base import Rotation, Selection, SessionChange, Touch
 from coatcheck.testing._pair import together
-from coatcheck.testing._rows import DAY, LONG_AGO, MANY_BYTES, SECOND, a_hash, a_row, an_expired_row
+from coatcheck.testing._rows import DAY, HOUR, LONG_AGO, MANY_BYTES, SECOND, a_hash, a_row, an_expired_row
 from coatcheck.testing._suite.common import added, head, ids_of, noted, stored, subjects_since, time_of
 
 if TYPE_CHECKING:
@@ -110,6 +110,21 @@ class Changes:
         found = stored(store, token_hash)
         assert found is not None
         assert json.loads(found.data) == {f"key{n}": n for n in range(8)}
+
+    def test_saving_can_give_other_times(self, store: Store) -> None:
+        """In either direction and with an entry, for copies must not outlive what they say; without, none moves."""
+        token_hash, row = added(store, data="{}")
+        cursor = head(store)
+        times: dict[str, Any] = {
+            "idle_timeout": HOUR,
+            "idle_expires_at": row.created_at + HOUR,
+            "expires_at": row.created_at + 60 * DAY,
+        }
+        saved = store.save(SessionChange(row.id, {}, (), MANY_BYTES)._replace(**times))
+        assert saved == row._replace(**times)
+        assert stored(store, token_hash) == saved
+        assert session_subject(row.id) in subjects_since(store, cursor)
+        assert store.save(SessionChange(row.id, {}, (), MANY_BYTES)) == saved
 
     def test_L8_saving_never_brings_a_session_back(self, store: Store) -> None:
         """What was revoked or has expired meanwhile is not there to be changed."""

@@ -11,7 +11,7 @@ import pytest
 from coatcheck.core.coherence import session_subject
 from coatcheck.core.tokens import new_session_id
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Selection, SessionChange
+from coatcheck.stores.base import NewSession, Selection, SessionChange
 from coatcheck.testing._rows import (
     DAY,
     HOUR,
@@ -22,7 +22,7 @@ from coatcheck.testing._rows import (
     an_expired_row,
     to_create,
 )
-from coatcheck.testing._suite.common import added, head, ids_of, noted, stored, time_of
+from coatcheck.testing._suite.common import added, head, ids_of, noted, stored, subjects_since, time_of
 
 if TYPE_CHECKING:
     from coatcheck.stores.protocol import Store
@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 
 class Rows:
     """What is stored is what is read."""
+
+    def test_a_session_may_have_the_token_of_the_one_it_replaces(self, store: Store) -> None:
+        """As when a visitor signs in whose token was made in the same request; its copies are outdated."""
+        token_hash, old = added(store)
+        cursor = head(store)
+        row = a_row(time_of(store), user_id="bob")
+        result = store.create(NewSession(token_hash, row, replaces=token_hash))
+        assert result.replaced == old
+        assert stored(store, token_hash) == row
+        assert (store.find(old.id)).record is None
+        assert (store.find(row.id)).record == row
+        assert session_subject(old.id) in subjects_since(store, cursor)
 
     def test_a_created_session_is_read_as_it_is(self, store: Store) -> None:
         """Every field comes back, by token hash and by id."""

@@ -10,7 +10,7 @@ for i = 9, #ARGV do
 end
 local id, user = get(fields, 'id'), get(fields, 'u')
 
-if redis.call('EXISTS', key('s', hash)) == 1 or redis.call('EXISTS', key('i', id)) == 1 then
+if (hash ~= replaces and redis.call('EXISTS', key('s', hash)) == 1) or redis.call('EXISTS', key('i', id)) == 1 then
   return { 'taken' }
 end
 

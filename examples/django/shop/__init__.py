@@ -1,0 +1,1 @@
+"""A site whose users see where they are signed in."""

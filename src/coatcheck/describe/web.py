@@ -1,0 +1,61 @@
+"""How sessions travel over HTTP, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from coatcheck.describe.words import LOCAL, NONE, Line, Unsafe, flag, in_words, yes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coatcheck.core.cookies import CookieSettings
+    from coatcheck.core.cross_origin import CrossOriginPolicy
+    from coatcheck.web.settings import WebSettings
+
+
+def cookie_lines(cookie: CookieSettings) -> Iterator[Line]:
+    """Yield what protects the cookie."""
+    prefixed = cookie.name.lower().startswith("__host-")
+    plant = Unsafe("C1", "a sibling subdomain or plain http can plant a cookie of this name", "use '__Host-session'")
+    yield Line("cookie.name", cookie.name, None if prefixed else plant)
+    wire = Unsafe("C1", "whoever listens on the network gets the cookie", "use True, and https")
+    yield flag("cookie.secure", on=cookie.secure, unsafe=None if cookie.secure else wire)
+    script = Unsafe("C2", "an injected script can read the cookie", "use True")
+    yield flag("cookie.http_only", on=cookie.http_only, unsafe=None if cookie.http_only else script)
+    sent = Unsafe("C2", "browsers send the cookie with requests that other sites make", "use 'lax'")
+    yield Line("cookie.same_site", cookie.same_site, sent if cookie.same_site == "none" else None)
+    shared = Unsafe("C1", "every subdomain gets the cookie", "use None")
+    yield Line("cookie.domain", cookie.domain or "none: this host only", shared if cookie.domain else None)
+    yield Line("cookie.path", cookie.path)
+    kept = "as long as the session can live" if cookie.persistent else "until the browser closes, unless remembered"
+    yield Line("cookie.persistent", f"{yes(on=cookie.persistent)}: kept {kept}")
+
+
+def cross_origin_lines(policy: CrossOriginPolicy) -> Iterator[Line]:
+    """Yield which other origins are let in."""
+    mode = "allowed for those named" if policy.trusted_origins or policy.exempt else "refused"
+    yield Line("cross_origin", f"requests from other origins that can change something are {mode}")
+    yield Line("cross_origin.exempt", ", ".join(sorted(map(_joined, policy.exempt))) or NONE)
+    plain = Unsafe("X5", "whoever sits on the network can send requests from it", "use its https origin")
+    for origin in sorted(policy.trusted_origins) or [NONE]:
+        parts = urlsplit(origin)
+        unsafe = parts.scheme == "http" and parts.hostname not in LOCAL
+        yield Line("cross_origin.trusted_origins", origin, plain if unsafe else None)
+    blind = Unsafe("X1", "an old browser does not say that another site makes the request", "use False")
+    yield flag("cross_origin.allow_missing", on=policy.allow_missing, unsafe=blind if policy.allow_missing else None)
+
+
+def _joined(exemption: str | tuple[str, str]) -> str:
+    return exemption if isinstance(exemption, str) else " ".join(exemption)
+
+
+def request_lines(web: WebSettings) -> Iterator[Line]:
+    """Yield how requests are read and answered."""
+    yield flag("bearer", on=web.bearer)
+    yield Line("trusted_hops", f"{web.trusted_hops} proxies in front")
+    yield Line("sign_in_path", web.sign_in_path)
+    yield flag("clear_site_data", on=web.clear_site_data)
+    yield Line("stream_check_every", f"open sockets and streams end within {in_words(web.stream_check_every)}")
+    yield Line("strict_transport_security", "not sent by coatcheck: send it from your application or proxy")

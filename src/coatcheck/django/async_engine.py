@@ -1,0 +1,232 @@
+"""The verbs of Django's engines for asyncio, on `AsyncSessions`. Those for threads are generated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
+
+from coatcheck.django import previous
+from coatcheck.django._async_pair import async_entry, async_open_sessions, to_read, to_write, together
+from coatcheck.django.running import running
+from coatcheck.django.stored import StoredSession
+from coatcheck.errors import DataError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from coatcheck._async.sessions import AsyncSessions
+    from coatcheck.core.answers import NotSignedIn
+    from coatcheck.core.session import Session
+    from coatcheck.django.stored import Times
+
+_ENDED = "the session has ended, as by a sign-out in a concurrent request"
+
+
+class AsyncEngine(StoredSession):
+    """What reaches the store.
+
+    A session that has ended is never brought back: whoever is late gets UpdateError, which Django's middleware makes
+    a 400 (rule L8). A store that does not answer raises Unavailable, and nothing of the session is given up.
+    """
+
+    @async_entry
+    async def aload(self) -> dict[str, Any]:
+        """Return the data of the session with this key; without one the key is dropped, and never taken over (T6)."""
+        key = self._session_key
+        record = await self._aread(key)
+        if record is None and key is not None and previous.is_key(key):
+            record = await self._atake_over(key)
+        self._forget()
+        if record is None:
+            self._session_key = None
+            return {}
+        self._record = record
+        return self._decoded(record)
+
+    async def acurrent(self) -> Session | NotSignedIn:
+        """Return the session that the store has for this request, or why there is none.
+
+        Raises:
+            Unavailable: The store did not answer; our middleware makes it a 503.
+        """
+        await self._aget_session()
+        return self._current()
+
+    @async_entry
+    async def aexists(self, session_key: str | None) -> bool:
+        """Tell whether there is a session with this key."""
+        return await self._aread(session_key) is not None
+
+    async def _aread(self, session_key: str | None) -> Session | None:
+        if not session_key:  # nothing is nobody's key (rule L10)
+            return None
+        sessions = await async_open_sessions()
+        token = previous.token_of(session_key, sessions) if len(session_key) == previous.LENGTH else session_key
+        return await sessions.get(token, connection=to_read()) or None
+
+    async def _atake_over(self, key: str) -> Session | None:
+        """Move a session here that the engine before has; it is there no more, so it cannot come back (I3)."""
+        sessions = await async_open_sessions()
+        old = previous.store(key)
+        try:
+            data = await old.aload()
+            if not data or not old.session_key:
+                return None
+            new = previous.moved(key, self._plain(data), self._user_of(data), await self._aend_of(old, key), sessions)
+            with together():
+                if new is not None:
+                    await sessions.store.create(new, connection=to_write())
+                await old.adelete(key)
+        except DataError as error:
+            # Somebody else was quicker; or it is too large, or no JSON, and its user has to sign in again.
+            previous.log.info("coatcheck.not_taken_over", extra={"reason": str(error)})
+        running.doubt()
+        return await self._aread(key)
+
+    async def _aend_of(self, old: Any, key: str) -> datetime:
+        """Return when a session of the engine before ends: as its row says, if it has one."""
+        if hasattr(old, "get_model_class"):
+            row = await old.get_model_class().objects.filter(session_key=key).afirst()
+            if row is not None:
+                return self._aware(row.expire_date)
+        return self._aware(old.get_expiry_date(expiry=await old.aget("_session_expiry")))
+
+    @async_entry
+    async def acreate(self) -> None:
+        """Write a new session under a new key, with what was set so far."""
+        self._plan(await async_open_sessions())
+        await self.asave(must_create=True)
+        self.modified = True
+
+    @async_entry
+    async def asave(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
+        """Write what has changed: keys that others changed meanwhile stay as they are (rule S8).
+
+        Raises:
+            UpdateError: The session has ended meanwhile.
+            CreateError: There is a session with this key already.
+            LimitReached: The user has too many sessions, and the policy evicts none.
+            Unavailable: The store did not answer.
+        """
+        data = None if self._session_key is None else await self._aget_session(no_load=must_create)
+        if data is None or self._session_key is None:  # there was none, or it turned out that there is none
+            await self.acreate()
+            return
+        sessions = await async_open_sessions()
+        plain = self._plain(data)
+        times = self._times(plain)
+        if times is None:
+            await self._aend(sessions)
+        elif self._planned or must_create:
+            await self._ainsert(sessions, plain, times)
+        elif self._record is None:
+            raise UpdateError(_ENDED)
+        elif self._user_of(plain) != self._record.user_id:
+            await self._achange_user(sessions, plain, times)
+        else:
+            await self._aupdate(sessions, self._record, plain, times)
+        self._signed_in = False
+        running.doubt()
+
+    async def _aend(self, sessions: AsyncSessions) -> None:
+        """End a session whose time is over by what the application has set; it need not be written first."""
+        if not self._planned:
+            await sessions.revoke(self._token(sessions), connection=to_write())
+        self._forget()
+
+    async def _ainsert(self, sessions: AsyncSessions, data: dict[str, Any], times: Times, **how: Any) -> None:
+        more: dict[str, Any] = {"token": self._token(sessions), **self._client(), **how}
+        try:
+            created = await sessions.create(
+                self._user_of(data),
+                data=data,
+                idle_timeout=times.idle_timeout,
+                lifetime=self._lifetime(times),
+                connection=to_write(),
+                **more,
+            )
+        except DataError as error:
+            if not self._planned and not how:
+                raise CreateError from error
+            raise
+        self._began(created.session, created.token)
+
+    async def _achange_user(self, sessions: AsyncSessions, data: dict[str, Any], times: Times) -> None:
+        """Somebody has signed in or out: that is another session, in the place of this one and in one transaction.
+
+        Its key is new, unless it was made in this request and no client has seen it (rule L1).
+        """
+        if not await sessions.get(self._token(sessions), connection=to_read()):
+            raise UpdateError(_ENDED)
+        token = self._token(sessions) if self._fresh else sessions.new_token()
+        await self._ainsert(sessions, self._carried(data), times, replaces=self._token(sessions), token=token)
+
+    async def _aupdate(self, sessions: AsyncSessions, record: Session, data: dict[str, Any], times: Times) -> None:
+        if self._signed_in:  # once more, by the same user
+            rotated = await sessions.rotate(self._token(sessions), reauthenticated=True, connection=to_write())
+            if not rotated:
+                raise UpdateError(_ENDED)
+            self._began(rotated.session, rotated.token)
+            record = rotated.session
+        changes, removed = self._changes(data)
+        if not changes and not removed and running.wiring().slides:
+            saved = await sessions.recheck(record)  # its use is noted already, and nothing else has happened
+        else:
+            end = self._new_end(times, changes, removed)
+            saved = await sessions.save(
+                record,
+                changes,
+                remove=removed,
+                idle_timeout=times.idle_timeout,
+                expires_at=end,
+                connection=to_write(),
+            )
+        if not saved:
+            raise UpdateError(_ENDED)
+        self._began(saved)
+
+    @async_entry
+    async def acycle_key(self) -> None:
+        """Give the session a new key; the old one is dead at once (rule L1).
+
+        Raises:
+            SessionInterrupted: The session has ended meanwhile; Django answers 400.
+        """
+        await self._aget_session()
+        sessions = await async_open_sessions()
+        if self._session_key is None:
+            self._plan(sessions)
+        elif not self._planned:
+            rotated = await sessions.rotate(self._token(sessions), connection=to_write())
+            if not rotated:
+                raise SessionInterrupted(_ENDED)
+            self._began(rotated.session, rotated.token)
+            running.doubt()
+        self.modified = True
+
+    @async_entry
+    async def adelete(self, session_key: str | None = None) -> None:
+        """End a session, by default this one; other processes refuse it as soon."""
+        key = session_key or self._session_key
+        if not key:
+            return
+        sessions = await async_open_sessions()
+        record = self._record
+        if record is not None and key == self._session_key:
+            # By its id: a parallel request may have given it another key meanwhile.
+            await sessions.revoke_any(record.id, connection=to_write())
+        else:
+            await sessions.revoke(previous.token_of(key, sessions), connection=to_write())
+        if previous.is_key(key):
+            await previous.store(key).adelete(key)
+        if key == self._session_key:
+            self._record = None
+        running.doubt()
+
+    @classmethod
+    @async_entry
+    async def aclear_expired(cls) -> None:
+        """Remove expired sessions, for the command `clearsessions`."""
+        await (await async_open_sessions()).sweep()

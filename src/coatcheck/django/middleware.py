@@ -1,0 +1,100 @@
+"""The middleware that stands where Django's `SessionMiddleware` stood: the same, and it knows what an outage is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
+from django.contrib.sessions import middleware
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
+
+from coatcheck.django.answers import answer_to, never_stored, unavailable
+from coatcheck.django.running import running
+from coatcheck.django.sessions import SessionStore
+from coatcheck.errors import LimitReached, Unavailable
+from coatcheck.web.pages import ANSWERED
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
+
+_SERVER_ERROR = 500
+
+
+class SessionMiddleware(middleware.SessionMiddleware):
+    """Attaches `request.session`, saves it and sets its cookie, in an event loop without a thread.
+
+    What it adds to Django's: a store that does not answer makes a 503 with Retry-After and never a sign-out (rule S9),
+    wherever in the request it was noticed; a missing or too old authentication becomes 401 or the sign-in page; and
+    a response with the cookie is stored by no cache (rule H2).
+    """
+
+    def __init__(self, get_response: Any) -> None:
+        """Read the settings, so that a wrong one fails when the server starts.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
+        """
+        super().__init__(get_response)
+        self._inner: Any = get_response
+        running.wiring()
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Attach the session; nothing is read before somebody looks at it."""
+        super().process_request(request)
+        session: Any = request.session
+        if isinstance(session, SessionStore):
+            session.seen_in(request.META)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """Answer what a view was ended by on purpose."""
+        return answer_to(exception, request) if isinstance(exception, ANSWERED) else None
+
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
+        """Save the session if it was changed, and say in the response what depends on it."""
+        session = getattr(request, "session", None)
+        if (outage := _outage_of(session)) is not None and response.status_code >= _SERVER_ERROR:
+            return unavailable(outage)  # whoever saw the exception first has made a 500 of it
+        try:
+            return _finished(super().process_response(request, response))
+        except (Unavailable, LimitReached) as error:
+            return answer_to(error, request)
+
+    async def __acall__(self, request: HttpRequest) -> Any:
+        """Serve a request in an event loop."""
+        self.process_request(request)
+        response: Any = await self._inner(request)
+        return await self._aprocess_response(request, response)
+
+    async def _aprocess_response(self, request: HttpRequest, response: Any) -> Any:
+        session: Any = getattr(request, "session", None)
+        if not isinstance(session, SessionStore):
+            return await sync_to_async(self.process_response)(request, response)
+        try:
+            await self._asave(session, response)
+        except UpdateError as error:
+            raise SessionInterrupted(str(error)) from error
+        except (Unavailable, LimitReached) as error:
+            return answer_to(error, request)
+        return self.process_response(request, response)
+
+    async def _asave(self, session: SessionStore, response: Any) -> None:
+        """Do ahead what would wait in `process_response`, under the conditions that it has."""
+        every = django_settings.SESSION_SAVE_EVERY_REQUEST
+        if every:
+            await session.aread_quietly()
+        if (session.modified or every) and response.status_code < _SERVER_ERROR and not session.is_empty():
+            await session.asave()
+            session.saved_ahead()
+
+
+def _outage_of(session: Any) -> Unavailable | None:
+    return session.outage if isinstance(session, SessionStore) else None
+
+
+def _finished(response: Any) -> Any:
+    if django_settings.SESSION_COOKIE_NAME in response.cookies:
+        never_stored(response)
+    return response

@@ -1,0 +1,1 @@
+"""The tables: each migration brings them to its release's form."""

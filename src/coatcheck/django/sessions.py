@@ -1,0 +1,28 @@
+"""The session engine: `SESSION_ENGINE = "coatcheck.django.sessions"`."""
+
+from __future__ import annotations
+
+from coatcheck.django.async_engine import AsyncEngine
+from coatcheck.django.engine import Engine
+
+__all__ = ["SessionStore"]
+
+
+class SessionStore(Engine, AsyncEngine):
+    """`request.session`: what Django's own engines do, on sessions that are validated from memory.
+
+    The methods without an "a" use `Sessions` and join Django's transactions; those with one use `AsyncSessions`.
+    """
+
+    _saved_ahead = False
+
+    def saved_ahead(self) -> None:
+        """Let the next `save` be none: our middleware has done it already, for Django's."""
+        self._saved_ahead = True
+
+    def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
+        """Write what has changed; see `Engine.save`."""
+        if self._saved_ahead:
+            self._saved_ahead = False
+            return
+        super().save(must_create)

@@ -1,0 +1,283 @@
+"""Litestar: the plugin, the verbs, the guards, and `request.session`.
+
+>>> from coatcheck.litestar import CoatcheckPlugin, requires_session, sign_in, sign_out
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from litestar import Litestar, Request, Response
+from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency, Provide
+from litestar.enums import ScopeType
+from litestar.exceptions import WebSocketException
+from litestar.middleware import DefineMiddleware
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins import InitPlugin
+from litestar.types import Empty
+from litestar.types import Scope as LitestarScope
+
+from coatcheck.asgi import RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
+from coatcheck.core.session import Session
+from coatcheck.web.async_request_session import RequestSession
+from coatcheck.web.pages import ANSWERED, answer_to
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from datetime import timedelta
+
+    from litestar.config.app import AppConfig
+    from litestar.handlers import BaseRouteHandler
+
+    from coatcheck.asgi.types import App, Message, Receive, Scope, Send
+    from coatcheck.core.answers import NotSignedIn
+    from coatcheck.web.async_authority import Authority
+
+    Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
+
+__all__ = [
+    "CoatcheckPlugin",
+    "CurrentSession",
+    "OptionalSession",
+    "RecentAuthRequired",
+    "SignInRequired",
+    "current_session",
+    "requires_recent_auth",
+    "requires_session",
+    "revoke_others",
+    "rotate",
+    "safe_next",
+    "sign_in",
+    "sign_out",
+]
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+CurrentSession = NamedDependency[Session]
+"""The type of the parameter `session`: that of a signed-in user; others end with 401, or at the sign-in page."""
+
+OptionalSession = NamedDependency[Session | None]
+"""The type of the parameter `optional_session`: None when nobody is signed in. An outage is neither: it is a 503."""
+
+_POLICY_VIOLATION = 1008
+
+
+class CoatcheckPlugin(InitPlugin):
+    """The trust boundary for a Litestar application: `Litestar(route_handlers, plugins=[CoatcheckPlugin(sessions)])`.
+
+    It opens and closes the sessions, gives handlers `request.session` and the dependencies `session` (of a signed-in
+    user) and `optional_session`, answers 401, 403 and 503, and puts the cookie into the OpenAPI document.
+    """
+
+    def __init__(
+        self,
+        sessions: Authority,
+        *,
+        user_key: str | None = None,
+        retrieve_user: Callable[[Session, Connection], Awaitable[Any]] | None = None,
+        exclude_opt_key: str = "exclude_from_auth",
+        **settings: Any,
+    ) -> None:
+        """Keep the configuration.
+
+        Args:
+            sessions: Where sessions are validated: `AsyncSessions`, or `AsyncProviderSessions`.
+            user_key: The key of `request.session` under which the application keeps the id of the user: setting it
+                signs in under a new token, removing it signs out.
+            retrieve_user: Makes every route one for signed-in users, and returns what `request.user` is there;
+                `request.auth` is the session.
+            exclude_opt_key: The option of a route that makes it one for everybody.
+            **settings: The fields of `WebSettings`, such as `cookie` or `bearer`.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
+        """
+        self.boundary = SessionMiddleware(_nothing, sessions, **settings)
+        self.user_key = user_key
+        self.retrieve_user = retrieve_user
+        self.exclude_opt_key = exclude_opt_key
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        """Set up an application."""
+        config: Any = app_config  # whose annotations leave much open
+        config.middleware = [DefineMiddleware(cast("Any", _Boundary), plugin=self), *config.middleware]
+        config.lifespan = [*config.lifespan, self._lifespan]
+        config.exception_handlers = {**dict.fromkeys(ANSWERED, _answer), **config.exception_handlers}
+        given = {"session": Provide(_session), "optional_session": Provide(_optional_session)}
+        config.dependencies = {**given, **config.dependencies}
+        config.signature_types = [*config.signature_types, Session]
+        if config.openapi_config is not None:
+            self._describe(config.openapi_config)
+        return app_config
+
+    def _describe(self, openapi: Any) -> None:
+        cookie = self.boundary.settings.cookie.name
+        scheme = SecurityScheme(type="apiKey", name=cookie, security_scheme_in="cookie", description="Session cookie.")
+        before: Any = openapi.components
+        known: list[Any] = [before] if isinstance(before, Components) else before
+        openapi.components = [*known, Components(security_schemes={"session": scheme})]
+        if self.retrieve_user is not None:
+            openapi.security = [*(openapi.security or ()), {"session": []}]
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Litestar) -> AsyncGenerator[None]:
+        async with self.boundary.sessions:
+            try:
+                yield
+            finally:
+                await self.boundary.streams.close()
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve nothing: each route has an application of its own."""
+
+
+class _Boundary(SessionMiddleware):
+    """The middleware of one route; all of an application have the same sessions, settings and streams."""
+
+    def __init__(self, app: App, plugin: CoatcheckPlugin) -> None:
+        self.__dict__.update(plugin.boundary.__dict__)
+        self.app = _Route(app, plugin)
+
+
+class _Route:
+    """What lies inside the boundary: `request.session`, and where that is wanted `request.user`."""
+
+    def __init__(self, app: App, plugin: CoatcheckPlugin) -> None:
+        self._app = app
+        self._plugin = plugin
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session = scope["session"] = RequestSession(context_of(scope), self._plugin.user_key)
+        await session.load()
+        if self._plugin.retrieve_user is not None and not _is_open(scope, self._plugin.exclude_opt_key):
+            scope["auth"] = await context_of(scope).require()
+            scope["user"] = await self._plugin.retrieve_user(scope["auth"], ASGIConnection(cast("Any", scope)))
+
+        async def committed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _take_over(session, scope.get("session"))
+                await session.commit()
+            await send(message)
+
+        await self._app(scope, receive, committed)
+
+
+def _is_open(scope: Scope, key: str) -> bool:
+    return bool(scope["route_handler"].opt.get(key))
+
+
+def _take_over(session: RequestSession, found: Any) -> None:
+    """Apply what `set_session` and `clear_session` have put in the mapping's place."""
+    if found is session:
+        return
+    if found is Empty or not found:
+        session.clear()
+    else:
+        session.replace(found)
+
+
+def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    status, headers, body = answer_to(error, cast("Scope", request.scope), context_of(cast("Scope", request.scope)))
+    named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    return Response(body, status_code=status, headers=named, media_type=named.get("content-type", "text/plain"))
+
+
+# --- dependencies and guards
+
+
+async def _session(scope: LitestarScope) -> Session:
+    return await _required(scope)
+
+
+async def _required(scope: Any) -> Session:
+    try:
+        return await context_of(scope).require()
+    except SignInRequired as error:
+        if scope["type"] == ScopeType.WEBSOCKET:
+            # The framework closes a socket for any other exception as if the server had failed.
+            raise WebSocketException(detail=str(error), code=_POLICY_VIOLATION) from None
+        raise
+
+
+async def _optional_session(scope: LitestarScope) -> Session | None:
+    return await context_of(cast("Any", scope)).session() or None
+
+
+async def requires_session(connection: Connection, _: BaseRouteHandler) -> None:
+    """Guard routes for signed-in users: `guards=[requires_session]`.
+
+    Raises:
+        SignInRequired: Nobody is signed in; a program gets 401, a page goes to the sign-in page.
+    """
+    await _required(connection.scope)
+
+
+def requires_recent_auth(max_age: timedelta) -> Guard:
+    """Return a guard for users who proved who they are at most `max_age` ago (ASVS 7.5.1)."""
+
+    async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        await context_of(cast("Scope", connection.scope)).require_recent_auth(max_age)
+
+    return guard
+
+
+# --- verbs
+
+
+async def current_session(connection: Connection) -> Session | NotSignedIn:
+    """Return the session of a request or WebSocket, or why nobody is signed in.
+
+    Raises:
+        Unavailable: The store did not answer; left alone, it becomes a 503.
+    """
+    return await context_of(cast("Scope", connection.scope)).session()
+
+
+async def sign_in(
+    connection: Connection,
+    user_id: str,
+    *,
+    data: Mapping[str, Any] | None = None,
+    remember: bool = False,
+    transaction: Any = None,
+) -> Session:
+    """Begin a session for a user who has just proved who they are; the response brings the cookie.
+
+    Args:
+        connection: The request.
+        user_id: The user.
+        data: The application's data.
+        remember: Whether the cookie outlives the browser's window, with the policy's longer durations.
+        transaction: The caller's own database connection, inside a transaction.
+
+    Raises:
+        LimitReached: The user has too many sessions, and the policy evicts none.
+    """
+    context = context_of(cast("Scope", connection.scope))
+    return await context.sign_in(user_id, data=data, remember=remember, connection=transaction)
+
+
+async def sign_out(connection: Connection, *, transaction: Any = None) -> None:
+    """End the session everywhere and take back the cookie."""
+    await context_of(cast("Scope", connection.scope)).sign_out(connection=transaction)
+
+
+async def rotate(connection: Connection, *, reauthenticated: bool = False) -> Session:
+    """Give the session a new token: after a change of privileges, or after the user proved again who they are.
+
+    Raises:
+        SignInRequired: The session has ended meanwhile.
+    """
+    return await context_of(cast("Scope", connection.scope)).rotate(reauthenticated=reauthenticated)
+
+
+async def revoke_others(connection: Connection) -> int:
+    """End the user's other sessions and rotate this one's token (ASVS 7.4.3); returns how many ended.
+
+    Raises:
+        SignInRequired: There is no session.
+    """
+    return await context_of(cast("Scope", connection.scope)).revoke_others()

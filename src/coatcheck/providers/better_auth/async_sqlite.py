@@ -1,0 +1,102 @@
+"""Better Auth's tables in a SQLite file, for asyncio. The one for threads is generated from it.
+
+Reads are microseconds and run where they are asked; to end a session waits for the disk and runs in a thread.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coatcheck.core.refusals import refuse
+from coatcheck.providers.better_auth import sqlite_triggers
+from coatcheck.providers.better_auth.reading import Questions
+from coatcheck.stores.operations import Statement
+from coatcheck.stores.sqlite._async_threads import AsyncThreads
+from coatcheck.stores.sqlite.database import Database, check_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coatcheck.providers.better_auth.reading import Found
+    from coatcheck.providers.better_auth.tables import Tables
+    from coatcheck.stores.operations import Operation
+
+
+class AsyncSQLiteTables:
+    """The tables of one file."""
+
+    def __init__(self, path: str, tables: Tables, *, timeout: float) -> None:
+        """Name the file; nothing is opened yet."""
+        self._path = path
+        self._tables = tables
+        self._database = Database(str(Path(path).absolute()), busy_timeout=timeout, foreign_keys=False)
+        self._threads = AsyncThreads(self._database)
+        self._questions: Questions | None = None
+
+    async def open(self) -> None:
+        """Look at the tables.
+
+        Raises:
+            ConfigurationError: The file cannot be used, or a table or a column is missing.
+        """
+        _check(self._path)
+        await self._known()
+
+    async def _known(self) -> Questions:
+        if self._questions is None:
+            self._questions = await self._threads.read(self._look())
+        return self._questions
+
+    def _look(self) -> Operation[Questions]:
+        columns: dict[str, set[str]] = {}
+        for model, table in (("session", self._tables.session), ("user", self._tables.user)):
+            rows = yield Statement("SELECT name FROM pragma_table_xinfo(:table)", {"table": table})
+            columns[model] = {row[0] for row in rows}
+        return Questions(self._tables, "sqlite", columns)
+
+    async def read(self, token: str) -> Found | None:
+        """Return a token's session and its user, in one query."""
+        questions = self._questions or await self._known()
+        return await self._threads.read(questions.read(token))
+
+    async def sign_out(self, token: str) -> None:
+        """Delete a token's session."""
+        questions = self._questions or await self._known()
+        await self._threads.write(questions.sign_out(token))
+
+    async def aclose(self) -> None:
+        """Close every connection this process has made."""
+        await self._threads.close()
+        self._database.close()
+
+
+def _check(path: str) -> None:
+    check_file(path)
+    if not Path(path).exists():
+        refuse("url", f"sqlite:///{path}", "there is no such file; name the one that Better Auth uses")
+
+
+class AsyncSQLiteTriggers:
+    """The triggers on the tables of one file."""
+
+    def __init__(self, path: str, tables: Tables, *, timeout: float) -> None:
+        """Name the file; nothing is opened yet."""
+        self._arguments = (path, tables)
+        self._threads = AsyncThreads(Database(str(Path(path).absolute()), busy_timeout=timeout, foreign_keys=False))
+
+    async def install(self) -> bool:
+        """Create what is missing or altered, in one transaction; returns whether anything was."""
+        return await self._threads.call(sqlite_triggers.install, *self._arguments)
+
+    async def remove(self) -> bool:
+        """Drop them; returns whether there were any."""
+        return await self._threads.call(sqlite_triggers.remove, *self._arguments)
+
+    async def problems(self) -> Sequence[str]:
+        """Say what is missing or altered, each with the fix."""
+        return await self._threads.call(sqlite_triggers.problems, *self._arguments)
+
+    async def aclose(self) -> None:
+        """End the thread."""
+        await self._threads.close()

@@ -1,0 +1,39 @@
+"""How a request ends that needs a session and has none, or one that a provider cannot have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coatcheck.errors import CoatcheckError, ConfigurationError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from coatcheck.core.answers import NotSignedIn
+
+
+class SignInRequired(CoatcheckError):
+    """The request needs a session and has none; the middleware answers 401 or redirects to the sign-in page."""
+
+    def __init__(self, reason: NotSignedIn) -> None:
+        """Keep why nobody is signed in."""
+        super().__init__(f"sign-in required: {reason.value}")
+        self.reason = reason
+
+
+class RecentAuthRequired(CoatcheckError):
+    """The request needs a user who has proved who they are more recently (ASVS 7.5.1, rule A1)."""
+
+    def __init__(self, max_age: timedelta) -> None:
+        """Keep how old the authentication may be."""
+        super().__init__(f"authentication within {max_age} required")
+        self.max_age = max_age
+
+
+class IssuedElsewhere(ConfigurationError):
+    """Only the provider that issues the sessions can do this; the JSON API answers 501."""
+
+    def __init__(self, provider: str) -> None:
+        """Name the provider."""
+        super().__init__(f"this is not possible with sessions that {provider} issues: do it there")
+        self.provider = provider

@@ -1,0 +1,16 @@
+"""The trust boundary for every WSGI framework: one middleware that validates, and a context for each request."""
+
+from coatcheck.web.context import RequestContext
+from coatcheck.web.errors import RecentAuthRequired, SignInRequired
+from coatcheck.web.pages import safe_next
+from coatcheck.wsgi.environment import context_of
+from coatcheck.wsgi.middleware import SessionMiddleware
+
+__all__ = [
+    "RecentAuthRequired",
+    "RequestContext",
+    "SessionMiddleware",
+    "SignInRequired",
+    "context_of",
+    "safe_next",
+]

@@ -1,0 +1,110 @@
+"""The one trust boundary: a WSGI middleware."""
+
+from __future__ import annotations
+
+import atexit
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from coatcheck.core.cross_origin import SAFE_METHODS
+from coatcheck.web.context import RequestContext
+from coatcheck.web.cross_origin import refusal
+from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem
+from coatcheck.web.settings import WebSettings
+from coatcheck.wsgi.body import WatchedBody
+from coatcheck.wsgi.environment import KEY, scope_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from coatcheck.core.session import Session
+    from coatcheck.web.authority import Authority
+    from coatcheck.web.pages import Answer
+    from coatcheck.web.types import Headers
+
+    Fault = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class SessionMiddleware:
+    """Attaches the session to each request, refuses cross-origin requests, and answers 401, 403 and 503.
+
+    Opens the sessions at once, so that a wrong configuration fails when the server starts, and closes them when the
+    process ends; a server may fork in between.
+    """
+
+    def __init__(self, app: WSGIApplication, /, sessions: Authority, **settings: Any) -> None:
+        """Wrap an application.
+
+        Args:
+            app: The application.
+            sessions: Where sessions are validated: `Sessions`, or `ProviderSessions`.
+            **settings: The fields of `WebSettings`, such as `cookie` or `bearer`.
+
+        Raises:
+            ConfigurationError: A setting is wrong, or the store can never work as configured.
+            SchemaError: The tables are missing, older or newer, or have been altered.
+        """
+        self.app = app
+        self.sessions = sessions
+        self.settings = WebSettings(**settings)
+        self._transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
+        sessions.open()
+        atexit.register(sessions.close)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        scope = scope_of(environ)
+        context = environ[KEY] = RequestContext(scope, self.sessions, self.settings, self._transport)
+        response = Response(context, start_response)
+        context.on_session = response.belongs_to
+        if scope["method"] not in SAFE_METHODS and (reason := refusal(scope, context)) is not None:
+            return response.answer(cross_origin_problem(reason))
+        try:
+            body = self.app(environ, response.start)
+        except ANSWERED as error:
+            if response.started:
+                raise
+            return response.answer(answer_to(error, scope, context))
+        return response.watched(body, self.settings.stream_check_every.total_seconds())
+
+
+class Response:
+    """The response to one request: with the headers it needs, and no longer than its session lives."""
+
+    __slots__ = ("_context", "_owner", "_start", "started")
+
+    def __init__(self, context: RequestContext, start_response: StartResponse) -> None:
+        """Stand between the application and the server."""
+        self._context = context
+        self._start = start_response
+        self._owner: tuple[Session, bytes] | None = None
+        self.started = False
+
+    def belongs_to(self, session: Session, presented: bytes) -> None:
+        """Note whose response this is."""
+        self._owner = session, presented
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], fault: Fault | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Begin the response."""
+        self.started = True
+        lines: Headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self._context.finish(lines)
+        sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in lines]
+        return self._start(status, sent) if fault is None else self._start(status, sent, fault)
+
+    def answer(self, answer: Answer) -> list[bytes]:
+        """Answer in the application's place."""
+        status, headers, body = answer
+        lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+        self.start(f"{status} {HTTPStatus(status).phrase}", lines)
+        return [body]
+
+    def watched(self, body: Iterable[bytes], check_every: float) -> Iterable[bytes]:
+        """Return a body that ends when the session does; one that is complete already is returned as it is."""
+        if isinstance(body, (list, tuple)) or self._owner is None:
+            return body
+        return WatchedBody(body, self._context.authority, *self._owner, check_every)

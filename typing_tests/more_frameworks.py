@@ -1,0 +1,47 @@
+"""What type checkers must understand of Flask, Litestar and WSGI; never run."""
+
+from datetime import timedelta
+from typing import Any, assert_type
+
+from flask import Flask
+from litestar import Litestar, Request, get
+
+from coatcheck import AsyncSessions, Session, Sessions
+from coatcheck import litestar as ours
+from coatcheck.flask import Coatcheck, current_session, fresh_required, login_required, revoke_others, sign_in
+from coatcheck.litestar import CoatcheckPlugin, CurrentSession, OptionalSession
+from coatcheck.wsgi import SessionMiddleware
+
+app = Flask("app")
+Coatcheck(app, Sessions("sqlite:///app.db"), user_key="_user_id", bearer=True)
+wrapped = SessionMiddleware(app.wsgi_app, sessions=Sessions("sqlite:///app.db"))
+
+
+@app.get("/")
+@login_required
+def view() -> dict[str, str | None]:
+    """Decorators keep a view's type."""
+    assert_type(current_session, Session)
+    assert_type(sign_in("ada"), Session)
+    assert_type(revoke_others(), int)
+    return {"user": current_session.user_id}
+
+
+@fresh_required(within=timedelta(minutes=5))
+def number(of: int) -> int:
+    """With arguments too."""
+    return of
+
+
+assert_type(number(1), int)
+
+
+@get("/")
+async def handler(request: Request[Any, Any, Any], session: CurrentSession, optional_session: OptionalSession) -> None:
+    """Dependencies and verbs have exact types."""
+    assert_type(session, Session)
+    assert_type(optional_session, Session | None)
+    assert_type(await ours.sign_in(request, "ada"), Session)
+
+
+site = Litestar([handler], plugins=[CoatcheckPlugin(AsyncSessions("sqlite:///app.db"), bearer=True)])
