@@ -5,8 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coatcheck.core.coherence import Entry, Knowledge, LogPage
-from coatcheck.core.endings import signed_out_name, signed_out_subject
+from coatcheck.core.coherence import MOMENT, Entry, Knowledge, LogPage, session_subject, user_subject
+from coatcheck.core.endings import (
+    doubted_subjects,
+    ended_subject,
+    once_subject,
+    outdated_subject,
+    session_tag,
+    signed_out_name,
+    signed_out_subject,
+)
+from coatcheck.core.namespaces import Space, subjects_of_key
 
 ADA = signed_out_name("ada@example.com")
 
@@ -35,6 +44,19 @@ def test_a_moment_goes_when_the_log_is_trimmed_and_no_earlier() -> None:
     assert knowledge.latest(signed_out_name("eve")) == 70
     knowledge.apply(page(floor=6), 0)
     assert len(knowledge) == 0
+
+
+def test_no_other_subject_is_taken_for_a_moment() -> None:
+    """As that of a tenant's namespace was, which has no time behind it."""
+    full_key = Space("reports", "acme").prefix + "key"
+    tag = session_tag("id")
+    subjects = [*subjects_of_key(full_key), session_subject("id"), user_subject("ann"), once_subject("kind", "id")]
+    subjects += [*doubted_subjects("ann", 0), ended_subject(tag), outdated_subject(tag)]
+    assert len({subject[:2] for subject in subjects}) == len(subjects) - 1  # there are two that doubt
+    assert not any(subject.startswith(MOMENT) for subject in subjects)
+    knowledge = Knowledge("epoch", lease=1)
+    knowledge.apply(page(*enumerate(subjects)), 0)
+    assert len(knowledge) == len(subjects)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ada", "eve", "a@b"]), st.integers(0, 2**40)), max_size=12))

@@ -31,8 +31,8 @@ EVERYONE = "*"
 """The subject of an entry that ends every copy."""
 
 
-MOMENT = "m:"
-"""What a subject begins with that has a time behind it: "m:<name>@<number>". Of each name the latest counts."""
+MOMENT = "a:"
+"""What a subject begins with that has a time behind it: "a:<name>@<number>". Of each name the latest counts."""
 
 
 def session_subject(session_id: str) -> str:
