@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sysconfig
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +47,27 @@ def _command(script: str, **order: Any) -> list[str]:
     return ["node", str(HERE / script), json.dumps({**where, **order})]
 
 
+@contextmanager
+def _running(command: Sequence[str], **streams: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run Node with workerd as its child; neither outlives this, however it ends."""
+    process = subprocess.Popen(command, cwd=ROOT, text=True, start_new_session=True, **streams)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def outcomes_of(tests: Sequence[str]) -> dict[str, str | None]:
     """Run tests in Pyodide; returns the error of each, or None."""
     command = _command("inside.mjs", tests=list(tests))
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
-    lines = [line.removeprefix("RESULT ") for line in ran.stdout.splitlines() if line.startswith("RESULT ")]
+    with _running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        stdout, stderr = process.communicate(timeout=SECONDS)
+    lines = [line.removeprefix("RESULT ") for line in stdout.splitlines() if line.startswith("RESULT ")]
     outcomes = {result["name"]: result["error"] for result in map(json.loads, lines)}
     # Node quotes the line that has failed, and Pyodide is a single one.
-    said = f"it did not run\n{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"
+    said = f"it did not run\n{stdout[-2000:]}\n{stderr[-2000:]}"
     return {name: outcomes.get(name, said) for name in tests}
 
 
@@ -60,16 +75,12 @@ def outcomes_of(tests: Sequence[str]) -> dict[str, str | None]:
 def served(worker: str, *, migration: str, variables: Mapping[str, str]) -> Iterator[int]:
     """Serve a Worker on 127.0.0.1; yields the port."""
     command = _command("serve.mjs", worker=worker, migration=migration, variables=dict(variables))
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        line = next((line for line in process.stdout if line.startswith("READY ")), None)
-        assert line is not None, "it did not start"
-        yield int(line.split()[1])
-        process.stdin.close()
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with _running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process.stdout:
+            line = next((line for line in process.stdout if line.startswith("READY ")), None)
+            assert line is not None, "it did not start"
+            yield int(line.split()[1])
+            process.stdin.close()
+            assert process.wait(20) == 0
