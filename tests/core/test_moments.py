@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coatcheck.core.coherence import MOMENT, Entry, Knowledge, LogPage, session_subject, user_subject
+from coatcheck.core.coherence import Entry, Knowledge, LogPage, session_subject, user_subject
 from coatcheck.core.endings import (
     doubted_subjects,
     ended_subject,
@@ -15,7 +15,7 @@ from coatcheck.core.endings import (
     signed_out_name,
     signed_out_subject,
 )
-from coatcheck.core.namespaces import Space, subjects_of_key
+from coatcheck.core.namespaces import Space, key_subject, tenant_subject
 
 ADA = signed_out_name("ada@example.com")
 
@@ -46,19 +46,6 @@ def test_a_moment_goes_when_the_log_is_trimmed_and_no_earlier() -> None:
     assert len(knowledge) == 0
 
 
-def test_no_other_subject_is_taken_for_a_moment() -> None:
-    """As that of a tenant's namespace was, which has no time behind it."""
-    full_key = Space("reports", "acme").prefix + "key"
-    tag = session_tag("id")
-    subjects = [*subjects_of_key(full_key), session_subject("id"), user_subject("ann"), once_subject("kind", "id")]
-    subjects += [*doubted_subjects("ann", 0), ended_subject(tag), outdated_subject(tag)]
-    assert len({subject[:2] for subject in subjects}) == len(subjects) - 1  # there are two that doubt
-    assert not any(subject.startswith(MOMENT) for subject in subjects)
-    knowledge = Knowledge("epoch", lease=1)
-    knowledge.apply(page(*enumerate(subjects)), 0)
-    assert len(knowledge) == len(subjects)
-
-
 @given(st.lists(st.tuples(st.sampled_from(["ada", "eve", "a@b"]), st.integers(0, 2**40)), max_size=12))
 def test_it_is_the_greatest_of_those_that_came(said: list[tuple[str, int]]) -> None:
     knowledge = Knowledge("epoch", lease=1)
@@ -67,3 +54,23 @@ def test_it_is_the_greatest_of_those_that_came(said: list[tuple[str, int]]) -> N
     for user in ("ada", "eve", "a@b"):
         moments = [second for name, second in said if name == user]
         assert knowledge.latest(signed_out_name(user)) == max(moments, default=None)
+
+
+def test_what_only_looks_like_a_moment_is_an_entry_like_any_other() -> None:
+    """The log is open to others: an odd subject must not keep a worker from learning the rest of a page."""
+    knowledge = Knowledge("epoch", lease=1)
+    odd = ["w:", "w:name", "w:name@", "w:name@soon", "w:name@-1", Space("flags", "acme").subject()]
+    knowledge.apply(page(*enumerate(odd)), 0)
+    assert all(map(knowledge.knows, odd))
+    assert not knowledge.admits(0, [odd[-1]])
+
+
+def test_no_two_kinds_of_subjects_begin_alike() -> None:
+    """What one part writes must not mean something to another."""
+    tag = session_tag("s")
+    subjects = [
+        *(session_subject("1"), user_subject("1"), ended_subject(tag), outdated_subject(tag)),
+        *(signed_out_subject("1", 1), once_subject("kind", "1"), doubted_subjects("1", 0)[0]),
+        *(key_subject("0:-:k"), tenant_subject("t"), Space("n").subject(), Space("n", "t").subject()),
+    ]
+    assert len({subject.partition(":")[0] for subject in subjects}) == len(subjects)

@@ -27,7 +27,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
         role=TEXT,
         attributes=st.dictionaries(st.text(), JSON),
         email_verified=st.none() | st.booleans(),
-        labels=st.lists(st.text()).map(tuple),
+        labels=st.lists(st.text(min_size=1)).map(tuple),
         created_at=MOMENTS,
         updated_at=MOMENTS,
     )

@@ -18,6 +18,7 @@ since the epoch.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ EVERYONE = "*"
 """The subject of an entry that ends every copy."""
 
 
-MOMENT = "a:"
-"""What a subject begins with that has a time behind it: "a:<name>@<number>". Of each name the latest counts."""
+_MOMENT = re.compile(r"(w:.*)@([0-9]{1,18})")
+
+MOMENT = "w:"
+"""What a subject begins with that has a time behind it: "w:<name>@<number>". Of each name the latest counts."""
 
 
 def session_subject(session_id: str) -> str:
@@ -154,17 +157,16 @@ class Knowledge:
     def _remember(self, position: int, subject: str) -> None:
         if subject == EVERYONE:
             self.everyone = max(self.everyone, position)
-        elif subject.startswith(MOMENT):
-            self._remember_moment(position, subject)
+        elif subject.startswith(MOMENT) and (moment := _MOMENT.fullmatch(subject)) is not None:
+            self._remember_moment(position, moment[1], int(moment[2]))
         elif position > self._entries.get(subject, -1):
             self._entries[subject] = position
         self.newest = max(self.newest, position)
 
-    def _remember_moment(self, position: int, subject: str) -> None:
-        name, _, moment = subject.rpartition("@")
+    def _remember_moment(self, position: int, name: str, moment: int) -> None:
         known, at = self._moments.get(name, (-1, -1))
         # The later moment, kept for as long as the later entry: one that comes late must not shorten the other.
-        self._moments[name] = max(known, int(moment)), max(at, position)
+        self._moments[name] = max(known, moment), max(at, position)
 
     def _middle(self) -> int:
         """Return the position from which half of the entries are remembered at the most."""

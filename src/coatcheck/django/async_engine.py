@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.backends.base import CreateError, UpdateError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from coatcheck.core.answers import NotSignedIn
     from coatcheck.core.session import Session
     from coatcheck.django.stored import Times
+
+_log = logging.getLogger("coatcheck")
 
 _ENDED = "the session has ended, as by a sign-out in a concurrent request"
 
@@ -81,7 +84,7 @@ class AsyncEngine(StoredSession):
                 await old.adelete(key)
         except DataError as error:
             # Somebody else was quicker; or it is too large, or no JSON, and its user has to sign in again.
-            previous.log.info("coatcheck.not_taken_over", extra={"reason": str(error)})
+            _log.info("coatcheck.not_taken_over", extra={"reason": str(error)})
         running.doubt()
         return await self._aread(key)
 

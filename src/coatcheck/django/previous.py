@@ -7,7 +7,6 @@ that neither engine knows leads nowhere (rule T6).
 
 from __future__ import annotations
 
-import logging
 import re
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
@@ -31,8 +30,6 @@ LENGTH: Final = 32
 """Characters of such a key; ours have more."""
 
 _SHORTEST: Final = timedelta(seconds=1)
-
-log: Final = logging.getLogger("coatcheck")
 
 
 def is_key(key: str | None) -> bool:

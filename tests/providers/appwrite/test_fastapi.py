@@ -294,7 +294,7 @@ async def test_T9_no_token_is_in_any_log_at_debug(
                 await client.post("/sign-out")
         said = [repr(vars(record)) + record.getMessage() for record in caplog.records]
         said += [repr(sessions) + repr(vars(sessions)) + repr(sessions.provider) for sessions in it.sessions]
-    assert len(caplog.records) > 50
+    assert any(record.name == "coatcheck" for record in caplog.records)
     for text in said:
         assert not any(token in text for token in tokens)
 
