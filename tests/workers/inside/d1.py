@@ -348,7 +348,8 @@ async def test_orphans_are_swept(with_users: Counted) -> None:
     assert len(await store.sweep(10)) == 1
 
 
-async def test_L15_a_full_user_keeps_the_visitor_whom_they_were(database: Counted) -> None:
+@pytest.mark.parametrize("same", [False, True], ids=["another-token", "the-same-token"])
+async def test_L15_a_full_user_keeps_the_visitor_whom_they_were(database: Counted, same: bool) -> None:
     """Refused with something to carry over: nothing has changed, and nothing is tried again for ever."""
     store = AsyncD1Store(database)
     now = (await store.poll(None)).now // 1000
@@ -356,8 +357,9 @@ async def test_L15_a_full_user_keeps_the_visitor_whom_they_were(database: Counte
     visitor = to_create(a_row(now, user_id=None, data='{"cart": [1]}'))
     await store.create(visitor)
     order = {"replaces": visitor.token_hash, "carry_over": ("cart",), "limit": 1, "when_full": "refuse"}
+    new = to_create(a_row(now), **order)
     with pytest.raises(Full):
-        await store.create(to_create(a_row(now), **order))
+        await store.create(new._replace(token_hash=visitor.token_hash) if same else new)
     assert (await store.read(visitor.token_hash)).record == visitor.record
 
 

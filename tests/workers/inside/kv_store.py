@@ -13,10 +13,10 @@ from coatcheck import AsyncCache, AsyncSessions, CacheSettings, ConfigurationErr
 from coatcheck.bindings import object_of, parsed
 from coatcheck.caches.kv import AsyncKVCache
 from coatcheck.kv_namespaces import LARGEST
-from coatcheck.stores.base import Selection, Touch
+from coatcheck.stores.base import Rotation, Selection, SessionChange, Touch
 from coatcheck.stores.kv import AsyncKVStore
 from coatcheck.stores.kv.rows import name_of
-from coatcheck.testing._rows import DAY, SECOND, a_row, to_create
+from coatcheck.testing._rows import DAY, SECOND, a_hash, a_row, to_create
 from coatcheck.testing.async_conformance import AsyncEventualStoreConformance
 from coatcheck.testing.clock import ManualClock
 from tests.workers.inside.kv_cache import KEYS, Stale
@@ -64,7 +64,7 @@ async def test_a_request_is_three_reads(env: Any) -> None:
 
 
 async def test_C1_keys_live_as_long_as_their_session(env: Any, clock: ManualClock) -> None:
-    """The record until it expires if nobody comes, the rest until it must end."""
+    """The record until it expires if nobody comes, the listing until it must end, the rest until any end it may get."""
     prefix = _prefix()
     store = AsyncKVStore(env.SESSIONS, prefix=prefix, clock=clock)
     now = clock.now() // 1000
@@ -72,7 +72,12 @@ async def test_C1_keys_live_as_long_as_their_session(env: Any, clock: ManualCloc
     await store.create(new)
     keys = await keys_of(env, f"{prefix}::")
     ends = {name[0]: (at - time.time()) / 86_400 for name, at in keys.items()}
-    assert {kind: round(days) for kind, days in ends.items()} == {"s": 1, "t": 30, "u": 30}
+    assert {kind: round(days) for kind, days in ends.items()} == {"s": 1, "t": 400, "u": 30}
+    later = now + 60 * DAY
+    change = SessionChange(new.record.id, {}, (), 1_000, idle_timeout=DAY, idle_expires_at=later, expires_at=later)
+    assert await store.save(change)
+    ends = {name[0]: (at - time.time()) / 86_400 for name, at in (await keys_of(env, f"{prefix}::")).items()}
+    assert {kind: round(days) for kind, days in ends.items()} == {"s": 60, "t": 400, "u": 60}
 
 
 async def test_C2_the_minimum_of_a_minute_neither_prolongs_nor_shortens(env: Any, clock: ManualClock) -> None:
@@ -116,6 +121,20 @@ async def test_C7_what_is_no_session_counts_as_missing(env: Any, value: bytes, c
     await store._kv.put(f"s:{new.record.id}", value, 60_000)
     assert (await store.read(new.token_hash)).record is None
     assert list(await store.list_sessions("ann", 10)) == []
+
+
+async def test_L8_saving_late_gives_no_token_back_that_a_rotation_has_ended(env: Any, clock: ManualClock) -> None:
+    """Nor does a later end, for which more than the session itself is written: another place knows the old token."""
+    prefix = _prefix()
+    store = AsyncKVStore(env.SESSIONS, prefix=prefix, clock=clock)
+    elsewhere = AsyncKVStore(Stale(env.SESSIONS), prefix=prefix, clock=clock)
+    now = clock.now() // 1000
+    new = to_create(a_row(now))
+    await store.create(new)
+    assert (await elsewhere.read(new.token_hash)).record is not None
+    assert await store.rotate(Rotation(new.token_hash, a_hash())) is not None
+    assert await elsewhere.save(SessionChange(new.record.id, {}, (), 1_000, expires_at=now + 60 * DAY)) is not None
+    assert (await store.read(new.token_hash)).record is None
 
 
 async def test_L8_a_touch_that_KV_answers_with_an_old_session_brings_nothing_back(env: Any, clock: ManualClock) -> None:

@@ -122,7 +122,7 @@ class AsyncChanges:
         saved = await store.save(SessionChange(row.id, {}, (), MANY_BYTES)._replace(**times))
         assert saved == row._replace(**times)
         assert await stored(store, token_hash) == saved
-        assert session_subject(row.id) in await subjects_since(store, cursor)
+        assert await noted(store, cursor, session_subject(row.id))
         assert await store.save(SessionChange(row.id, {}, (), MANY_BYTES)) == saved
 
     async def test_L8_saving_never_brings_a_session_back(self, store: AsyncStore) -> None:
