@@ -19,9 +19,11 @@ checksum = $(shell cat $(1) 2>/dev/null | cksum | tr ' ' '-')
 DEV_STAMP := $(VENV)/.stamp-$(call checksum,requirements/dev.txt pyproject.toml)
 DEMO_STAMP := $(DEMO_VENV)/.stamp-$(call checksum,requirements/demo.txt pyproject.toml)
 
-# The tests of the pages need axe-core; without Node they say what is missing and skip themselves.
+# The tests of the pages need axe-core, those of Workers need Pyodide and workerd; without Node they say what is missing
+# and skip themselves.
 ifneq ($(and $(shell command -v npm 2>/dev/null),$(wildcard package-lock.json)),)
 NODE_STAMP := node_modules/.stamp-$(call checksum,package.json package-lock.json)
+PYODIDE_STAMP := .pyodide/.stamp-$(call checksum,package-lock.json requirements/dev.txt tools/pyodide_wheels.py)
 endif
 
 .PHONY: help demo test simulate check bench generate docs lock clean
@@ -42,7 +44,7 @@ help:
 demo: $(DEMO_STAMP)
 	$(DEMO_VENV)/bin/coatcheck demo --host $(HOST) --port $(PORT)
 
-test: $(DEV_STAMP) $(NODE_STAMP)
+test: $(DEV_STAMP) $(NODE_STAMP) $(PYODIDE_STAMP)
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 simulate: $(DEV_STAMP)
@@ -76,7 +78,7 @@ lock:
 		--no-emit-index-url --no-emit-find-links requirements/$(name).in -o requirements/$(name).txt >/dev/null$(newline))
 
 clean:
-	rm -rf .venv .venv-demo node_modules build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf .venv .venv-demo .pyodide node_modules build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache
 	find src tests docs tools benchmarks typing_tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -102,5 +104,10 @@ $(DEV_STAMP):
 
 $(DEMO_STAMP):
 	$(call install,$(DEMO_VENV),requirements/demo.txt)
+
+$(PYODIDE_STAMP): $(DEV_STAMP)
+	@rm -rf .pyodide
+	@$(VENV)/bin/python tools/pyodide_wheels.py .pyodide
+	@touch $@
 
 $(NODE_STAMP): ; npm ci --no-audit --no-fund --ignore-scripts && touch $@

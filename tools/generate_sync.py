@@ -20,6 +20,7 @@ FILES = {
     "_async/log_reader.py": "_sync/log_reader.py",
     "_async/namespace.py": "_sync/namespace.py",
     "_async/provider_sessions.py": "_sync/provider_sessions.py",
+    "_async/reading_ahead.py": "_sync/reading_ahead.py",
     "_async/tiers.py": "_sync/tiers.py",
     "_async/values.py": "_sync/values.py",
     "_async/follower.py": "_sync/follower.py",

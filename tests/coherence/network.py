@@ -154,6 +154,8 @@ class SharedCache:
 class CacheLink:
     """The shared cache as one worker sees it: it loses, delays, repeats, and mixes up."""
 
+    adds = True
+
     def __init__(self, cache: SharedCache, worker: SimulatedWorker) -> None:
         self._cache = cache
         self._worker = worker

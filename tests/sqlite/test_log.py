@@ -10,7 +10,7 @@ import pytest
 
 from coatcheck import CacheSettings, Policy, Session, Sessions
 from coatcheck.stores.base import Touch
-from coatcheck.stores.sqlite import SQLiteStore, async_store
+from coatcheck.stores.sqlite import SQLiteStore, async_store, pages
 from coatcheck.stores.sqlite import store as sync_store
 from coatcheck.testing import FaultyStore, ManualClock
 from tests.sqlite.helpers import cached, dump, inner, make_users, plain, refused, run
@@ -326,7 +326,7 @@ def test_a_copy_lives_an_hour_at_most(path: str, clock: ManualClock) -> None:
         clock.advance(timedelta(minutes=1))
         assert sessions.get(created.token)
         assert store.count("read") == reads + 1
-        assert async_store.KEEP_LOG > 3600
+        assert pages.KEEP_LOG > 3600
 
 
 def test_an_altered_log_is_an_error_and_no_sign_out(sessions: Sessions, store: FaultyStore, path: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from coatcheck import AsyncSessions, DataError, SchemaError, Session, Sessions, UsersTable
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore, migrations
+from coatcheck.stores.sqlite.schema import MIGRATIONS
 from coatcheck.testing import FaultyStore
 from tests.sqlite.helpers import USERS_SQL, cached, dump, make_users, plain, refused, run
 
@@ -39,7 +40,7 @@ def schema(path: str) -> list[Any]:
 
 def test_an_empty_file_gets_everything(path: str) -> None:
     store = SQLiteStore(path)
-    assert list(store.migrate()) == list(migrations.MIGRATIONS)
+    assert list(store.migrate()) == list(MIGRATIONS)
     assert list(store.problems()) == []
     assert run(path, "PRAGMA journal_mode") == [("wal",)]
     assert run(path, "PRAGMA integrity_check") == [("ok",)]
@@ -48,7 +49,7 @@ def test_an_empty_file_gets_everything(path: str) -> None:
 @pytest.mark.anyio
 async def test_tasks_migrate_too(path: str) -> None:
     store = AsyncSQLiteStore(path)
-    assert list(await store.migrate()) == list(migrations.MIGRATIONS)
+    assert list(await store.migrate()) == list(MIGRATIONS)
     assert list(await store.problems()) == []
     await store.aclose()
     async with AsyncSessions(AsyncSQLiteStore(path, migrate=False)) as sessions:

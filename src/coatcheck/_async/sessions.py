@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck._async.cached_reads import AsyncCachedReads
+from coatcheck._async.reading_ahead import AsyncReadingAhead
 from coatcheck._async.tiers import AsyncTiers
 from coatcheck._async.touches import AsyncTouches
 from coatcheck.core.addresses import canonical_address
@@ -140,6 +141,7 @@ class AsyncSessions:
             on_use=self._touches.note,
             shared=self.tiers.shared,
         )
+        self._ahead = AsyncReadingAhead(self.store, self._log, lease=self.cache_settings.lease_ns)
         after_fork(self)
 
     @property
@@ -153,6 +155,9 @@ class AsyncSessions:
         return self.tiers.shared_settings
 
     def _check_capabilities(self) -> None:
+        if self.store.capabilities.eventual and self.policy.touch_every < timedelta(seconds=1):
+            msg = f"touch_every={self.policy.touch_every} is not possible: KV takes one write a second; use 1 minute"
+            raise ConfigurationError(msg)
         if self.policy.max_sessions is not None and not self.store.capabilities.exact_limits:
             msg = f"max_sessions={self.policy.max_sessions!r} needs a store with exact limits, such as SQLite"
             raise ConfigurationError(msg)
@@ -231,6 +236,12 @@ class AsyncSessions:
         token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
             return Validated(token_hash, None)
+        if self._ahead.is_due(in_memory=self._reads.cache.get(key_of(token)) is not None):
+            ahead = await self._ahead.read(token_hash)
+            if ahead is not None:
+                reading = await self._with_user(ahead)
+                self._reads.keep_here(key_of(token), reading)  # whoever needs it has to ask the log anyway
+                return Validated(self._judged(reading, token), "store")
         nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
         answer, source = await self._reads.get(key_of(token), lambda _: self._read(token_hash), nearby)
         return Validated(Session(answer) if isinstance(answer, bytes) else self._judged(answer, token), source)
@@ -485,6 +496,11 @@ class AsyncSessions:
     async def flush(self) -> int:
         """Write pending touches now; returns how many sessions were confirmed."""
         return await self._touches.flush()
+
+    async def finish(self) -> None:
+        """Finish what was left for later: pending touches, values being loaded, copies for the shared cache."""
+        await self.flush()
+        await self.tiers.finish()
 
     # --- ending
 

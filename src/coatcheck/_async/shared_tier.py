@@ -101,9 +101,13 @@ class AsyncSharedTier:
             if opened:
                 _note(error)
 
+    async def finish(self) -> None:
+        """Finish what is on its way."""
+        await self._errands.aclose()
+
     async def aclose(self) -> None:
         """Finish what is on its way, and close the cache."""
-        await self._errands.aclose()
+        await self.finish()
         await self.cache.aclose()
 
     async def get(self, places: Sequence[Place]) -> bytes | None:
@@ -147,7 +151,7 @@ class AsyncSharedTier:
         answered, _ = await self._ask(lambda: self.cache.put(there.name, there.seal(copy), ttl_ms))
         if not answered:
             self.dropped += 1
-        if gives:
+        if gives and self.cache.adds:
             await self._ask(lambda: self.cache.remove(there.lease))
 
     async def take(self, there: Place, ttl_ns: int) -> bool:
@@ -156,16 +160,20 @@ class AsyncSharedTier:
         Returns:
             False if somebody else has it. A cache that does not answer holds nobody back.
         """
+        if not self.cache.adds:
+            return True
         answered, taken = await self._ask(lambda: self.cache.add(there.lease, b"", ttl_ns // _MILLISECOND))
         return bool(taken) or not answered
 
     async def renew(self, there: Place, ttl_ns: int) -> None:
         """Hold a lease for longer."""
-        await self._ask(lambda: self.cache.put(there.lease, b"", ttl_ns // _MILLISECOND))
+        if self.cache.adds:
+            await self._ask(lambda: self.cache.put(there.lease, b"", ttl_ns // _MILLISECOND))
 
     def give(self, there: Place) -> None:
         """Give a lease back, with nothing read; nobody waits for it."""
-        self._later(lambda: self._give(there))
+        if self.cache.adds:
+            self._later(lambda: self._give(there))
 
     async def _give(self, there: Place) -> None:
         await self._ask(lambda: self.cache.remove(there.lease))

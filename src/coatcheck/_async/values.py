@@ -132,9 +132,13 @@ class AsyncValues:
         if self._leases is not None:
             self._leases.forked()
 
+    async def finish(self) -> None:
+        """Wait for what is being loaded in the background."""
+        await self._jobs.aclose()
+
     async def aclose(self) -> None:
         """Wait for what is being loaded anew."""
-        await self._jobs.aclose()
+        await self.finish()
         if self._leases is not None:
             await self._leases.aclose()
 

@@ -11,6 +11,7 @@ from coatcheck._sync.sessions import Sessions
 from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.values import Values
 from coatcheck.core.namespaces import Space, tenant_subject
+from coatcheck.core.refusals import refuse
 from coatcheck.core.settings import CacheSettings, ValueSettings
 from coatcheck.errors import ConfigurationError
 
@@ -84,8 +85,15 @@ class Cache(Namespace):
                 serve_stale_for=timedelta(0),
                 clock=clock,
             )
+        if tiers.store.capabilities.eventual:
+            refuse(
+                "source", type(tiers.store).__name__, "values need an invalidation log: use D1, with KV as shared_cache"
+            )
+        if not tiers.lease:
+            refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
         self._tiers = tiers
         super().__init__(Values(tiers, settings or ValueSettings()), Space())
+        tiers.add_background(self._values)
 
     def open(self) -> Self:
         """Connect, and verify the tables; what belongs to sessions they open themselves.

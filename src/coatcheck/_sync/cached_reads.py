@@ -325,6 +325,12 @@ class CachedReads(Generic[K, R]):
         if reading.epoch and reading.epoch == knowledge.epoch:
             self._fill(cache, key, reading)
 
+    def keep_here(self, key: K, reading: R) -> None:
+        """Keep what was read elsewhere in memory only, if its epoch is not over."""
+        knowledge, cache = self.view
+        if reading.epoch and reading.epoch == knowledge.epoch and (copy := self._copies.kept(reading)) is not None:
+            cache.put(key, copy)
+
     def from_shared(self, key: K, usable: Callable[[bytes], bool] = _always) -> bytes | None:
         """Return the copy from the shared tier if the rule admits it, and keep it here."""
         view = knowledge, cache = self.view

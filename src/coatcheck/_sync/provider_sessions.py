@@ -25,6 +25,7 @@ from coatcheck.core.endings import (
 from coatcheck.core.identities import ProviderAnswer
 from coatcheck.core.identity_copies import IdentityCopies, IdentityReading, tags_of
 from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
+from coatcheck.core.refusals import refuse
 from coatcheck.core.refused_tokens import Refusal, RefusedTokens
 from coatcheck.core.session import Session, copy_in, times_of
 from coatcheck.core.settings import ProviderSettings
@@ -118,6 +119,8 @@ class ProviderSessions:
             serve_stale_for=timedelta(0),  # without its log the provider itself is asked
             clock=clock,
         )
+        if self.store.capabilities.eventual:
+            refuse("store", type(self.store).__name__, "what has ended stands in an invalidation log: use D1")
         self._clock = self.tiers.clock
         self._log = self.tiers.log
         self._events = EventHook(on_event, self.now)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck._sync.cached_reads import CachedReads
+from coatcheck._sync.reading_ahead import ReadingAhead
 from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.touches import Touches
 from coatcheck.core.addresses import canonical_address
@@ -141,6 +142,7 @@ class Sessions:
             on_use=self._touches.note,
             shared=self.tiers.shared,
         )
+        self._ahead = ReadingAhead(self.store, self._log, lease=self.cache_settings.lease_ns)
         after_fork(self)
 
     @property
@@ -154,6 +156,9 @@ class Sessions:
         return self.tiers.shared_settings
 
     def _check_capabilities(self) -> None:
+        if self.store.capabilities.eventual and self.policy.touch_every < timedelta(seconds=1):
+            msg = f"touch_every={self.policy.touch_every} is not possible: KV takes one write a second; use 1 minute"
+            raise ConfigurationError(msg)
         if self.policy.max_sessions is not None and not self.store.capabilities.exact_limits:
             msg = f"max_sessions={self.policy.max_sessions!r} needs a store with exact limits, such as SQLite"
             raise ConfigurationError(msg)
@@ -232,6 +237,12 @@ class Sessions:
         token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
             return Validated(token_hash, None)
+        if self._ahead.is_due(in_memory=self._reads.cache.get(key_of(token)) is not None):
+            ahead = self._ahead.read(token_hash)
+            if ahead is not None:
+                reading = self._with_user(ahead)
+                self._reads.keep_here(key_of(token), reading)  # whoever needs it has to ask the log anyway
+                return Validated(self._judged(reading, token), "store")
         nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
         answer, source = self._reads.get(key_of(token), lambda _: self._read(token_hash), nearby)
         return Validated(Session(answer) if isinstance(answer, bytes) else self._judged(answer, token), source)
@@ -486,6 +497,11 @@ class Sessions:
     def flush(self) -> int:
         """Write pending touches now; returns how many sessions were confirmed."""
         return self._touches.flush()
+
+    def finish(self) -> None:
+        """Finish what was left for later: pending touches, values being loaded, copies for the shared cache."""
+        self.flush()
+        self.tiers.finish()
 
     # --- ending
 

@@ -102,9 +102,13 @@ class SharedTier:
             if opened:
                 _note(error)
 
+    def finish(self) -> None:
+        """Finish what is on its way."""
+        self._errands.close()
+
     def close(self) -> None:
         """Finish what is on its way, and close the cache."""
-        self._errands.close()
+        self.finish()
         self.cache.close()
 
     def get(self, places: Sequence[Place]) -> bytes | None:
@@ -148,7 +152,7 @@ class SharedTier:
         answered, _ = self._ask(lambda: self.cache.put(there.name, there.seal(copy), ttl_ms))
         if not answered:
             self.dropped += 1
-        if gives:
+        if gives and self.cache.adds:
             self._ask(lambda: self.cache.remove(there.lease))
 
     def take(self, there: Place, ttl_ns: int) -> bool:
@@ -157,16 +161,20 @@ class SharedTier:
         Returns:
             False if somebody else has it. A cache that does not answer holds nobody back.
         """
+        if not self.cache.adds:
+            return True
         answered, taken = self._ask(lambda: self.cache.add(there.lease, b"", ttl_ns // _MILLISECOND))
         return bool(taken) or not answered
 
     def renew(self, there: Place, ttl_ns: int) -> None:
         """Hold a lease for longer."""
-        self._ask(lambda: self.cache.put(there.lease, b"", ttl_ns // _MILLISECOND))
+        if self.cache.adds:
+            self._ask(lambda: self.cache.put(there.lease, b"", ttl_ns // _MILLISECOND))
 
     def give(self, there: Place) -> None:
         """Give a lease back, with nothing read; nobody waits for it."""
-        self._later(lambda: self._give(there))
+        if self.cache.adds:
+            self._later(lambda: self._give(there))
 
     def _give(self, there: Place) -> None:
         self._ask(lambda: self.cache.remove(there.lease))

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from coatcheck._sync._pair import sleep
 from coatcheck._sync.log_reader import LogReader
@@ -12,6 +13,7 @@ from coatcheck._sync.shared_tier import SharedTier
 from coatcheck.caches.urls import cache_from_url
 from coatcheck.clock import SystemClock
 from coatcheck.core.health import Proof, health_of
+from coatcheck.core.refusals import refuse
 from coatcheck.core.sealing import CONTEXT
 from coatcheck.core.settings import SharedCacheSettings
 from coatcheck.core.signing import KeyRing
@@ -31,6 +33,14 @@ if TYPE_CHECKING:
     from coatcheck.stores.users import UsersTable
 
 
+class Background(Protocol):
+    """Something that works in the background."""
+
+    def finish(self) -> None:
+        """Wait for what is under way."""
+        ...
+
+
 class Tiers:
     """The parts that everything cached in a worker stands on.
 
@@ -40,6 +50,7 @@ class Tiers:
         shared: The tier between the processes, if there is one.
         clock: Where the time comes from.
         deployment: The name that keys are bound to.
+        lease: How long a proof is good; with zero no copy is ever served.
     """
 
     def __init__(
@@ -59,11 +70,19 @@ class Tiers:
         self.clock = clock or SystemClock()
         self.store = _store_of(store, users, clock)
         self.deployment = deployment
+        self.lease = lease
         self._keys = keys
         self.shared_settings = shared_cache_settings or SharedCacheSettings()
         self.shared = self._tier_of(shared_cache)
+        if self.store.capabilities.eventual:
+            _check_eventual(self.shared, serve_stale_for)
         self.log = LogReader(self.store, self.clock, lease=lease, serve_stale_for=serve_stale_for)
+        self._background: WeakSet[Background] = WeakSet()
         after_fork(self)
+
+    def add_background(self, thing: Background) -> None:
+        """Have `finish` wait for what this does in the background, too."""
+        self._background.add(thing)
 
     def _tier_of(self, cache: SharedCache | str | None) -> SharedTier | None:
         settings = self.shared_settings
@@ -72,6 +91,10 @@ class Tiers:
         if not self._keys:
             msg = "shared_cache without keys= is not possible: without a key anybody who can write into it is believed"
             raise ConfigurationError(msg)
+        if not self.lease:
+            refuse(
+                "shared_cache", type(cache).__name__, "with lease=0 every session is read from the store: leave it out"
+            )
         cache = cache_from_url(cache, timeout=settings.timeout) if isinstance(cache, str) else cache
         return SharedTier(cache, settings, clock=self.clock)
 
@@ -104,6 +127,13 @@ class Tiers:
         except BaseException:
             self.close()  # nobody else will, of what could not be entered
             raise
+
+    def finish(self) -> None:
+        """Wait for what is loaded in the background, and for the copies that are on their way to the shared cache."""
+        for thing in list(self._background):
+            thing.finish()
+        if self.shared is not None:
+            self.shared.finish()
 
     def close(self) -> None:
         """Stop what runs in the background, and close all connections."""
@@ -143,7 +173,12 @@ class Tiers:
         )
 
     def check_wait(self, connection: Any, *, wait: bool) -> None:
-        """Refuse to wait for what nobody can see yet."""
+        """Refuse to wait for what nobody can see yet, or what nobody can tell."""
+        if wait and self.store.capabilities.eventual:
+            msg = (
+                "wait=True is not possible: this store cannot tell when all have seen a change; use D1, or do not wait"
+            )
+            raise ConfigurationError(msg)
         if wait and connection is not None:
             msg = "wait=True with connection= is not possible: nobody can see the change before the caller commits"
             raise ConfigurationError(msg)
@@ -157,6 +192,16 @@ class Tiers:
         """Wait, if that is wanted, until no worker can serve what has just changed."""
         if wait:
             self.log.settled()
+
+
+def _check_eventual(shared: SharedTier | None, serve_stale_for: timedelta) -> None:
+    """Refuse what needs an invalidation log."""
+    if shared is not None:
+        refuse("shared_cache", type(shared.cache).__name__, "without a log no copy can be proven: use D1 as the store")
+    if serve_stale_for:
+        refuse(
+            "serve_stale_for", serve_stale_for, "nothing is kept in memory without a log: use zero, or D1", of="cache"
+        )
 
 
 def _numbers(shared: SharedTier) -> Mapping[str, float]:

@@ -131,9 +131,13 @@ class Values:
         if self._leases is not None:
             self._leases.forked()
 
+    def finish(self) -> None:
+        """Wait for what is being loaded in the background."""
+        self._jobs.close()
+
     def close(self) -> None:
         """Wait for what is being loaded anew."""
-        self._jobs.close()
+        self.finish()
         if self._leases is not None:
             self._leases.close()
 

@@ -16,6 +16,11 @@ class SharedCache(Protocol):
     Every call may raise `Unavailable`: the cache cannot answer. Nothing may be waited for without a bound.
     """
 
+    @property
+    def adds(self) -> bool:
+        """Whether `add` tells who came first. One that cannot is never asked, and every worker loads for itself."""
+        ...
+
     def open(self) -> None:
         """Connect, and find out whether the cache can be read and written.
 

@@ -27,7 +27,8 @@ class CacheSettings:
         ttl: How long after its reading from the store a copy may be served; at most one hour.
         lease: How long a worker may trust its cache after it last asked for the invalidation log. It is the
             longest time a revoked session can still be accepted under any fault; where the store can tell at
-            once that nothing has changed (SQLite), every request asks, and that time is zero.
+            once that nothing has changed (SQLite), every request asks, and that time is zero. Zero reads each session
+            from the store on each request, in one round trip with the log, where the store can do that (D1).
         serve_stale_for: For how long after the lease known sessions are still served when the store does not answer.
             It is added to the bound, and zero unless somebody asks for it: then such requests are refused with 503.
     """
@@ -42,8 +43,8 @@ class CacheSettings:
             refuse("max_entries", self.max_entries, "use 0 (no cache) or more", of="cache")
         if not _SECOND <= self.ttl <= LONGEST_COPY:
             refuse("ttl", self.ttl, "use one second to one hour", of="cache")
-        if not timedelta(0) < self.lease <= timedelta(minutes=1):
-            refuse("lease", self.lease, "use more than zero and at most one minute", of="cache")
+        if not timedelta(0) <= self.lease <= timedelta(minutes=1):
+            refuse("lease", self.lease, "use zero to one minute", of="cache")
         if not timedelta(0) <= self.serve_stale_for <= LONGEST_COPY:
             refuse("serve_stale_for", self.serve_stale_for, "use zero (refuse) to one hour", of="cache")
 

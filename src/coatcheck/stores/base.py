@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,9 @@ class Capabilities(NamedTuple):
             revocation is seen by the next request. Otherwise the lease is the bound.
         pushes_changes: `news` returns as soon as the log has grown, so that waiting for it makes the bound early.
         replica: `read_nearby` may have an answer.
+        eventual: Others see a change only after a while, changes made at once may undo each other, and there is no
+            invalidation log. So nothing that was read is kept in memory, and what needs more is refused.
+        reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
     """
 
     transactions: bool
@@ -34,6 +37,8 @@ class Capabilities(NamedTuple):
     notices_changes: bool
     pushes_changes: bool = False
     replica: bool = False
+    reads_ahead: bool = False
+    eventual: bool = False
 
 
 class Vitals(NamedTuple):
@@ -64,6 +69,30 @@ class Reading(NamedTuple):
     as_of: int
     now: int
     record: Record | None
+
+
+class Expected:
+    """A session that somebody wants to read, and is told of by the next poll.
+
+    Attributes:
+        token_hash: Its key.
+        reading: What was read in the snapshot of a poll that was sent after this was made; None before.
+    """
+
+    __slots__ = ("__weakref__", "reading", "token_hash")
+
+    def __init__(self, token_hash: bytes) -> None:
+        """Wait for the session with this token hash."""
+        self.token_hash = token_hash
+        self.reading: Reading | None = None
+
+
+class ReadsAhead(Protocol):
+    """A store that is far away, where a poll and a reading in one round trip cost half of two."""
+
+    def expect(self, token_hash: bytes) -> Expected:
+        """Have the next poll read this session too, unless nobody holds what is returned any more."""
+        ...
 
 
 class NewSession(NamedTuple):

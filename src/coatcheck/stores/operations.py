@@ -51,6 +51,39 @@ def only(rows: Sequence[Row]) -> Row:
     return rows[0]
 
 
+def carried(new: NewSession, data: str | None) -> Record:
+    """Return the new row with what the policy lets an anonymous visitor keep.
+
+    Args:
+        new: The session to be created.
+        data: The data of the visitor's session that it replaces; None for none.
+    """
+    old: dict[str, Any] = json.loads(data or "{}")
+    kept = {key: old[key] for key in new.carry_over if key in old}
+    return new.record._replace(data=json.dumps({**kept, **json.loads(new.record.data)})) if kept else new.record
+
+
+def merged(data: str, change: SessionChange) -> str:
+    """Return a session's data after a change.
+
+    Raises:
+        DataError: They would be too large.
+    """
+    result = {**json.loads(data), **change.changes}
+    for key in change.remove:
+        result.pop(key, None)
+    text = json.dumps(result, separators=(",", ":"))
+    if len(text.encode()) > change.max_bytes:
+        msg = f"the session's data would be {len(text.encode())} bytes; max_data_bytes is {change.max_bytes}"
+        raise DataError(msg)
+    return text
+
+
+def given_times(change: SessionChange) -> dict[str, int | None]:
+    """Return the times that a change gives a session; None for those that stay."""
+    return {name: getattr(change, name) for name in ("idle_timeout", "idle_expires_at", "expires_at")}
+
+
 class Operations:
     """The store's operations for one configuration."""
 
@@ -59,7 +92,7 @@ class Operations:
         self._text = statement
         self._users = users is not None
 
-    def _record(self, row: Row) -> Record | None:
+    def record(self, row: Row) -> Record | None:
         """Return the row's record; a session whose user is not there any more counts as missing."""
         if row[0] is None or (self._users and row[1] is not None and row[12] is None):
             return None
@@ -76,7 +109,7 @@ class Operations:
     def _reading(self, statement: Statement) -> Operation[Reading]:
         rows = yield statement
         epoch, as_of, now, *columns = only(rows)
-        return Reading(epoch or "", as_of, now * 1000, self._record(tuple(columns)))
+        return Reading(epoch or "", as_of, now * 1000, self.record(tuple(columns)))
 
     def create(self, new: NewSession, now: int | None) -> Operation[CreateResult]:
         """Insert a session; end the replaced one and those beyond the limit.
@@ -106,7 +139,7 @@ class Operations:
         if not self._users:
             return record
         rows = yield Statement(self._text("find"), {"session_id": record.id, "now": None})
-        return self._record(tuple(rows[0][3:]))
+        return self.record(tuple(rows[0][3:]))
 
     def _replace(self, new: NewSession) -> Operation[tuple[Record | None, Record]]:
         if new.replaces is None:
@@ -115,12 +148,7 @@ class Operations:
         if not rows:
             return None, new.record
         replaced = Record._make(rows[0])
-        if replaced.user_id is not None or not new.carry_over:
-            return replaced, new.record
-        old = json.loads(replaced.data)
-        carried = {key: old[key] for key in new.carry_over if key in old}
-        data = json.dumps({**carried, **json.loads(new.record.data)})
-        return replaced, new.record._replace(data=data)
+        return replaced, carried(new, replaced.data if replaced.user_id is None else None)
 
     def touch(self, touches: Sequence[Touch], now: int | None) -> Operation[set[str]]:
         """Move last-seen and idle expiry of all that are alive, in one statement."""
@@ -132,14 +160,7 @@ class Operations:
         rows = yield Statement(self._text("lock_data"), {"session_id": change.session_id, "now": now})
         if not rows:
             return None
-        merged = {**json.loads(rows[0][0]), **change.changes}
-        for key in change.remove:
-            merged.pop(key, None)
-        data = json.dumps(merged, separators=(",", ":"))
-        if len(data.encode()) > change.max_bytes:
-            msg = f"the session's data would be {len(data.encode())} bytes; max_data_bytes is {change.max_bytes}"
-            raise DataError(msg)
-        values = {"session_id": change.session_id, "data": data, **_times(change)}
+        values = {"session_id": change.session_id, "data": merged(rows[0][0], change), **given_times(change)}
         rows = yield Statement(self._text("save_data"), values)
         return (yield from self._with_user(Record._make(rows[0])))
 
@@ -187,7 +208,7 @@ class Operations:
         """List a user's live sessions, or everybody's."""
         name = "list_active" if user_id is None else "list_of_user"
         rows = yield Statement(self._text(name), {"user_id": user_id, "limit": limit, "now": now})
-        return tuple(record for row in rows if (record := self._record(row)) is not None)
+        return tuple(record for row in rows if (record := self.record(row)) is not None)
 
     def trim(self, before: int | None) -> Operation[None]:
         """Drop log entries from before a time in seconds since the epoch, and raise the floor."""
@@ -202,10 +223,10 @@ class Operations:
         yield Statement(self._text("quiet"), {"quiet": 0})
         ended = [Ended(row[0], row[1]) for row in rows]
         if self._users and len(ended) < batch:
-            rows = yield Statement(self._text("orphans"), {"batch": batch - len(ended)})
-            ended += [Ended(row[0], row[1]) for row in rows]
+            ended += yield from self.orphans(batch - len(ended))
         return ended
 
-
-def _times(change: SessionChange) -> dict[str, int | None]:
-    return {name: getattr(change, name) for name in ("idle_timeout", "idle_expires_at", "expires_at")}
+    def orphans(self, batch: int) -> Operation[list[Ended]]:
+        """Delete sessions whose user went without a trigger seeing it."""
+        rows = yield Statement(self._text("orphans"), {"batch": batch})
+        return [Ended(row[0], row[1]) for row in rows]

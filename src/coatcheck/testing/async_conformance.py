@@ -34,3 +34,15 @@ class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncLimits, 
     def clock(self) -> ManualClock:
         """The time, which only a test moves."""
         return ManualClock()
+
+
+class AsyncEventualStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncLimits):
+    """The promises of a store that is consistent only after a while, and has no invalidation log.
+
+    It is to be subclassed in the same way; what the store lacks, its `capabilities` say: `eventual`.
+    """
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        """The time, which only a test moves."""
+        return ManualClock()

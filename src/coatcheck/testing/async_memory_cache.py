@@ -28,6 +28,8 @@ class AsyncMemoryCache:
         calls: The names of all calls so far, in order.
     """
 
+    adds = True
+
     def __init__(self, *, clock: Clock | None = None) -> None:
         """Start empty, and tell the truth until told otherwise."""
         self.calls: list[str] = []

@@ -35,3 +35,15 @@ class StoreConformance(Rows, Changes, Endings, Limits, Log):
     def clock(self) -> ManualClock:
         """The time, which only a test moves."""
         return ManualClock()
+
+
+class EventualStoreConformance(Rows, Changes, Endings, Limits):
+    """The promises of a store that is consistent only after a while, and has no invalidation log.
+
+    It is to be subclassed in the same way; what the store lacks, its `capabilities` say: `eventual`.
+    """
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        """The time, which only a test moves."""
+        return ManualClock()

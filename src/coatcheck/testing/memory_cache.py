@@ -29,6 +29,8 @@ class MemoryCache:
         calls: The names of all calls so far, in order.
     """
 
+    adds = True
+
     def __init__(self, *, clock: Clock | None = None) -> None:
         """Start empty, and tell the truth until told otherwise."""
         self.calls: list[str] = []

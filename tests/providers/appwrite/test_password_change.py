@@ -9,7 +9,7 @@ import pytest
 
 from coatcheck import NotSignedIn
 from coatcheck.core.local_cache import key_of
-from coatcheck.stores.sqlite.async_store import KEEP_LOG
+from coatcheck.stores.sqlite.pages import KEEP_LOG
 from coatcheck.testing import AsyncMemoryCache, MemoryCache
 
 if TYPE_CHECKING:

@@ -78,7 +78,9 @@ def test_known_sessions_are_served_longer_where_that_is_wanted(
         try:
             worker.advance(REVALIDATE + timedelta(minutes=9))
             assert worker.do("ask", visitor.presented.encode()).source == "stale"
-            assert worker.get(left.presented) is NotSignedIn.UNKNOWN, "what has ended is not brought back"
+            assert worker.get(left.presented) is NotSignedIn.UNKNOWN, (
+                "what has ended is not brought back, nor asked about"
+            )
             worker.advance(timedelta(minutes=1))
             with pytest.raises(Unavailable):
                 worker.get(visitor.presented)

@@ -352,3 +352,10 @@ def test_a_process_that_was_forked_starts_anew(bench: Bench) -> None:
 def test_a_setting_that_is_wrong_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         ProviderSettings(**wrong)
+
+
+def test_a_store_without_a_log_is_refused(bench: Bench) -> None:
+    """What has ended stands in the log, and nowhere else."""
+    bench.store.capabilities = bench.store.capabilities._replace(eventual=True)
+    with pytest.raises(ConfigurationError, match=r"store='(Async)?MemoryStore'.*use D1"):
+        bench.worker()

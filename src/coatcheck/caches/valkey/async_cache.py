@@ -23,6 +23,8 @@ class AsyncValkeyCache:
     Any eviction policy will do: what is missing is read from the store. In a cluster the copies spread over all nodes.
     """
 
+    adds = True
+
     def __init__(
         self,
         url: str,

@@ -10,7 +10,7 @@ from coatcheck.core.refusals import refuse
 from coatcheck.providers.better_auth.sql import filled, quoted
 from coatcheck.stores.sqlite.database import check_file, connect, translated
 from coatcheck.stores.sqlite.keys import columns_of, conflicts
-from coatcheck.stores.sqlite.migrations import normal, statements_of
+from coatcheck.stores.sqlite.schema import normal, split
 
 if TYPE_CHECKING:
     import sqlite3
@@ -84,7 +84,7 @@ def _wanted(connection: sqlite3.Connection, path: str, tables: Tables) -> list[s
         words[f"{model}_same"] = "\n    AND ".join(same)
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'coatcheck_log'").fetchall():
         refuse("store", f"sqlite:///{path}", "coatcheck's tables are not in it: run `coatcheck migrate` on it first")
-    return list(statements_of(filled("sqlite_triggers", words)))
+    return list(split(filled("sqlite_triggers", words)))
 
 
 def _present(connection: sqlite3.Connection, tables: Tables) -> dict[str, str]:

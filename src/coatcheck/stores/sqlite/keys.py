@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
 
-def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
+class Answer(Protocol):
+    """What a connection answers."""
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows."""
+        ...
+
+
+class Reads(Protocol):
+    """A connection that can be asked for its schema: one of sqlite3, or what D1 has answered."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Answer:
+        """Run one statement."""
+        ...
+
+
+def columns_of(connection: Reads, table: str) -> list[str]:
     """Return the names of a table's columns, generated ones included; none when there is no such table."""
     return [row[1] for row in connection.execute(f'PRAGMA table_xinfo("{table}")').fetchall()]
 
 
-def unique_columns(connection: sqlite3.Connection, table: str) -> set[tuple[str | None, ...]]:
+def unique_columns(connection: Reads, table: str) -> set[tuple[str | None, ...]]:
     """Return the columns of the primary key and of each unique index; None stands for an expression."""
     rows = connection.execute(f'PRAGMA table_xinfo("{table}")').fetchall()
     keys: set[tuple[str | None, ...]] = {tuple(row[1] for row in sorted(rows, key=lambda row: row[5]) if row[5])}
@@ -23,20 +38,20 @@ def unique_columns(connection: sqlite3.Connection, table: str) -> set[tuple[str 
     return keys - {()}
 
 
-def conflicts(connection: sqlite3.Connection, table: str) -> str:
+def conflicts(connection: Reads, table: str) -> str:
     """Return the condition under which a row of the table stands in the way of the row NEW."""
     keys = [" AND ".join(f'"{column}" = NEW."{column}"' for column in _row_key(connection, table))]
     keys += [" AND ".join(_equal(connection, table, index)) for index in _unique_indexes(connection, table)]
     return " OR ".join(sorted({f"({key})" for key in keys if key})) or "FALSE"
 
 
-def _row_key(connection: sqlite3.Connection, table: str) -> list[str]:
+def _row_key(connection: Reads, table: str) -> list[str]:
     """Return the primary key; where it is the row id, no index says so."""
     rows = connection.execute(f'PRAGMA table_xinfo("{table}")').fetchall()
     return [row[1] for row in sorted(rows, key=lambda row: row[5]) if row[5]]
 
 
-def _equal(connection: sqlite3.Connection, table: str, index: str) -> Iterator[str]:
+def _equal(connection: Reads, table: str, index: str) -> Iterator[str]:
     """Yield a comparison for each part of an index, by the index's own collation."""
     texts = _texts(connection, index)
     columns = ", ".join(f'NEW."{column}" AS "{column}"' for column in columns_of(connection, table))
@@ -49,17 +64,17 @@ def _equal(connection: sqlite3.Connection, table: str, index: str) -> Iterator[s
             yield f"({text}) = (SELECT {text} FROM (SELECT {columns})) COLLATE {collation}"  # noqa: S608 - the schema's own
 
 
-def _unique_indexes(connection: sqlite3.Connection, table: str) -> list[str]:
+def _unique_indexes(connection: Reads, table: str) -> list[str]:
     return [row[1] for row in connection.execute(f'PRAGMA index_list("{table}")').fetchall() if row[2]]
 
 
-def _parts(connection: sqlite3.Connection, index: str) -> list[tuple[str | None, str]]:
+def _parts(connection: Reads, index: str) -> list[tuple[str | None, str]]:
     """Return name and collation of each key column of an index."""
     rows = connection.execute(f'PRAGMA index_xinfo("{index}")').fetchall()
     return [(name, collation) for _, _, name, _, collation, key in rows if key]
 
 
-def _texts(connection: sqlite3.Connection, index: str) -> list[str]:
+def _texts(connection: Reads, index: str) -> list[str]:
     """Return the parts of an index as its CREATE INDEX statement writes them, without their direction."""
     rows = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?", (index,)).fetchall()
     sql: str = rows[0][0] or ""

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 from coatcheck.errors import ConfigurationError, SchemaError, Unavailable
 from coatcheck.stores.sqlite.database import check_file, connect, translated
 from coatcheck.stores.sqlite.keys import columns_of, conflicts, unique_columns
-from coatcheck.stores.sqlite.statements import text
+from coatcheck.stores.sqlite.schema import MIGRATIONS, migration_statements, name_of, normal, reference
+from coatcheck.stores.sqlite.schema import trigger_statements as statements_for
 from coatcheck.stores.users import check_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from coatcheck.stores.users import UsersTable
-
-MIGRATIONS = ("0001_sessions",)
-"""The steps in order; step n brings the schema to version n."""
 
 _BUSY = 30.0
 
@@ -81,7 +79,7 @@ def _write_ahead(connection: sqlite3.Connection, path: str) -> None:
 def _migrate(connection: sqlite3.Connection, path: str, users: UsersTable | None) -> list[str]:
     missing = MIGRATIONS[version(connection, path) :]
     for name in missing:
-        for statement in statements_of(text(f"migrations/{name}").replace("/*foreign_key*/", _reference(users))):
+        for statement in migration_statements(name, users):
             connection.execute(statement)
     if missing:
         connection.execute("UPDATE coatcheck_meta SET schema = ?", (len(MIGRATIONS),))
@@ -92,8 +90,7 @@ def _migrate(connection: sqlite3.Connection, path: str, users: UsersTable | None
 
 def script(connection: sqlite3.Connection, users: UsersTable | None) -> list[str]:
     """Return the statements that make everything in a database without it, for those who want to read them first."""
-    steps = [text(f"migrations/{name}").replace("/*foreign_key*/", _reference(users)) for name in MIGRATIONS]
-    made = [statement for step in steps for statement in statements_of(step)]
+    made = [statement for name in MIGRATIONS for statement in migration_statements(name, users)]
     version = f"UPDATE coatcheck_meta SET schema = {len(MIGRATIONS)};"  # noqa: S608 - a number of ours
     return ["PRAGMA journal_mode = WAL;", *made, version, *trigger_statements(connection, users)]
 
@@ -132,19 +129,13 @@ def version(connection: sqlite3.Connection, path: str) -> int:
     return found
 
 
-def _reference(users: UsersTable | None) -> str:
-    if users is None or not users.foreign_key:
-        return ""
-    return f'REFERENCES "{users.table}" ("{users.id}") ON DELETE CASCADE'
-
-
 def _add_foreign_key(connection: sqlite3.Connection, users: UsersTable | None) -> None:
     """Rebuild the sessions table with its foreign key, which SQLite cannot add to a table that exists."""
-    if not _reference(users) or connection.execute("PRAGMA foreign_key_list(coatcheck_sessions)").fetchall():
+    if not reference(users) or connection.execute("PRAGMA foreign_key_list(coatcheck_sessions)").fetchall():
         return
     for name in _triggers(connection):
         connection.execute(f"DROP TRIGGER {name}")
-    statements = statements_of(text("migrations/0001_sessions").replace("/*foreign_key*/", _reference(users)))
+    statements = migration_statements("0001_sessions", users)
     table, *indexes = [statement for statement in statements if "coatcheck_sessions" in statement]
     # In this order and in the older manner: the application's own views must go on meaning this table.
     connection.execute("PRAGMA legacy_alter_table = ON")
@@ -158,18 +149,10 @@ def _add_foreign_key(connection: sqlite3.Connection, users: UsersTable | None) -
 
 def trigger_statements(connection: sqlite3.Connection, users: UsersTable | None) -> list[str]:
     """Return the CREATE TRIGGER statements that this configuration needs."""
-    statements = list(statements_of(text("triggers")))
-    if users is not None:
-        _check_users(connection, users)
-        filled = (
-            text("users_triggers")
-            .replace("/*users*/", f'"{users.table}"')
-            .replace("/*id*/", f'"{users.id}"')
-            .replace("/*columns*/", ", ".join(f'"{column}"' for column in (users.id, *users.columns())))
-            .replace("/*conflicts*/", conflicts(connection, users.table))
-        )
-        statements += statements_of(filled)
-    return statements
+    if users is None:
+        return statements_for(None, "")
+    _check_users(connection, users)
+    return statements_for(users, conflicts(connection, users.table))
 
 
 def _check_users(connection: sqlite3.Connection, users: UsersTable) -> None:
@@ -210,26 +193,10 @@ def _problems(connection: sqlite3.Connection, users: UsersTable | None) -> Itera
     present = {normal(sql) for sql in _triggers(connection).values()}
     for statement in trigger_statements(connection, users):
         if normal(statement) not in present:
-            name = statement.split("CREATE TRIGGER ", 1)[1].split()[0]
+            name = name_of(statement)
             yield f"trigger {name} is missing or altered, so changes by hand are not seen: run `coatcheck migrate`"
-    if _reference(users) and not connection.execute("PRAGMA foreign_key_list(coatcheck_sessions)").fetchall():
+    if reference(users) and not connection.execute("PRAGMA foreign_key_list(coatcheck_sessions)").fetchall():
         yield "the foreign key to the users table is missing: run `coatcheck migrate`"
-
-
-def normal(sql: str) -> str:
-    """Return a statement in one line, so that two of them can be compared."""
-    return " ".join(line for line in sql.split() if line).rstrip(";").removesuffix(" ")
-
-
-def statements_of(script: str) -> Iterator[str]:
-    """Split a script, without its comments; a trigger's body holds semicolons of its own."""
-    lines = [line for line in script.splitlines() if line and not line.lstrip().startswith("--")]
-    statement = ""
-    for line in lines:
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement.strip()
-            statement = ""
 
 
 def verify(path: str, users: UsersTable | None) -> None:

@@ -37,7 +37,11 @@ class Statements:
 
 @cache
 def _filled(name: str, users: UsersTable | None) -> str:
-    sql = text(name)
+    return filled(text(name), users)
+
+
+def filled(sql: str, users: UsersTable | None) -> str:
+    """Return a statement with the users table in the places that are left for it."""
     if users is None:
         return sql.replace("/*user*/", "NULL").replace("/*user_join*/", "")
     column = f'u."{users.id}"'

@@ -7,21 +7,22 @@ Reads are microseconds and run where they are asked; writes wait for the disk an
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.clock import SystemClock
-from coatcheck.core.coherence import Entry, LogPage
 from coatcheck.stores.base import Capabilities, Vitals
 from coatcheck.stores.operations import Operations, only
 from coatcheck.stores.sqlite import migrations
 from coatcheck.stores.sqlite._threads import Threads, sleep
 from coatcheck.stores.sqlite.database import Database, check_file, translated
+from coatcheck.stores.sqlite.pages import KEEP_LOG, continues, first_of, flooded, interrupted, page_of
 from coatcheck.stores.sqlite.statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from coatcheck.clock import Clock
+    from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
@@ -33,38 +34,11 @@ if TYPE_CHECKING:
         SessionChange,
         Touch,
     )
-    from coatcheck.stores.operations import Row
+    from coatcheck.stores.sqlite.pages import Cursor
     from coatcheck.stores.users import UsersTable
 
 FLOOD = 10_000
 """A poll that finds more entries than this raises the floor instead of learning each of them."""
-
-KEEP_LOG = 2 * 3600
-"""Entries are kept for so many seconds: longer than any cached copy lives."""
-
-
-class Cursor(NamedTuple):
-    """How far a poll has read.
-
-    Attributes:
-        position: The next position.
-        mark: The mark of the entry before it.
-        schema: SQLite's number for the file's schema, which grows with every restored backup.
-        epoch: The log's identity and the file's.
-    """
-
-    position: int
-    mark: int
-    schema: int
-    epoch: str
-
-
-def _continues(row: Row, cursor: Cursor) -> bool:
-    """Tell whether a page with this first row belongs to the same log as the cursor, and leaves no gap."""
-    _, schema, floor, position, _, mark = row
-    if schema != cursor.schema:
-        return False
-    return cursor.position <= floor or (position, mark) == (cursor.position - 1, cursor.mark)
 
 
 class SQLiteStore:
@@ -166,29 +140,20 @@ class SQLiteStore:
             reader = self._database.reader()
             # Noted before the log is read: what is committed in between makes the next look see a change.
             version = reader.version()
-            first = 0 if cursor is None else cursor.position - 1
-            rows = reader.rows(self._statements["poll"], {"position": first, "limit": FLOOD + 2})
+            rows = reader.rows(self._statements["poll"], {"position": first_of(cursor), "limit": FLOOD + 2})
             epoch = f"{only(rows)[0]}:{reader.device}:{reader.inode}"
-            if cursor is not None and not _continues(rows[0], cursor):
-                page = LogPage(epoch, rows[0][2], (), None, self._clock.now(), resumed=False, as_of=0)
+            if cursor is not None and not continues(rows[0], cursor):
+                page = interrupted(epoch, rows[0], self._clock.now())
             elif len(rows) > FLOOD:
                 page = self._flooded(epoch, rows[0][1])
             else:
-                page = self._page(epoch, rows)
+                page = page_of(epoch, rows, self._clock.now())
             reader.polled, reader.cursor = version, page.cursor
             return page
 
-    def _page(self, epoch: str, rows: Sequence[Row]) -> LogPage:
-        _, schema, floor, *_ = rows[0]
-        entries = tuple(Entry(row[3], row[4]) for row in rows if row[3] is not None)
-        position, mark = (max(floor, rows[-1][3] + 1), rows[-1][5]) if entries else (floor, 0)
-        cursor = Cursor(position, mark, schema, epoch)
-        return LogPage(epoch, floor, entries, cursor, self._clock.now(), resumed=True, as_of=position)
-
     def _flooded(self, epoch: str, schema: int) -> LogPage:
-        _, floor, mark = only(self._database.reader().rows(self._statements["head"], {}))
-        cursor = Cursor(floor, mark, schema, epoch)
-        return LogPage(epoch, floor, (), cursor, self._clock.now(), resumed=True, as_of=floor)
+        head = only(self._database.reader().rows(self._statements["head"], {}))
+        return flooded(epoch, schema, head, self._clock.now())
 
     def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
         """Insert a session and enforce the limit, exactly and in one transaction; raises Full."""

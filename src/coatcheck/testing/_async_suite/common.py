@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coatcheck.testing._rows import a_row, to_create
+from coatcheck.testing._rows import a_row, named, to_create
 
 if TYPE_CHECKING:
     from coatcheck.core.coherence import LogPage
@@ -34,6 +34,19 @@ async def subjects_since(store: AsyncStore, cursor: Any) -> list[str]:
     page = await store.poll(cursor)
     assert page.resumed
     return [entry.subject for entry in page.entries]
+
+
+async def noted(store: AsyncStore, cursor: Any, subject: str) -> bool:
+    """Tell whether the log names a subject from a cursor on; of a store without a log nothing can be asked."""
+    return store.capabilities.eventual or subject in await subjects_since(store, cursor)
+
+
+async def outdated(store: AsyncStore, cursor: Any, *rows: Record) -> bool:
+    """Tell whether the log outdates the copies of all these sessions; of a store without a log nothing can be asked."""
+    if store.capabilities.eventual:
+        return True
+    subjects = await subjects_since(store, cursor)
+    return all(named(row, subjects) for row in rows)
 
 
 async def subjects_after(store: AsyncStore, page: LogPage) -> list[str]:

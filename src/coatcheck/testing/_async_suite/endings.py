@@ -9,8 +9,8 @@ from coatcheck.core.coherence import EVERYONE, user_subject
 from coatcheck.core.tokens import new_session_id
 from coatcheck.stores.base import Ended, Rotation, Selection, SessionChange, Touch
 from coatcheck.testing._async_pair import async_together
-from coatcheck.testing._async_suite.common import added, head, ids_of, stored, subjects_since, time_of
-from coatcheck.testing._rows import DAY, MANY_BYTES, SECOND, a_hash, a_row, named, to_create
+from coatcheck.testing._async_suite.common import added, head, ids_of, noted, outdated, stored, time_of
+from coatcheck.testing._rows import DAY, MANY_BYTES, SECOND, a_hash, a_row, to_create
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ class AsyncEndings:
         assert list(await store.revoke(Selection(token_hash=token_hash))) == [Ended(row.id, "ann")]
         assert await stored(store, token_hash) is None
         assert await stored(store, other_hash) == other
-        assert named(row, await subjects_since(store, cursor))
+        assert await outdated(store, cursor, row)
         assert list(await store.revoke(Selection(token_hash=token_hash))) == []
 
     async def test_L14_by_id_for_its_owner_only(self, store: AsyncStore) -> None:
@@ -44,9 +44,7 @@ class AsyncEndings:
         assert list(await store.revoke(Selection(session_id=row.id, user_id="ann"))) == [Ended(row.id, "ann")]
         assert list(await store.revoke(Selection(session_id=anonymous.id))) == [Ended(anonymous.id, None)]
         assert await ids_of(store, None) == []
-        subjects = await subjects_since(store, cursor)
-        assert named(row, subjects)
-        assert named(anonymous, subjects)
+        assert await outdated(store, cursor, row, anonymous)
         assert list(await store.revoke(Selection(session_id=new_session_id()))) == []
 
     async def test_L11_all_of_a_user(self, store: AsyncStore) -> None:
@@ -57,8 +55,7 @@ class AsyncEndings:
         cursor = await head(store)
         ended = await store.revoke(Selection(user_id="ann"))
         assert sorted(ended) == sorted(Ended(row.id, "ann") for row in rows)
-        subjects = await subjects_since(store, cursor)
-        assert all(named(row, subjects) for row in rows)
+        assert await outdated(store, cursor, *rows)
         assert sorted(await ids_of(store, None)) == sorted([bobs.id, nobodys.id])
 
     async def test_L12_all_of_a_user_but_one(self, store: AsyncStore) -> None:
@@ -83,13 +80,12 @@ class AsyncEndings:
         cursor = await head(store)
         assert await store.revoke_everyone() == 3
         assert await ids_of(store, None) == []
-        page = await store.poll(cursor)
-        everyone = [entry.position for entry in page.entries if entry.subject == EVERYONE]
-        assert everyone
+        assert await noted(store, cursor, EVERYONE)
+        everyone = [entry.position for entry in (await store.poll(cursor)).entries if entry.subject == EVERYONE]
         token_hash, row = await added(store)
         reading = await store.read(token_hash)
         assert reading.record == row
-        assert reading.as_of > max(everyone)
+        assert reading.as_of > max(everyone, default=-1)
         assert await store.revoke_everyone() == 1
 
     async def test_L18_a_users_copies_are_outdated(self, store: AsyncStore) -> None:
@@ -97,11 +93,13 @@ class AsyncEndings:
         token_hash, row = await added(store)
         cursor = await head(store)
         await store.invalidate_user("ann")
-        assert user_subject("ann") in await subjects_since(store, cursor)
+        assert await noted(store, cursor, user_subject("ann"))
         assert await stored(store, token_hash) == row
 
     async def test_S7_a_session_ends_once(self, store: AsyncStore) -> None:
         """Of many who end it at once, one is told that they did."""
+        if store.capabilities.eventual:
+            return  # changes made at once may undo each other
         token_hash, row = await added(store)
         results = await async_together([partial(store.revoke, Selection(token_hash=token_hash))] * 8)
         assert [list(result) for result in results if result] == [[Ended(row.id, "ann")]]

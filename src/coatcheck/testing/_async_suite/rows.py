@@ -11,7 +11,7 @@ from coatcheck.core.coherence import session_subject
 from coatcheck.core.tokens import new_session_id
 from coatcheck.errors import ConfigurationError, DataError
 from coatcheck.stores.base import NewSession, Selection, SessionChange
-from coatcheck.testing._async_suite.common import added, head, ids_of, stored, subjects_since, time_of
+from coatcheck.testing._async_suite.common import added, head, ids_of, noted, stored, time_of
 from coatcheck.testing._rows import (
     DAY,
     HOUR,
@@ -40,7 +40,7 @@ class AsyncRows:
         assert await stored(store, token_hash) == row
         assert (await store.find(old.id)).record is None
         assert (await store.find(row.id)).record == row
-        assert session_subject(old.id) in await subjects_since(store, cursor)
+        assert await noted(store, cursor, session_subject(old.id))
 
     async def test_a_created_session_is_read_as_it_is(self, store: AsyncStore) -> None:
         """Every field comes back, by token hash and by id."""
@@ -99,7 +99,7 @@ class AsyncRows:
         assert result.replaced == old
         assert await stored(store, old_hash) is None
         assert await stored(store, new.token_hash) == new.record
-        assert session_subject(old.id) in await subjects_since(store, cursor)
+        assert await noted(store, cursor, session_subject(old.id))
 
     async def test_there_may_be_nothing_to_replace(self, store: AsyncStore) -> None:
         """A token that nothing has is replaced by creating alone."""
@@ -177,6 +177,8 @@ class AsyncRows:
 
     async def test_S13_sweeping_deletes_expired_sessions_in_batches(self, store: AsyncStore) -> None:
         """Each call deletes at most one batch and says which; live sessions stay."""
+        if store.capabilities.eventual:
+            return  # what has expired goes by itself
         _, live = await added(store)
         now = await time_of(store)
         expired = [(await added(store, an_expired_row(expires_at=None)))[1].id for _ in range(3)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coatcheck.testing._rows import a_row, to_create
+from coatcheck.testing._rows import a_row, named, to_create
 
 if TYPE_CHECKING:
     from coatcheck.core.coherence import LogPage
@@ -35,6 +35,19 @@ def subjects_since(store: Store, cursor: Any) -> list[str]:
     page = store.poll(cursor)
     assert page.resumed
     return [entry.subject for entry in page.entries]
+
+
+def noted(store: Store, cursor: Any, subject: str) -> bool:
+    """Tell whether the log names a subject from a cursor on; of a store without a log nothing can be asked."""
+    return store.capabilities.eventual or subject in subjects_since(store, cursor)
+
+
+def outdated(store: Store, cursor: Any, *rows: Record) -> bool:
+    """Tell whether the log outdates the copies of all these sessions; of a store without a log nothing can be asked."""
+    if store.capabilities.eventual:
+        return True
+    subjects = subjects_since(store, cursor)
+    return all(named(row, subjects) for row in rows)
 
 
 def subjects_after(store: Store, page: LogPage) -> list[str]:

@@ -10,8 +10,8 @@ from coatcheck.core.coherence import EVERYONE, user_subject
 from coatcheck.core.tokens import new_session_id
 from coatcheck.stores.base import Ended, Rotation, Selection, SessionChange, Touch
 from coatcheck.testing._pair import together
-from coatcheck.testing._rows import DAY, MANY_BYTES, SECOND, a_hash, a_row, named, to_create
-from coatcheck.testing._suite.common import added, head, ids_of, stored, subjects_since, time_of
+from coatcheck.testing._rows import DAY, MANY_BYTES, SECOND, a_hash, a_row, to_create
+from coatcheck.testing._suite.common import added, head, ids_of, noted, outdated, stored, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ class Endings:
         assert list(store.revoke(Selection(token_hash=token_hash))) == [Ended(row.id, "ann")]
         assert stored(store, token_hash) is None
         assert stored(store, other_hash) == other
-        assert named(row, subjects_since(store, cursor))
+        assert outdated(store, cursor, row)
         assert list(store.revoke(Selection(token_hash=token_hash))) == []
 
     def test_L14_by_id_for_its_owner_only(self, store: Store) -> None:
@@ -45,9 +45,7 @@ class Endings:
         assert list(store.revoke(Selection(session_id=row.id, user_id="ann"))) == [Ended(row.id, "ann")]
         assert list(store.revoke(Selection(session_id=anonymous.id))) == [Ended(anonymous.id, None)]
         assert ids_of(store, None) == []
-        subjects = subjects_since(store, cursor)
-        assert named(row, subjects)
-        assert named(anonymous, subjects)
+        assert outdated(store, cursor, row, anonymous)
         assert list(store.revoke(Selection(session_id=new_session_id()))) == []
 
     def test_L11_all_of_a_user(self, store: Store) -> None:
@@ -58,8 +56,7 @@ class Endings:
         cursor = head(store)
         ended = store.revoke(Selection(user_id="ann"))
         assert sorted(ended) == sorted(Ended(row.id, "ann") for row in rows)
-        subjects = subjects_since(store, cursor)
-        assert all(named(row, subjects) for row in rows)
+        assert outdated(store, cursor, *rows)
         assert sorted(ids_of(store, None)) == sorted([bobs.id, nobodys.id])
 
     def test_L12_all_of_a_user_but_one(self, store: Store) -> None:
@@ -84,13 +81,12 @@ class Endings:
         cursor = head(store)
         assert store.revoke_everyone() == 3
         assert ids_of(store, None) == []
-        page = store.poll(cursor)
-        everyone = [entry.position for entry in page.entries if entry.subject == EVERYONE]
-        assert everyone
+        assert noted(store, cursor, EVERYONE)
+        everyone = [entry.position for entry in (store.poll(cursor)).entries if entry.subject == EVERYONE]
         token_hash, row = added(store)
         reading = store.read(token_hash)
         assert reading.record == row
-        assert reading.as_of > max(everyone)
+        assert reading.as_of > max(everyone, default=-1)
         assert store.revoke_everyone() == 1
 
     def test_L18_a_users_copies_are_outdated(self, store: Store) -> None:
@@ -98,11 +94,13 @@ class Endings:
         token_hash, row = added(store)
         cursor = head(store)
         store.invalidate_user("ann")
-        assert user_subject("ann") in subjects_since(store, cursor)
+        assert noted(store, cursor, user_subject("ann"))
         assert stored(store, token_hash) == row
 
     def test_S7_a_session_ends_once(self, store: Store) -> None:
         """Of many who end it at once, one is told that they did."""
+        if store.capabilities.eventual:
+            return  # changes made at once may undo each other
         token_hash, row = added(store)
         results = together([partial(store.revoke, Selection(token_hash=token_hash))] * 8)
         assert [list(result) for result in results if result] == [[Ended(row.id, "ann")]]

@@ -6,6 +6,6 @@ WHERE id IN (
         AND idle_expires_at > :now AND (expires_at IS NULL OR expires_at > :now)
     ORDER BY created_at DESC, id DESC
     LIMIT 1000000000 OFFSET :others
-)
+) /*if*/
 RETURNING id, user_id, created_at, authenticated_at, last_seen_at, idle_expires_at, expires_at,
     idle_timeout, remember, ip, user_agent, data, NULL

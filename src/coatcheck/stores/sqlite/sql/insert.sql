@@ -5,8 +5,8 @@ INSERT INTO coatcheck_sessions (
 )
 SELECT :token_hash, :id, :user_id, :created_at, :authenticated_at, :last_seen_at, :idle_expires_at, :expires_at,
     :idle_timeout, :remember, :ip, :user_agent, :data
-WHERE :limit IS NULL OR :limit > (
+WHERE (:limit IS NULL OR :limit > (
     SELECT count(*) FROM coatcheck_sessions
-    WHERE user_id = :user_id AND idle_expires_at > :now AND (expires_at IS NULL OR expires_at > :now)
-)
+    WHERE user_id = :user_id AND idle_expires_at > :now AND (expires_at IS NULL OR expires_at > :now) /*counted_if*/
+)) /*if*/
 RETURNING id

@@ -1,0 +1,82 @@
+CREATE TABLE coatcheck_sessions (
+    token_hash BLOB NOT NULL PRIMARY KEY CHECK (length(token_hash) = 32),
+    id TEXT NOT NULL UNIQUE CHECK (length(CAST(id AS BLOB)) BETWEEN 1 AND 255),
+    user_id TEXT  CHECK (length(CAST(user_id AS BLOB)) BETWEEN 1 AND 255),
+    created_at INTEGER NOT NULL,
+    authenticated_at INTEGER,
+    last_seen_at INTEGER NOT NULL,
+    idle_expires_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    idle_timeout INTEGER NOT NULL CHECK (idle_timeout BETWEEN 0 AND 4000000000000000),
+    remember INTEGER NOT NULL DEFAULT 0 CHECK (remember IN (0, 1)),
+    ip TEXT CHECK (length(CAST(ip AS BLOB)) <= 255),
+    user_agent TEXT CHECK (length(user_agent) <= 512),
+    data TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(data) AND json_type(data) = 'object')
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX coatcheck_sessions_user ON coatcheck_sessions (user_id, created_at);
+
+CREATE INDEX coatcheck_sessions_seen ON coatcheck_sessions (last_seen_at);
+
+CREATE INDEX coatcheck_sessions_idle ON coatcheck_sessions (idle_expires_at);
+
+CREATE INDEX coatcheck_sessions_end ON coatcheck_sessions (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE coatcheck_log (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject TEXT NOT NULL,
+    at INTEGER NOT NULL DEFAULT (unixepoch()),
+    mark INTEGER NOT NULL DEFAULT (random())
+);
+
+CREATE INDEX coatcheck_log_at ON coatcheck_log (at);
+
+CREATE TABLE coatcheck_meta (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    schema INTEGER NOT NULL,
+    epoch TEXT NOT NULL,
+    floor INTEGER NOT NULL,
+    quiet INTEGER NOT NULL DEFAULT 0
+);
+
+INSERT INTO coatcheck_meta (one, schema, epoch, floor) VALUES (1, 0, lower(hex(randomblob(16))), 1);
+
+UPDATE coatcheck_meta SET schema = 1;
+
+CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
+WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1
+BEGIN
+    INSERT INTO coatcheck_log (subject) VALUES ('s:' || OLD.id);
+END;
+
+CREATE TRIGGER coatcheck_updated AFTER UPDATE ON coatcheck_sessions
+WHEN OLD.id IS NOT NEW.id
+    OR OLD.token_hash IS NOT NEW.token_hash
+    OR OLD.user_id IS NOT NEW.user_id
+    OR OLD.created_at IS NOT NEW.created_at
+    OR OLD.authenticated_at IS NOT NEW.authenticated_at
+    OR OLD.expires_at IS NOT NEW.expires_at
+    OR OLD.idle_timeout IS NOT NEW.idle_timeout
+    OR OLD.remember IS NOT NEW.remember
+    OR OLD.ip IS NOT NEW.ip
+    OR OLD.user_agent IS NOT NEW.user_agent
+    OR OLD.data IS NOT NEW.data
+    OR NEW.last_seen_at < OLD.last_seen_at
+    OR NEW.idle_expires_at < OLD.idle_expires_at
+BEGIN
+    INSERT INTO coatcheck_log (subject) VALUES ('s:' || OLD.id);
+    INSERT INTO coatcheck_log (subject) SELECT 's:' || NEW.id WHERE NEW.id IS NOT OLD.id;
+END;
+
+CREATE TRIGGER coatcheck_replaced_by_insert BEFORE INSERT ON coatcheck_sessions
+BEGIN
+    INSERT INTO coatcheck_log (subject)
+    SELECT 's:' || id FROM coatcheck_sessions WHERE token_hash = NEW.token_hash OR id = NEW.id;
+END;
+
+CREATE TRIGGER coatcheck_replaced_by_update BEFORE UPDATE OF id, token_hash ON coatcheck_sessions
+BEGIN
+    INSERT INTO coatcheck_log (subject)
+    SELECT 's:' || id FROM coatcheck_sessions
+    WHERE (token_hash = NEW.token_hash OR id = NEW.id) AND id IS NOT OLD.id;
+END;

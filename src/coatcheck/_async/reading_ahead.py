@@ -1,0 +1,58 @@
+"""The session and the log in one round trip, at stores that are far away."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+
+from coatcheck.core.refusals import refuse
+
+if TYPE_CHECKING:
+    from coatcheck._async.log_reader import AsyncLogReader
+    from coatcheck.stores.async_protocol import AsyncStore
+    from coatcheck.stores.base import Reading, ReadsAhead
+
+_ATTEMPTS = 2
+"""The first poll may have been sent before this request came; then the second is its own, or of others like it."""
+
+
+class AsyncReadingAhead:
+    """Reads sessions with the poll that is due anyway."""
+
+    def __init__(self, store: AsyncStore, log: AsyncLogReader, *, lease: int) -> None:
+        """Wire it to a store that can do so.
+
+        Args:
+            store: The store.
+            log: Its log's reader.
+            lease: How long a proof is good, in nanoseconds; with 0 every request reads its session.
+
+        Raises:
+            ConfigurationError: The lease is 0, and each request would have to ask this store twice.
+        """
+        able = store.capabilities.reads_ahead
+        if not lease and not able:
+            fix = "use more than zero; only D1 can be asked for the log and a session at once"
+            refuse("lease", timedelta(0), fix, of="cache")
+        self._store = cast("ReadsAhead", store) if able else None
+        self._log = log
+        self._lease = lease
+
+    def is_due(self, *, in_memory: bool) -> bool:
+        """Tell whether the log has to be asked before this session can be served, and the session as well."""
+        return self._store is not None and not (in_memory and self._lease) and not self._log.proven()
+
+    async def read(self, token_hash: bytes) -> Reading | None:
+        """Return a session as it was when a poll was sent after this call; None if others had asked already.
+
+        Raises:
+            Unavailable: The store could not answer.
+        """
+        if self._store is None:
+            return None
+        expected = self._store.expect(token_hash)
+        for _ in range(_ATTEMPTS):
+            await self._log.prove()
+            if expected.reading is not None:
+                break
+        return expected.reading

@@ -1,0 +1,160 @@
+"""What takes more than one statement, as batches: each is one transaction, and what has to hold is asked in it.
+
+Where Python has to compute something from a row, the batch writes only if the row is still what was read; if it is not,
+nothing has changed and the caller tries again.
+"""
+
+from __future__ import annotations
+
+from secrets import token_bytes
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coatcheck.core.session import Record
+from coatcheck.errors import DataError
+from coatcheck.stores.base import CreateResult, Full
+from coatcheck.stores.operations import Statement, carried, given_times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from coatcheck.stores.base import NewSession, Rotation, SessionChange
+    from coatcheck.stores.operations import Row
+
+    Batch = Mapping[str, Statement]
+    Answer = Mapping[str, Sequence[Row]]
+
+_ALL = 1_000_000_000
+
+
+class Order(NamedTuple):
+    """A session to be created.
+
+    Attributes:
+        new: The session and its conditions.
+        seen: The data of the visitor whose session it replaces, as they were read; None for none.
+    """
+
+    new: NewSession
+    seen: str | None = None
+
+    @property
+    def carries(self) -> bool:
+        """Whether the replaced session has to be as it was seen."""
+        return self.new.replaces is not None and bool(self.new.carry_over)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether nothing is created when the limit is reached."""
+        return self.new.limit is not None and self.new.when_full != "evict_oldest"
+
+
+class Batches:
+    """The batches of one configuration."""
+
+    def __init__(self, text: Callable[[str], str], record: Callable[[Row], Record | None], *, users: bool) -> None:
+        """Keep the texts of the statements by name, how a joined row becomes a record, and whether users are joined."""
+        self._text = text
+        self._record = record
+        self._users = users
+
+    def _statement(self, name: str, **parameters: Any) -> Statement:
+        return Statement(self._text(name), parameters)
+
+    # --- creating
+
+    def replaced_data(self, new: NewSession) -> Statement:
+        """Return what reads the data of the session to be replaced, if it is an anonymous visitor's."""
+        return self._statement("replaced_data", replaces=new.replaces)
+
+    def create(self, order: Order, now: int | None) -> Batch:
+        """Insert, end the replaced session and those beyond the limit, read the row, and ask why if there is none."""
+        new, seen = order
+        record = carried(new, seen)
+        limit = new.limit if order.refuses else None
+        # With the token hash of the new one the replaced one cannot stand beside it; it gets its own back if it stays.
+        moved = token_bytes(32) if new.replaces == new.token_hash else None
+        replaces = moved or new.replaces
+        conditions = {"limit": limit, "replaces": replaces, "carries": order.carries, "seen": seen, "now": now}
+        values = {**record._asdict(), "token_hash": new.token_hash, **conditions}
+        batch: dict[str, Statement] = {}
+        if moved is not None:
+            batch["moved"] = self._statement("move", **{"from": new.replaces, "to": moved})
+        batch["inserted"] = self._statement("insert_as_seen", **values)
+        if replaces is not None:
+            batch["replaced"] = self._statement("end_replaced", token_hash=replaces, inserted=record.id)
+        if moved is not None:
+            batch["moved_back"] = self._statement("move", **{"from": moved, "to": new.replaces})
+        if new.limit is not None and not order.refuses:
+            kept = {"keep": record.id, "others": new.limit - 1, "inserted": record.id}
+            batch["evicted"] = self._statement("evict_for_inserted", user_id=record.user_id, now=now, **kept)
+        batch["row"] = self._statement("read", token_hash=new.token_hash, now=now)
+        if self._users:
+            batch["user"] = self._statement("user_exists", user_id=record.user_id)
+        if order.carries:
+            batch["seen"] = self.replaced_data(new)
+        if order.refuses:
+            batch["in_the_way"] = self._statement("list_of_user", user_id=record.user_id, limit=_ALL, now=now)
+        return batch
+
+    def created(self, order: Order, rows: Answer) -> CreateResult | None:
+        """Return what creating did; None when the replaced session is not any more what was seen.
+
+        Raises:
+            DataError: There is no such user.
+            Full: The limit is reached and nothing may be evicted.
+        """
+        if not rows["inserted"]:
+            self._explain(order, rows)
+            return None
+        record = self._record(tuple(rows["row"][0][3:])) or order.new.record
+        replaced = next(map(Record._make, rows.get("replaced", ())), None)
+        return CreateResult(record, tuple(map(Record._make, rows.get("evicted", ()))), replaced)
+
+    def _explain(self, order: Order, rows: Answer) -> None:
+        if self._users and not rows["user"][0][0]:
+            msg = f"there is no user with the id {order.new.record.user_id!r}"
+            raise DataError(msg)
+        # The replaced session is there as long as nothing was inserted, so this is what the insertion has seen.
+        if order.carries and (rows["seen"][0][0] if rows["seen"] else None) != order.seen:
+            return
+        filling = (self._record(row) for row in rows.get("in_the_way", ()))
+        raise Full(order.new.limit or 0, tuple(record for record in filling if record is not None))
+
+    # --- changing
+
+    def rotate(self, rotation: Rotation, now: int | None) -> Batch:
+        """Replace the token hash, if it is still the one expected, and read the row."""
+        return {
+            "changed": self._statement("rotate", **rotation._asdict(), now=now),
+            "row": self._statement("read", token_hash=rotation.new_hash, now=now),
+        }
+
+    def save(self, change: SessionChange, seen: str, data: str, now: int | None) -> Batch:
+        """Write data into a live session whose data are still what was seen, and read the row."""
+        values = {"session_id": change.session_id, "seen": seen, "data": data, **given_times(change), "now": now}
+        return {
+            "changed": self._statement("save_as_seen", **values),
+            "row": self._statement("find", session_id=change.session_id, now=now),
+        }
+
+    # --- ending
+
+    def revoke_everyone(self) -> Batch:
+        """End all sessions with one entry instead of one for each."""
+        return {
+            "quiet": self._statement("quiet", quiet=1),
+            "count": self._statement("count"),
+            "delete": self._statement("everyone"),
+            "log": self._statement("log", subject="*"),
+            "loud": self._statement("quiet", quiet=0),
+        }
+
+    def sweep(self, batch: int, now: int | None, before: int | None) -> Batch:
+        """Trim the log, and delete expired sessions without entries."""
+        return {
+            "floor": self._statement("trim_floor", before=before),
+            "trim": self._statement("trim"),
+            "quiet": self._statement("quiet", quiet=1),
+            "ended": self._statement("sweep", now=now, batch=batch),
+            "loud": self._statement("quiet", quiet=0),
+        }

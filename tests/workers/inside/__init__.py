@@ -1,0 +1,1 @@
+"""What runs in Pyodide: `inside.mjs` brings it there."""
