@@ -404,7 +404,8 @@ class Worker:
     def state(self) -> Hashable:
         knowledge, cache = self.reads.view
         slots = tuple(getattr(knowledge, slot) for slot in value_world._SLOTS)
-        known = (slots, tuple(sorted(knowledge._entries.items())), self.log.failed_at, self.log._poll_failure)
+        entries = (tuple(sorted(knowledge._entries.items())), tuple(sorted(knowledge._moments.items())))
+        known = (slots, entries, self.log.failed_at, self.log._poll_failure)
         refused = tuple(self.sessions._refused._young.items())
         flights = tuple(self.reads._flights._flights)
         kept = (tuple(cache.young.items()), tuple(cache._old.items()))

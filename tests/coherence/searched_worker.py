@@ -69,10 +69,11 @@ class Known(NamedTuple):
     failed_at: int | None
     slots: tuple[Any, ...]
     entries: frozenset[tuple[str, int]]
+    moments: frozenset[tuple[str, tuple[int, int]]]
     copies: tuple[tuple[bytes, bytes], ...]
 
 
-_SLOTS = tuple(slot for slot in Knowledge.__slots__ if slot != "_entries")
+_SLOTS = tuple(slot for slot in Knowledge.__slots__ if slot not in {"_entries", "_moments"})
 
 
 class Poll(NamedTuple):
@@ -280,6 +281,7 @@ class Worker:
             self._log.failed_at,
             tuple(getattr(knowledge, slot) for slot in _SLOTS),
             frozenset(knowledge._entries.items()),
+            frozenset(knowledge._moments.items()),
             tuple((key, self._copies.setdefault(copy, copy)) for key, copy in sorted(cache.young.items())),
         )
 
@@ -288,6 +290,7 @@ class Worker:
         for slot, value in zip(_SLOTS, known.slots, strict=True):
             setattr(knowledge, slot, value)
         knowledge._entries = dict(known.entries)
+        knowledge._moments = dict(known.moments)
         self._log._begin(knowledge)
         self._reads.cache.young.update(known.copies)
         self._log.failed_at = known.failed_at

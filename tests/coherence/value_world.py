@@ -487,14 +487,15 @@ class Worker:
         knowledge, cache = self.reads.view
         slots = tuple(getattr(knowledge, slot) for slot in _SLOTS)
         views = tuple((key, cache.young.get(key) is view[0], view[2]) for key, view in cache.views.items())
-        known = (slots, tuple(sorted(knowledge._entries.items())), self.log.failed_at, self.log._poll_failure)
+        entries = (tuple(sorted(knowledge._entries.items())), tuple(sorted(knowledge._moments.items())))
+        known = (slots, entries, self.log.failed_at, self.log._poll_failure)
         kept = (tuple(cache.young.items()), tuple(cache._old.items()), views, tuple(self.values.due))
         flights = tuple(self.reads._flights._flights)
         held = self.values._leases and tuple(self.values._leases._held.values())
         return (self.alive, tuple(self.todo), known, kept, flights, held)
 
 
-_SLOTS = tuple(slot for slot in Knowledge.__slots__ if slot != "_entries")
+_SLOTS = tuple(slot for slot in Knowledge.__slots__ if slot not in {"_entries", "_moments"})
 
 
 @dataclass(eq=False)
