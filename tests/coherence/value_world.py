@@ -332,6 +332,8 @@ class Store:
 class SharedCache:
     """The cache between the workers, as one of them sees it. It answers with anything that was ever put there."""
 
+    adds = True
+
     def __init__(self, world: World, who: int) -> None:
         self._world = world
         self._who = who
