@@ -119,12 +119,12 @@ def refused_and_kept(patch: pytest.MonkeyPatch) -> None:
 
 def tags_missing(patch: pytest.MonkeyPatch) -> None:
     """A copy does not say what else it may be called."""
-    real = IdentityCopies.copy_of
+    real = IdentityCopies._stamped
 
-    def copy_of(self: IdentityCopies, reading: IdentityReading, record: Any) -> bytes:
-        return real(self, reading._replace(answer=reading.answer._replace(tags=())), record)
+    def stamped(self: IdentityCopies, reading: IdentityReading, record: Any, ttl: int) -> bytes:
+        return real(self, reading._replace(answer=reading.answer._replace(tags=())), record, ttl)
 
-    patch.setattr(IdentityCopies, "copy_of", copy_of)
+    patch.setattr(IdentityCopies, "_stamped", stamped)
 
 
 def without_subject(kind: str) -> Mistake:

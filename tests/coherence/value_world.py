@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from coatcheck import AsyncCache, SharedCacheSettings, Unavailable, ValueSettings
-from coatcheck._async import cached_reads, leases, values
+from coatcheck._async import cached_reads, leases, log_reader, values
 from coatcheck._async.values import Use
 from coatcheck.core.coherence import EVERYONE, Entry, Knowledge, LogPage
 from coatcheck.core.namespaces import Space, key_subject, tenant_subject
@@ -549,6 +549,7 @@ def stepwise() -> Iterator[list[World]]:
     with (
         patch.object(leases, "async_sleep", look_again),
         patch.object(values, "_RETRY", TICK),
+        patch.object(log_reader, "_RETRY", TICK),
         patch.object(cached_reads, "_RETRY", TICK),
     ):
         yield worlds
