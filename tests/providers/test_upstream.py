@@ -346,12 +346,17 @@ def test_each_event_loop_has_its_own_connections(server: Scripted) -> None:
     async def close() -> None:
         await upstream.aclose()
 
+    async def ask_once() -> int:
+        status = await ask()
+        await close()
+        return status
+
     with asyncio.Runner() as one, asyncio.Runner() as other:
         assert [runner.run(ask()) for runner in (one, other, one, other)] == [200] * 4
         assert server.connections == 2
         one.run(close())
         other.run(close())
-    assert asyncio.run(ask()) == 200  # an application that has a loop for each request
+    assert asyncio.run(ask_once()) == 200  # an application that has a loop for each request
 
 
 def _in_child(work: Any) -> int:
