@@ -12,6 +12,7 @@ from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.events import Event
+from coatcheck.core.form_tokens import FormTokens
 from coatcheck.core.policy import Policy
 from coatcheck.core.session import Session
 from coatcheck.core.settings import CacheSettings, ProviderSettings, SharedCacheSettings, ValueSettings
@@ -21,6 +22,7 @@ from coatcheck.errors import (
     CoatcheckError,
     ConfigurationError,
     DataError,
+    FormTokenRejected,
     LimitReached,
     SchemaError,
     TransactionRequired,
@@ -41,6 +43,8 @@ __all__ = [
     "CrossOriginPolicy",
     "DataError",
     "Event",
+    "FormTokenRejected",
+    "FormTokens",
     "LimitReached",
     "NotSignedIn",
     "Policy",

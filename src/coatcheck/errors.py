@@ -55,3 +55,11 @@ class LimitReached(CoatcheckError):
         super().__init__(f"the limit of {limit} sessions for this user is reached")
         self.limit = limit
         self.sessions = tuple(sessions)
+
+
+class FormTokenRejected(CoatcheckError):
+    """A form or a request came without the session's form token, or with another's (rule X2); answered with 403."""
+
+    def __init__(self) -> None:
+        """Say so, and nothing of what was submitted."""
+        super().__init__("the form token is missing, or is not of this session: load the page again")

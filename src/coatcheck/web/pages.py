@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from coatcheck.errors import LimitReached, Unavailable
+from coatcheck.errors import FormTokenRejected, LimitReached, Unavailable
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Answer = tuple[int, Headers, bytes]
 
-ANSWERED = (SignInRequired, RecentAuthRequired, Unavailable, LimitReached)
+ANSWERED = (SignInRequired, RecentAuthRequired, Unavailable, LimitReached, FormTokenRejected)
 """The exceptions that the middleware turns into answers."""
 
 PROBLEM = b"application/problem+json"
@@ -47,6 +47,8 @@ def problem_of(error: Exception, context: Asked) -> Answer:
     if isinstance(error, LimitReached):
         sessions = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
         return problem(409, "Too many sessions", limit=error.limit, sessions=sessions)
+    if isinstance(error, FormTokenRejected):
+        return problem(403, "Form token rejected", detail="Load the page again, and send the form once more.")
     status, headers, body = _sign_in_problem(error)
     if context.bearer:
         headers = [*headers, (b"www-authenticate", b"Bearer")]
