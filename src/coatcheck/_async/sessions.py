@@ -11,6 +11,7 @@ from coatcheck._async.tiers import AsyncTiers
 from coatcheck._async.touches import AsyncTouches
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import Created, NotSignedIn, Rotated, Validated
+from coatcheck.core.authentication import authentication_of, checked
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.drafts import changed_times, data_json, new_record, printable
 from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
@@ -345,6 +346,9 @@ class AsyncSessions:
         remember: bool = False,
         idle_timeout: timedelta | None = None,
         lifetime: timedelta | None = None,
+        methods: Sequence[str] = (),
+        acr: str | None = None,
+        actor_id: str | None = None,
         replaces: str | bytes | Token | None = None,
         token: Token | None = None,
         connection: Any = None,
@@ -359,6 +363,9 @@ class AsyncSessions:
             remember: Whether the policy's second pair of durations applies, and a persistent cookie.
             idle_timeout: Instead of the policy's.
             lifetime: Instead of the policy's.
+            methods: How the user has just proved who they are, by the names of RFC 8176 such as "pwd" and "otp".
+            acr: The level of that, as an identity provider or the application calls it.
+            actor_id: Who will act as the user, if it is somebody else: a support case, never hidden.
             replaces: The token the client held until now: its session ends in the same transaction, and of an
                 anonymous one the keys in `policy.carry_over` move along.
             token: One from `new_token`, for frameworks that have to name it before the session is written, and that no
@@ -371,15 +378,17 @@ class AsyncSessions:
             Unavailable: The store did not answer.
         """
         limit = self.policy.limit_for(user_id)
+        now = await self._now()
         record = new_record(
             user_id,
-            await self._now(),
+            now,
             remember=remember,
             idle=idle_timeout or self.policy.idle_for(remember=remember),
             lifetime=lifetime or self.policy.lifetime_for(remember=remember),
             ip=ip,
             user_agent=user_agent,
             data=data_json(data or {}, self.policy.max_data_bytes),
+            authentication=checked(methods, acr, actor_id, now),
         )
         token = token or self.new_token()
         token_hash = self._credentials.hash_of(presented_bytes(token))
@@ -411,7 +420,13 @@ class AsyncSessions:
         return Created(session, token, tuple(map(self._session, result.evicted)))
 
     async def rotate(
-        self, token: str | bytes | Token, *, reauthenticated: bool = False, connection: Any = None
+        self,
+        token: str | bytes | Token,
+        *,
+        reauthenticated: bool = False,
+        methods: Sequence[str] = (),
+        acr: str | None = None,
+        connection: Any = None,
     ) -> Rotated | NotSignedIn:
         """Give a session a new token; the old one is dead at once (rule L1).
 
@@ -419,6 +434,8 @@ class AsyncSessions:
             token: The token until now.
             reauthenticated: Whether the user has just proved again who they are, which starts both timers anew.
                 Rotation alone moves neither (rule L5).
+            methods: How they have proved it. Methods that were used before keep the time at which they were (rule A2).
+            acr: The level of that; None leaves what there was.
             connection: The caller's own connection.
         """
         old = self._credentials.hash_of(presented_bytes(token))
@@ -426,23 +443,31 @@ class AsyncSessions:
             return old
         fresh = new_token()
         rotation = Rotation(old, self._credentials.hash_of_new(fresh))
-        if reauthenticated:
-            rotation = await self._restarted(rotation, connection)
+        if reauthenticated or methods:
+            rotation = await self._restarted(rotation, methods, acr, connection)
         record = await self.store.rotate(rotation, connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN
         self.tiers.changed(connection)
-        self._events.emit("rotated", record.id, record.user_id, "reauthenticated" if reauthenticated else "")
+        self._events.emit("rotated", record.id, record.user_id, "reauthenticated" if rotation.authenticated_at else "")
         return Rotated(self._session(await self._described(record)), self._credentials.issued(fresh))
 
-    async def _restarted(self, rotation: Rotation, connection: Any) -> Rotation:
+    async def _restarted(
+        self, rotation: Rotation, methods: Sequence[str], acr: str | None, connection: Any
+    ) -> Rotation:
         reading = await self.store.read(rotation.old_hash, connection=connection)
         if reading.record is None:
             return rotation
         now, record = reading.now // 1000, reading.record
         lifetime = None if record.expires_at is None else timedelta(microseconds=record.expires_at - _started(record))
         ends = expiries(now, timedelta(microseconds=record.idle_timeout), lifetime)
-        return rotation._replace(authenticated_at=now, idle_expires_at=ends.idle_expires_at, expires_at=ends.expires_at)
+        proofs = authentication_of(record.authentication).renewed(methods, acr, now)
+        return rotation._replace(
+            authenticated_at=now,
+            idle_expires_at=ends.idle_expires_at,
+            expires_at=ends.expires_at,
+            authentication=proofs.text(),
+        )
 
     async def save(
         self,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.addresses import canonical_address
+from coatcheck.core.authentication import Authentication
 from coatcheck.core.policy import LONGEST, expiries
 from coatcheck.core.session import Record
 from coatcheck.core.times import duration_micros, to_micros
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+_UNKNOWN = Authentication()
 _SHORTEST = timedelta(seconds=1)
 _LONGEST_USER_ID = 255
 _LONGEST_USER_AGENT = 512
@@ -32,6 +34,7 @@ def new_record(
     ip: str | None,
     user_agent: str | None,
     data: str,
+    authentication: Authentication = _UNKNOWN,
 ) -> Record:
     """Return the record of a session that begins now (microseconds since the epoch).
 
@@ -56,6 +59,7 @@ def new_record(
         ip=None if ip is None else canonical_address(ip),
         user_agent=printable(user_agent),
         data=data,
+        authentication=authentication.text(),
     )
 
 

@@ -3,7 +3,7 @@
 A record is one flat `bytes` object, and `Session` reads its fields when they are asked for. A memory hit
 therefore builds one small object, and a million cached sessions are invisible to the garbage collector.
 
-    record = head, id, user id, ip, user agent, data (JSON), user (JSON)
+    record = head, id, user id, ip, user agent, data (JSON), authentication (JSON), user (JSON)
     copy   = stamp (what the coherence rule needs), record
 """
 
@@ -14,9 +14,10 @@ from struct import Struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from coatcheck.core.authentication import Authentication, authentication_of
 from coatcheck.core.coherence import session_subject, user_subject
 from coatcheck.core.sealing import Kind
-from coatcheck.core.times import from_micros
+from coatcheck.core.times import from_micros, to_micros
 from coatcheck.core.users import user_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from coatcheck.core.users import User
 
-VERSION = 1
+VERSION = 2
 """The layout below; a copy of another version counts as missing."""
 
 NEVER = 2**62
@@ -34,8 +35,8 @@ NEVER = 2**62
 # as_of (position), serve_until and touch_at (nanoseconds since the epoch, by the authority's clock)
 STAMP = Struct("<qqq")
 # version, flags, created, authenticated, last seen, idle expiry, absolute expiry (microseconds since the epoch),
-# idle timeout (seconds), lengths of: id, user id, ip, user agent, data, user
-_HEAD = Struct("<BBqqqqqIBHBHII")
+# idle timeout (seconds), lengths of: id, user id, ip, user agent, data, authentication, user
+_HEAD = Struct("<BBqqqqqIBHBHIHI")
 _TIMES = Struct("<BBqqqqqI")
 _IDS = Struct("<BH")  # the lengths of id and user id
 _FLAGS_AT = STAMP.size + 1
@@ -62,12 +63,14 @@ class Record(NamedTuple):
     ip: str | None
     user_agent: str | None
     data: str
+    authentication: str | None = None
     user: str | None = None
 
     def pack(self) -> bytes:
         """Return the record's bytes."""
         parts = [text.encode() if text else b"" for text in (self.id, self.user_id, self.ip, self.user_agent)]
         data = b"" if self.data == "{}" else self.data.encode()
+        proofs = self.authentication.encode() if self.authentication else b""
         user = self.user.encode() if self.user else b""
         authenticated = _NOT_AUTHENTICATED if self.authenticated_at is None else self.authenticated_at
         head = _HEAD.pack(
@@ -81,9 +84,10 @@ class Record(NamedTuple):
             self.idle_timeout // 1_000_000,
             *map(len, parts),
             len(data),
+            len(proofs),
             len(user),
         )
-        return b"".join((head, *parts, data, user))
+        return b"".join((head, *parts, data, proofs, user))
 
     def ends_at(self) -> int:
         """Return the earlier of both expiries, in microseconds since the epoch."""
@@ -184,13 +188,36 @@ class Session:
     @property
     def user(self) -> User | None:
         """The user, when a users table, a loader or a provider tells of them and the session is signed in."""
-        raw = self._part(5)
+        raw = self._part(6)
         return user_of(raw) if raw else None
 
-    def authenticated_within(self, max_age: timedelta, now: datetime) -> bool:
-        """Tell whether the user proved who they are at most `max_age` before `now` (ASVS 7.5.1)."""
+    @property
+    def methods(self) -> Mapping[str, datetime]:
+        """How the user proved who they are, each method with when it last was used (RFC 8176, rule A4)."""
+        return {name: from_micros(at) for name, at in self._proofs().methods.items()}
+
+    @property
+    def acr(self) -> str | None:
+        """The authentication's level, as an identity provider or the application calls it (rule A4)."""
+        return self._proofs().acr
+
+    @property
+    def actor_id(self) -> str | None:
+        """Who acts as the user, if it is somebody else: an ordinary session that says so."""
+        return self._proofs().actor
+
+    def authenticated_within(self, max_age: timedelta, now: datetime, *, factors: int = 1) -> bool:
+        """Tell whether the user proved who they are at most `max_age` before `now` (ASVS 7.5.1, 7.5.3).
+
+        Args:
+            max_age: How old the proofs may be.
+            now: By the authority's clock.
+            factors: Of how many kinds they must be: with 2, a password alone is not enough, nor are two (rule A2).
+        """
         moment = self.authenticated_at
-        return moment is not None and now - moment <= max_age
+        if moment is None or now - moment > max_age:
+            return False
+        return factors <= 1 or self._proofs().factors_since(to_micros(now - max_age)) >= factors
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Session):
@@ -206,6 +233,9 @@ class Session:
     def _record(self) -> bytes:
         # What stands behind it is about the token: two may be those of one session.
         return self._copy[STAMP.size : end_of(self._copy)]
+
+    def _proofs(self) -> Authentication:
+        return authentication_of(self._part(5))
 
     def _times(self) -> tuple[int, ...]:
         return _TIMES.unpack_from(self._copy, STAMP.size)

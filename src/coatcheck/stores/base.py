@@ -142,6 +142,7 @@ class Rotation(NamedTuple):
         authenticated_at: For a rotation after re-authentication, when that was (microseconds).
         idle_expires_at: With it, the new idle expiry.
         expires_at: With it, the new absolute expiry.
+        authentication: With it, the proofs as JSON.
     """
 
     old_hash: bytes
@@ -149,6 +150,7 @@ class Rotation(NamedTuple):
     authenticated_at: int | None = None
     idle_expires_at: int | None = None
     expires_at: int | None = None
+    authentication: str | None = None
 
 
 class Ended(NamedTuple):

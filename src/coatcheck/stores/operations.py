@@ -94,7 +94,7 @@ class Operations:
 
     def record(self, row: Row) -> Record | None:
         """Return the row's record; a session whose user is not there any more counts as missing."""
-        if row[0] is None or (self._users and row[1] is not None and row[12] is None):
+        if row[0] is None or (self._users and row[1] is not None and row[-1] is None):
             return None
         return Record._make(row)
 

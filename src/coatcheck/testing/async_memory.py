@@ -185,6 +185,8 @@ class AsyncMemoryStore:
                 row = row._replace(idle_expires_at=rotation.idle_expires_at)
             if rotation.expires_at is not None:
                 row = row._replace(expires_at=rotation.expires_at)
+            if rotation.authentication is not None:
+                row = row._replace(authentication=rotation.authentication)
             return self._put(rotation.new_hash, row)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:

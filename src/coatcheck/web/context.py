@@ -17,7 +17,7 @@ from coatcheck.web.authority import own
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from coatcheck.core.answers import Source
@@ -128,16 +128,20 @@ class RequestContext:
             raise SignInRequired(answer if isinstance(answer, NotSignedIn) else NotSignedIn.NO_TOKEN)
         return answer
 
-    def require_recent_auth(self, max_age: timedelta) -> Session:
+    def require_recent_auth(self, max_age: timedelta, *, factors: int = 1) -> Session:
         """Return the session of a user who proved who they are at most `max_age` ago, or end the request.
+
+        Args:
+            max_age: How old the proofs may be.
+            factors: Of how many kinds they must be (rule A2).
 
         Raises:
             SignInRequired: Nobody is signed in.
             RecentAuthRequired: The authentication is older; activity does not make it younger.
         """
         session = self.require()
-        if not session.authenticated_within(max_age, self.authority.now()):
-            raise RecentAuthRequired(max_age)
+        if not session.authenticated_within(max_age, self.authority.now(), factors=factors):
+            raise RecentAuthRequired(max_age, factors)
         return session
 
     # --- changing
@@ -148,6 +152,9 @@ class RequestContext:
         *,
         data: Mapping[str, Any] | None = None,
         remember: bool = False,
+        methods: Sequence[str] = (),
+        acr: str | None = None,
+        actor_id: str | None = None,
         connection: Any = None,
     ) -> Session:
         """Begin a session for a user who has just proved who they are, and give the browser its cookie.
@@ -157,7 +164,8 @@ class RequestContext:
         Raises:
             LimitReached: The user has too many sessions, and the policy evicts none.
         """
-        return self._begin(user_id, data=data, remember=remember, connection=connection)
+        proofs = {"methods": methods, "acr": acr, "actor_id": actor_id}
+        return self._begin(user_id, data=data, remember=remember, connection=connection, **proofs)
 
     def _begin(self, user_id: str | None, **how: Any) -> Session:
         self.changing = True
@@ -198,13 +206,22 @@ class RequestContext:
             sessions.revoke(presented, connection=connection)
         return ()
 
-    def rotate(self, *, reauthenticated: bool = False, connection: Any = None) -> Session:
+    def rotate(
+        self,
+        *,
+        reauthenticated: bool = False,
+        methods: Sequence[str] = (),
+        acr: str | None = None,
+        connection: Any = None,
+    ) -> Session:
         """Give the session a new token, after a privilege change or another proof of who the user is.
 
         Raises:
             SignInRequired: There is no session any more.
         """
-        rotated = self.sessions.rotate(self.presented(), reauthenticated=reauthenticated, connection=connection)
+        rotated = self.sessions.rotate(
+            self.presented(), reauthenticated=reauthenticated, methods=methods, acr=acr, connection=connection
+        )
         if isinstance(rotated, NotSignedIn):
             raise SignInRequired(rotated)
         self._issue(rotated.token, rotated.session)

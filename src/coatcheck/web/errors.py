@@ -24,10 +24,12 @@ class SignInRequired(CoatcheckError):
 class RecentAuthRequired(CoatcheckError):
     """The request needs a user who has proved who they are more recently (ASVS 7.5.1, rule A1)."""
 
-    def __init__(self, max_age: timedelta) -> None:
-        """Keep how old the authentication may be."""
-        super().__init__(f"authentication within {max_age} required")
+    def __init__(self, max_age: timedelta, factors: int = 1) -> None:
+        """Keep how old the authentication may be, and of how many factors it must be."""
+        of = f", of {factors} factors" if factors > 1 else ""
+        super().__init__(f"authentication within {max_age} required{of}")
         self.max_age = max_age
+        self.factors = factors
 
 
 class IssuedElsewhere(ConfigurationError):

@@ -58,7 +58,10 @@ def problem_of(error: Exception, context: Asked) -> Answer:
 def _sign_in_problem(error: Exception) -> Answer:
     if isinstance(error, RecentAuthRequired):
         seconds = int(error.max_age.total_seconds())
-        return problem(401, "Recent authentication required", reason="authentication_too_old", max_age=seconds)
+        wanted = {"factors": error.factors} if error.factors > 1 else {}
+        return problem(
+            401, "Recent authentication required", reason="authentication_too_old", max_age=seconds, **wanted
+        )
     reason = error.reason.value if isinstance(error, SignInRequired) else "no_token"
     return problem(401, "Sign-in required", reason=reason)
 

@@ -88,4 +88,5 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "ip": _or_none(_text),
     "user_agent": _or_none(_text),
     "data": _an_object,
+    "authentication": lambda value: value is None or _an_object(value),
 }

@@ -255,6 +255,7 @@ class AsyncKVStore:
             authenticated_at=old.authenticated_at if rotation.authenticated_at is None else rotation.authenticated_at,
             idle_expires_at=old.idle_expires_at if rotation.idle_expires_at is None else rotation.idle_expires_at,
             expires_at=old.expires_at if rotation.expires_at is None else rotation.expires_at,
+            authentication=rotation.authentication or old.authentication,
         )
         await self._put_all(Stored(name_of(rotation.new_hash), record))
         await self._kv.remove(_token(rotation.old_hash))

@@ -10,7 +10,7 @@ from coatcheck.stores.base import Ended, Reading
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TEXTS = {"id": "id", "u": "user_id", "ip": "ip", "ua": "user_agent", "d": "data"}
+_TEXTS = {"id": "id", "u": "user_id", "ip": "ip", "ua": "user_agent", "d": "data", "m": "authentication"}
 _NUMBERS = {
     "c": "created_at",
     "a": "authenticated_at",

@@ -312,8 +312,8 @@ class ValkeyStore:
     def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
         """Give a live session a new token hash; None when the old one is gone."""
         _refuse(connection)
-        times = (rotation.authenticated_at, rotation.idle_expires_at, rotation.expires_at)
-        words = ("" if time is None else time for time in times)
+        changed = (rotation.authenticated_at, rotation.idle_expires_at, rotation.expires_at, rotation.authentication)
+        words = ("" if value is None else value for value in changed)
         status, *answer = self._run(scripts.ROTATE, rotation.old_hash.hex(), rotation.new_hash.hex(), *words)
         if status == b"taken":
             msg = "there is a session with this token already"

@@ -189,6 +189,20 @@ class AsyncChanges:
         assert renewed == expected
         assert await stored(store, third) == expected
 
+    async def test_A4_only_a_new_proof_changes_the_proofs(self, store: AsyncStore) -> None:
+        """Rotation, saving and a touch leave them; one that brings a new one sets it."""
+        first, row = await added(store, a_row(await time_of(store), authentication='{"acr":"1"}'))
+        second, third = a_hash(), a_hash()
+        await store.rotate(Rotation(first, second))
+        await store.save(SessionChange(row.id, {"a": 1}, (), MANY_BYTES))
+        await store.touch([Touch(row.id, row.last_seen_at + SECOND, row.idle_expires_at + SECOND)])
+        kept = await stored(store, second)
+        assert kept is not None
+        assert json.loads(kept.authentication or "") == {"acr": "1"}
+        renewed = await store.rotate(Rotation(second, third, row.created_at, authentication='{"acr":"2"}'))
+        assert renewed is not None
+        assert json.loads(renewed.authentication or "") == {"acr": "2"}
+
     async def test_S7_of_many_rotations_at_once_one_succeeds(self, store: AsyncStore) -> None:
         """The old token can be exchanged once."""
         if store.capabilities.eventual:

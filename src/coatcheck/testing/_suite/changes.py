@@ -190,6 +190,20 @@ class Changes:
         assert renewed == expected
         assert stored(store, third) == expected
 
+    def test_A4_only_a_new_proof_changes_the_proofs(self, store: Store) -> None:
+        """Rotation, saving and a touch leave them; one that brings a new one sets it."""
+        first, row = added(store, a_row(time_of(store), authentication='{"acr":"1"}'))
+        second, third = a_hash(), a_hash()
+        store.rotate(Rotation(first, second))
+        store.save(SessionChange(row.id, {"a": 1}, (), MANY_BYTES))
+        store.touch([Touch(row.id, row.last_seen_at + SECOND, row.idle_expires_at + SECOND)])
+        kept = stored(store, second)
+        assert kept is not None
+        assert json.loads(kept.authentication or "") == {"acr": "1"}
+        renewed = store.rotate(Rotation(second, third, row.created_at, authentication='{"acr":"2"}'))
+        assert renewed is not None
+        assert json.loads(renewed.authentication or "") == {"acr": "2"}
+
     def test_S7_of_many_rotations_at_once_one_succeeds(self, store: Store) -> None:
         """The old token can be exchanged once."""
         if store.capabilities.eventual:

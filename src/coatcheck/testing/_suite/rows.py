@@ -47,14 +47,22 @@ class Rows:
         """Every field comes back, by token hash and by id."""
         now = time_of(store)
         data = {"cart": [1, 2.5, {"ü": None}], "name": "Zoë 🧥", "empty": ""}
+        proofs = {"methods": {"pwd": now, "otp": now - DAY}, "acr": "urn:ü", "actor": "'7'"}
         row = a_row(
-            now, user_id="Ünïcode/42", remember=True, ip="2001:db8::1", user_agent="a\t'b\"", data=json.dumps(data)
+            now,
+            user_id="Ünïcode/42",
+            remember=True,
+            ip="2001:db8::1",
+            user_agent="a\t'b\"",
+            data=json.dumps(data),
+            authentication=json.dumps(proofs),
         )
         token_hash, _ = added(store, row)
         for reading in (store.read(token_hash), store.find(row.id)):
             assert reading.record is not None
-            assert reading.record._replace(data="") == row._replace(data="")
+            assert reading.record._replace(data="", authentication="") == row._replace(data="", authentication="")
             assert json.loads(reading.record.data) == data
+            assert json.loads(reading.record.authentication or "") == proofs
 
     def test_an_anonymous_session_has_no_user(self, store: Store) -> None:
         """What is missing comes back as missing."""

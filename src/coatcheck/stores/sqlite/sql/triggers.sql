@@ -20,6 +20,7 @@ WHEN OLD.id IS NOT NEW.id
     OR OLD.ip IS NOT NEW.ip
     OR OLD.user_agent IS NOT NEW.user_agent
     OR OLD.data IS NOT NEW.data
+    OR OLD.authentication IS NOT NEW.authentication
     OR NEW.last_seen_at < OLD.last_seen_at
     OR NEW.idle_expires_at < OLD.idle_expires_at
 BEGIN

@@ -1,4 +1,4 @@
--- the old hash, the new one, authenticated, idle expiry and absolute expiry, each or empty
+-- the old hash, the new one, authenticated, idle expiry, absolute expiry and proofs, each or empty
 -- -> 'ok', the fields | 'taken' | 'gone'
 local old, new = ARGV[3], ARGV[4]
 local fields = fields_of(old)
@@ -12,7 +12,7 @@ local id = get(fields, 'id')
 note('s:' .. id)
 redis.call('RENAME', key('s', old), key('s', new))
 redis.call('SET', key('i', id), new)
-for i, name in ipairs({ 'a', 'i', 'x' }) do
+for i, name in ipairs({ 'a', 'i', 'x', 'm' }) do
   if ARGV[4 + i] ~= '' then
     redis.call('HSET', key('s', new), name, ARGV[4 + i])
   end

@@ -25,6 +25,7 @@ CREATE TABLE /*schema*/coatcheck_sessions (
     ip inet,
     user_agent text CHECK (char_length(user_agent) <= 512),
     data jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(data) = 'object'),
+    authentication jsonb CHECK (jsonb_typeof(authentication) = 'object'),
     generation bigint NOT NULL DEFAULT /*schema*/coatcheck_generation()
 );
 CREATE INDEX coatcheck_sessions_user ON /*schema*/coatcheck_sessions (user_id, created_at);
