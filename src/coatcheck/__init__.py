@@ -2,11 +2,15 @@
 
 from coatcheck import lifetimes
 from coatcheck._async.cache import AsyncCache
+from coatcheck._async.pending_sign_ins import AsyncPendingSignIns
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
+from coatcheck._async.tickets import AsyncTickets
 from coatcheck._sync.cache import Cache
+from coatcheck._sync.pending_sign_ins import PendingSignIns
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
+from coatcheck._sync.tickets import Tickets
 from coatcheck.configuration import ProviderOptions, Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings
@@ -16,6 +20,7 @@ from coatcheck.core.form_tokens import FormTokens
 from coatcheck.core.policy import Policy
 from coatcheck.core.session import Session
 from coatcheck.core.settings import CacheSettings, ProviderSettings, SharedCacheSettings, ValueSettings
+from coatcheck.core.tickets import PendingSignIn, Ticket
 from coatcheck.core.tokens import Token, TokenHash
 from coatcheck.core.users import User
 from coatcheck.errors import (
@@ -32,8 +37,10 @@ from coatcheck.stores.users import UsersTable
 
 __all__ = [
     "AsyncCache",
+    "AsyncPendingSignIns",
     "AsyncProviderSessions",
     "AsyncSessions",
+    "AsyncTickets",
     "Cache",
     "CacheSettings",
     "CoatcheckError",
@@ -47,6 +54,8 @@ __all__ = [
     "FormTokens",
     "LimitReached",
     "NotSignedIn",
+    "PendingSignIn",
+    "PendingSignIns",
     "Policy",
     "ProviderOptions",
     "ProviderSessions",
@@ -58,6 +67,8 @@ __all__ = [
     "Settings",
     "SharedCacheSettings",
     "StoreOptions",
+    "Ticket",
+    "Tickets",
     "Token",
     "TokenHash",
     "TransactionRequired",

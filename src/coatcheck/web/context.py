@@ -12,6 +12,7 @@ from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import delete_cookie, set_cookie
 from coatcheck.core.drafts import printable
 from coatcheck.core.tokens import Token
+from coatcheck.core.transport import Transport
 from coatcheck.errors import CoatcheckError
 from coatcheck.web.authority import own
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from coatcheck.core.answers import Source
     from coatcheck.core.session import Session
-    from coatcheck.core.transport import Transport
     from coatcheck.web.authority import Authority
     from coatcheck.web.settings import WebSettings
     from coatcheck.web.types import Headers, Scope
@@ -41,6 +41,7 @@ class RequestContext:
         "_answer",
         "_client",
         "_cookies",
+        "_further_cookies",
         "_headers",
         "_presented",
         "_transport",
@@ -64,6 +65,7 @@ class RequestContext:
         self._answer: Session | NotSignedIn | None = None
         self._presented: bytes | None = None
         self._cookies: tuple[bytes, ...] = ()
+        self._further_cookies: dict[str, bytes] = {}
         self.clear_site_data = False
         self.consulted = False
         self.changing = False
@@ -289,6 +291,16 @@ class RequestContext:
     def _is_bearer(self) -> bool:
         return self._transport.is_bearer(self._headers)
 
+    def read_cookie(self, name: str, well_formed: Callable[[bytes], bool]) -> bytes:
+        """Return the value of another cookie of ours, or nothing; two different ones count as none (rule C7)."""
+        self.consulted = True
+        return Transport(cookies=(name.encode(),)).find(self._headers, well_formed)
+
+    def send_cookie(self, name: str, line: bytes) -> None:
+        """Have the response set another cookie of ours; the last for each name counts (rule C6)."""
+        self.consulted = True  # or nothing would be added to the response
+        self._further_cookies[name] = line
+
     def header_lines(self, name: bytes) -> tuple[bytes, ...]:
         """Return the values of a header, one for each line."""
         return tuple(value for key, value in self._headers if key == name)
@@ -318,9 +330,10 @@ class RequestContext:
         """Add what the response must say: that it depends on the cookie, and the cookie itself."""
         if self.consulted:
             headers.append((b"vary", b"Cookie, Authorization" if self.bearer else b"Cookie"))
-        if self._cookies:
+        cookies = (*self._cookies, *self._further_cookies.values())
+        if cookies:
             # A stored Set-Cookie would sign other people in (rule H2).
             headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
-            headers += [(b"cache-control", b"no-store"), *((b"set-cookie", line) for line in self._cookies)]
+            headers += [(b"cache-control", b"no-store"), *((b"set-cookie", line) for line in cookies)]
         if self.clear_site_data:
             headers.append((b"clear-site-data", b'"cookies", "storage"'))

@@ -28,6 +28,8 @@ class WebSettings:
             address of the connection (rule S14).
         clear_site_data: Whether signing out also tells the browser to drop this site's cookies and storage.
         stream_check_every: How often open WebSockets and streams are validated again.
+        second_factor_within: Until when, after the first factor, the second must be there (rule A3).
+        second_factor_attempts: How many proofs of it may be tried before the first must be given again.
     """
 
     cookie: CookieSettings = field(default_factory=CookieSettings)
@@ -37,6 +39,8 @@ class WebSettings:
     trusted_hops: int = 0
     clear_site_data: bool = False
     stream_check_every: timedelta = timedelta(milliseconds=250)
+    second_factor_within: timedelta = timedelta(minutes=10)
+    second_factor_attempts: int = 5
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.sign_in_path):
