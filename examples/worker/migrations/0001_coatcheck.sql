@@ -11,7 +11,10 @@ CREATE TABLE coatcheck_sessions (
     remember INTEGER NOT NULL DEFAULT 0 CHECK (remember IN (0, 1)),
     ip TEXT CHECK (length(CAST(ip AS BLOB)) <= 255),
     user_agent TEXT CHECK (length(user_agent) <= 512),
-    data TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(data) AND json_type(data) = 'object')
+    data TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(data) AND json_type(data) = 'object'),
+    authentication TEXT CHECK (
+        authentication IS NULL OR (json_valid(authentication) AND json_type(authentication) = 'object')
+    )
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX coatcheck_sessions_user ON coatcheck_sessions (user_id, created_at);
@@ -61,6 +64,7 @@ WHEN OLD.id IS NOT NEW.id
     OR OLD.ip IS NOT NEW.ip
     OR OLD.user_agent IS NOT NEW.user_agent
     OR OLD.data IS NOT NEW.data
+    OR OLD.authentication IS NOT NEW.authentication
     OR NEW.last_seen_at < OLD.last_seen_at
     OR NEW.idle_expires_at < OLD.idle_expires_at
 BEGIN
