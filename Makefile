@@ -71,6 +71,7 @@ generate: $(DEV_STAMP)
 	$(VENV)/bin/python tools/write_openapi.py
 
 docs: $(DEV_STAMP)
+	$(VENV)/bin/python tools/rule_tests.py
 	$(VENV)/bin/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 lock:

@@ -55,6 +55,7 @@ FILES = {
     "stores/valkey/async_store.py": "stores/valkey/store.py",
     "web/async_authority.py": "web/authority.py",
     "web/async_context.py": "web/context.py",
+    "web/async_login_flows.py": "web/login_flows.py",
     "web/async_request_session.py": "web/request_session.py",
     "web/async_second_factor.py": "web/second_factor.py",
     "testing/async_faulty.py": "testing/faulty.py",

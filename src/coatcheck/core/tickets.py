@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,6 +23,32 @@ class Ticket(NamedTuple):
     data: Mapping[str, Any]
     created_at: datetime
     ends_at: datetime
+
+
+class LoginFlow(NamedTuple):
+    """One sign-in that is under way at an OAuth or OpenID provider (rule J6).
+
+    Attributes:
+        state: What the provider sends back with the browser (RFC 6749 section 10.12).
+        nonce: What the ID token must hold (OpenID Connect Core section 3.1.2.1).
+        code_verifier: What the code is exchanged with (RFC 7636 section 4.1).
+        data: What the application keeps of it, such as where to go afterwards.
+    """
+
+    state: str
+    nonce: str
+    code_verifier: str
+    data: Mapping[str, Any]
+
+    @property
+    def code_challenge(self) -> str:
+        """What the provider gets beforehand, with `code_challenge_method=S256` (RFC 7636 section 4.2)."""
+        digest = sha256(self.code_verifier.encode("ascii")).digest()
+        return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+    def __repr__(self) -> str:
+        """Show nothing that is secret (rule T9)."""
+        return "<LoginFlow>"
 
 
 class PendingSignIn(NamedTuple):
