@@ -200,7 +200,8 @@ class AsyncD1Store:
     async def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
         """Merge keys into a live session's data; None when it is gone. Never creates a row."""
         _refuse(connection)
-        _, _, now, record = await self.find(change.session_id)
+        reading = await self.find(change.session_id)
+        now, record = reading.now, reading.record
         for _ in range(_ATTEMPTS):
             if record is None or record.ends_at() * 1000 <= now:
                 return None
