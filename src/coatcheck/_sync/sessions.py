@@ -171,7 +171,7 @@ class Sessions:
             msg = f"max_sessions={self.policy.max_sessions!r} needs a store with exact limits, such as SQLite"
             raise ConfigurationError(msg)
         if self.policy.rotate_after is not None and not self.store.capabilities.retires:
-            fix = "use None, or a store that can retire tokens: SQLite, PostgreSQL or Valkey"
+            fix = "use None, or a store that can retire tokens: SQLite, D1, PostgreSQL or Valkey"
             refuse("rotate_after", self.policy.rotate_after, fix)
 
     def forked(self) -> None:
