@@ -70,6 +70,7 @@ FILES = {
     "testing/_async_suite/endings.py": "testing/_suite/endings.py",
     "testing/_async_suite/limits.py": "testing/_suite/limits.py",
     "testing/_async_suite/log.py": "testing/_suite/log.py",
+    "testing/_async_suite/retiring.py": "testing/_suite/retiring.py",
 }
 
 RULES = [
@@ -100,7 +101,7 @@ RULES = [
     (r"\bASYNC = True", "ASYNC = False"),
     (r"\basync_(store|cache)_from_url\b", r"\1_from_url"),
     (r"\basync_(engine|entry|open_sessions)\b", r"\1"),
-    (r"\ba(load|exists|create|save|cycle_key|delete|clear_expired|current|first|get)\b", r"\1"),
+    (r"\ba(load|exists|create|save|cycle_key|delete|clear_expired|current|first|get|renew)\b", r"\1"),
     (r"\b_a(read|take_over|end_of|end|insert|change_user|update|get_session)\b", r"_\1"),
     (r"\bfor asyncio\b", "for threads"),
     (r"(The one|Those|That) for threads (is|are) generated( from it)?\.", "Generated from the asyncio side."),

@@ -23,12 +23,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.core.coherence import Entry, LogPage, session_subject
+from coatcheck.core.successors import Retired
 from coatcheck.stores.base import Reading
 from tests.coherence.searched_worker import (
     CURRENT,
     KEYS,
     LEASE,
     RETRY,
+    SESSION,
     SUBJECTS,
     TOKENS,
     Fill,
@@ -53,6 +55,13 @@ class Replica(NamedTuple):
     row: Row | None
     as_of: int
     epoch: str
+
+
+class Grace(NamedTuple):
+    """The first token, after a periodic rotation: which fact is stated under it, and until when."""
+
+    fact: int
+    until: int
 
 
 class State(NamedTuple):
@@ -85,8 +94,10 @@ class State(NamedTuple):
     named: bool = True
     crashes: int = 0
     committed: int = 0
+    grace: Grace | None = None
 
 
+GRACE = 1
 FOR_EVER = 10**6
 
 
@@ -232,7 +243,10 @@ class Search:
         return LogPage(epoch, floor, entries, (epoch, state.head), state.time, resumed, reached)
 
     def _reading(self, state: State, token: int) -> Reading:
-        row = state.row
+        row, grace = state.row, state.grace
+        if row is not None and grace is not None and token == 0:
+            record = record_of(grace.fact) if state.time < grace.until else None
+            return Reading(str(state.epoch), state.head, state.time, record, None, Retired(SESSION, grace.until))
         record = record_of(row.fact) if row is not None and row.token == token else None
         return Reading(str(state.epoch), state.head, state.time, record)
 
@@ -248,7 +262,14 @@ class Search:
             state = self._logged(state, SUBJECTS[change])
         ended = list(state.ended)
         ended[row.fact] = state.time
+        if change == "renew":
+            # What the old token says holds on for the grace, and ends with the session.
+            grace = Grace(row.fact, state.time + GRACE)
+            ended[row.fact] = grace.until
+            return state._replace(row=Row(1, len(ended)), ended=(*ended, CURRENT), grace=grace)
         if change not in {"save", "rotate"}:
+            if state.grace is not None:
+                ended[state.grace.fact] = min(ended[state.grace.fact], state.time)
             return state._replace(row=None, ended=tuple(ended))
         token = 1 if change == "rotate" else row.token
         return state._replace(row=Row(token, len(ended)), ended=(*ended, CURRENT))
@@ -299,7 +320,7 @@ class Search:
         """Go back to before the beginning: what has been known since ends now, and no entry says so."""
         ended = tuple(state.time if end == CURRENT else end for end in state.ended)
         epoch = state.epoch if self.scenario.same_epoch else state.epoch + 1
-        begun = state._replace(row=None, ended=ended, log=(), floor=1, head=1, epoch=epoch)
+        begun = state._replace(row=None, ended=ended, log=(), floor=1, head=1, epoch=epoch, grace=None)
         return begun._replace(restores=state.restores - 1)
 
     def _poller(self, state: State) -> Iterator[tuple[str, State]]:
@@ -360,7 +381,8 @@ class Search:
 
     def _sharer(self, state: State) -> Iterator[tuple[str, State]]:
         for token in range(len(TOKENS)):
-            if state.shares and (fill := self._read(state, token)) is not None and fill.reading.epoch:
+            fill = self._read(state, token) if state.shares else None
+            if fill is not None and fill.reading.epoch and self.worker.keeps(fill):
                 put = Shared(fill.reading.epoch, token, self.worker.copied(fill))
                 yield "another shares", state._replace(shares=state.shares - 1, shared=state.shared | {put})
             for shared in state.shared:

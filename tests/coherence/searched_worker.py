@@ -49,6 +49,7 @@ SUBJECTS = {
     "revoke_everyone": EVERYONE,
     "save": session_subject(SESSION),
     "rotate": session_subject(SESSION),
+    "renew": session_subject(SESSION),
 }
 
 
@@ -376,6 +377,10 @@ class Worker:
             return self._taken()
 
         return self._once("fill", known, fill, time, run=run)  # type: ignore[no-any-return]
+
+    def keeps(self, fill: Fill) -> bool:
+        """Tell whether another worker makes a copy of a read."""
+        return self._session_copies.kept(fill.reading) is not None
 
     def copied(self, fill: Fill) -> bytes:
         """Return the copy that another worker makes of a read."""

@@ -373,8 +373,8 @@ class Simulation:
         began = self.world.time
         presented = token.reveal().encode()
         found = worker.sessions.lookup(presented)
-        answer, asked, _ = Validated(found, "memory") if found else await worker.sessions.ask(presented)
-        source = asked or "none"
+        validated = Validated(found, "memory") if found else await worker.sessions.ask(presented)
+        answer, source = validated.answer, validated.source or "none"
         name = f"worker {self.workers.index(worker)} token {number}"
         self.note(f"{name}: {_word(answer)} from {source}, asked at {began / SECOND:.4f}")
         if source == "stale" and worker.link.poll_failed_at < began - RETRY:

@@ -28,6 +28,8 @@ SCENARIOS = {
     "save, then revoke": Scenario(("save", "revoke")),
     "save, trimmed": Scenario(("save",), trims=1, restarts=1, ticks=1),
     "rotate, then revoke": Scenario(("rotate", "revoke"), ticks=1),
+    "retire a token, then revoke": Scenario(("renew", "revoke"), ticks=1),
+    "retire a token, with a shared cache": Scenario(("renew",), shared=1, filling=False),
     "save in a database that is restored": Scenario(("save",), restores=1, ticks=1),
     "revoke in a database that is restored, in threads": Scenario(
         ("revoke",), restores=1, trims=1, threads=True, ticks=1
@@ -59,6 +61,7 @@ LARGE = {
     "rotate, then revoke, with touches": Scenario(("rotate", "revoke"), touching=True),
     "rotate in a database that is restored": Scenario(("rotate", "revoke"), restores=1),
     "save, then rotate": Scenario(("save", "rotate")),
+    "retire a token, with a shared cache, then revoke": Scenario(("renew", "revoke"), shared=2, filling=False, ticks=3),
     "stale copies of both caches": Scenario(("save", "revoke"), stale=1, waits=True, shared=2, ticks=3),
 }
 
@@ -81,7 +84,7 @@ if os.environ.get("COATCHECK_SEARCH"):
 
 def expected_witnesses(scenario: Scenario, *, transactions: bool) -> set[str]:
     """Return which hits a scenario must show, so that safety is not that of a cache that never hits."""
-    changes = bool({"save", "rotate"} & set(scenario.changes))
+    changes = bool({"save", "rotate", "renew"} & set(scenario.changes))
     wanted = {
         "hit": scenario.filling or scenario.shared,
         "hit within the lease": scenario.filling or scenario.shared,

@@ -202,6 +202,13 @@ class StaleUnasked(Reads):
         return (copy, "stale") if copy is not None else super().get(key, *reads)
 
 
+class RetiredKept(SessionCopies):
+    """What is read under a retired token is kept as what is read under any other."""
+
+    def kept(self, reading: Any) -> bytes | None:
+        return super().kept(reading._replace(retired=None))
+
+
 def without_stale(self: LogReader) -> None:
     """Wait for the lease alone."""
     vars(log_reader)["sleep"](self.lease_ns / 10**9)
@@ -254,6 +261,8 @@ MUTATIONS = {
     "stale copies are served for too long": replace(STALE, reads=StaleTooLong),
     "stale copies are not judged by the log": replace(STALE, reads=StaleUnjudged),
     "stale copies are served before a poll has failed": replace(STALE, reads=StaleUnasked),
+    "what is read under a retired token is kept": Scenario(("renew",), copies=RetiredKept),
+    "what is read under a retired token is shared": Scenario(("renew",), shared=1, filling=False, copies=RetiredKept),
     "wait=True forgets the stale copies": replace(STALE, settled=without_stale),
     "wait=True is a tick short": replace(REVOKE, waits=True, settled=one_tick_short),
 }

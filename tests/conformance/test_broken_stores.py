@@ -17,6 +17,8 @@ from coatcheck.stores.base import (
     Full,
     NewSession,
     Reading,
+    Renewal,
+    Renewed,
     Rotation,
     Selection,
     SessionChange,
@@ -268,6 +270,64 @@ class ReachesWhatCameLater(Unlocked):
         return page._replace(as_of=self._position)
 
 
+class GraceNeverEnds(MemoryStore):
+    def _current(self, token_hash: bytes) -> bytes:
+        return self._latest(token_hash)
+
+
+class GivesEverybodyAnother(Unlocked):
+    def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        there = renewal.old_hash in self._rows
+        yielding()
+        if there and (row := self._rows.pop(self._latest(renewal.old_hash), None)) is not None:
+            self._rows[renewal.old_hash] = row
+        done = super().renew(renewal, connection=connection)
+        return done if done is None or not there else done._replace(seal=renewal.seal)
+
+
+class RetiresSilently(MemoryStore):
+    def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        log = self._log[:]
+        done = super().renew(renewal, connection=connection)
+        self._log = log
+        return done
+
+
+class RotatesPastTheGrace(MemoryStore):
+    def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
+        row = super().rotate(rotation, connection=connection)
+        for key, retired in self._retired.items():
+            if row is not None and retired.session_id == row.id:
+                self._retired[key] = retired._replace(token_hash=rotation.new_hash)
+        return row
+
+
+class KnowsTheLastTokenOnly(MemoryStore):
+    def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        self._retired = {key: each for key, each in self._retired.items() if each.token_hash not in self._rows}
+        return super().renew(renewal, connection=connection)
+
+
+class EndsInTheGrace(MemoryStore):
+    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        if (retired := self._retired.get(token_hash)) is not None:
+            self._retired[token_hash] = retired._replace(until=0)
+        return super().reuse(token_hash, end=end)
+
+
+class TellsOfEveryUse(MemoryStore):
+    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        retired = dict(self._retired)
+        ended = super().reuse(token_hash, end=end)
+        self._retired |= retired
+        return ended
+
+
+class KeepsRetiredTokens(MemoryStore):
+    def _forget(self, session_ids: set[str]) -> None:
+        """Keep them."""
+
+
 FOUND_BY: list[tuple[type[MemoryStore], str]] = [
     (ReplacesWhenCreating, "test_creating_never_replaces"),
     (CarriesEverythingOver, "test_L2_only_listed_keys_of_an_anonymous_session_move_along"),
@@ -285,6 +345,14 @@ FOUND_BY: list[tuple[type[MemoryStore], str]] = [
     (ChangesSilently, "test_L1_rotation_moves_a_session_to_a_new_token"),
     (ChangesSilently, "test_S8_saving_merges_keys"),
     (ChangesSilently, "test_a_copy_read_before_a_change_loses_and_one_read_after_it_does_not"),
+    (GraceNeverEnds, "test_L16_after_its_grace_a_retired_token_is_good_for_nothing"),
+    (GivesEverybodyAnother, "test_L16_of_many_at_once_one_makes_the_successor"),
+    (RetiresSilently, "test_L16_a_retired_token_is_good_in_its_grace"),
+    (RotatesPastTheGrace, "test_L1_a_change_of_privileges_ends_the_grace_too"),
+    (KnowsTheLastTokenOnly, "test_L17_older_tokens_are_known_too"),
+    (EndsInTheGrace, "test_L17_the_use_of_a_retired_token_ends_the_session_once"),
+    (TellsOfEveryUse, "test_L17_the_use_of_a_retired_token_can_be_told_alone"),
+    (KeepsRetiredTokens, "test_S13_retired_tokens_go_with_their_session"),
     (AsksForNoOwner, "test_L14_by_id_for_its_owner_only"),
     (EndsSilently, "test_L7_by_token"),
     (EndsSilently, "test_L11_all_of_a_user"),

@@ -170,7 +170,9 @@ def events_of_a_life(path: Path) -> list[str]:
         if event.kind == "evicted":
             raise RuntimeError("the hook is broken")
 
-    with Sessions(store, policy=Policy(max_sessions=1), keys=[KEY], clock=clock, on_event=hook) as sessions:
+    with Sessions(
+        store, policy=Policy(max_sessions=1, rotate_after=timedelta(days=1)), keys=[KEY], clock=clock, on_event=hook
+    ) as sessions:
         first = sessions.create("ada")
         second = sessions.create("ada")
         third = sessions.create("bob", replaces=second.token)
@@ -182,6 +184,11 @@ def events_of_a_life(path: Path) -> list[str]:
         sessions.get(rotated.token)
         sessions.flush()
         sessions.create("eve")
+        fourth = sessions.create("kim")
+        fifth = sessions.renew_token(fourth.token)
+        assert fifth
+        clock.advance(timedelta(seconds=30))
+        sessions.get(fourth.token)
         clock.advance(timedelta(seconds=10))
         store.fail("poll", "read")
         with suppress(Unavailable):
@@ -191,7 +198,7 @@ def events_of_a_life(path: Path) -> list[str]:
         clock.advance(timedelta(days=365))
         sessions.sweep()
         sessions.revoke_everyone()
-    return [made.token.reveal() for made in (first, second, third, rotated)]
+    return [made.token.reveal() for made in (first, second, third, rotated, fourth, fifth)]
 
 
 def test_T9_events_have_the_fields_of_the_page_and_no_token(kept: Kept, tmp_path: Path) -> None:

@@ -54,8 +54,9 @@ class SQLiteSite(FragileSite):
     cookie = COOKIE.name
     ways = tuple(LOOKS)
 
-    def __init__(self, folder: Path) -> None:
-        """Name the database."""
+    def __init__(self, folder: Path, **how: Any) -> None:
+        """Name the database, and say what the sessions are to be told."""
+        self._how = how
         self.path = str(folder / "site.db")
         self.held = threading.Semaphore(0)
         self.release = threading.Semaphore(0)
@@ -106,8 +107,8 @@ class FlaskSite(SQLiteSite):
     """The site in Flask, with `flask.session` and the verbs."""
 
     def _serve(self) -> Server:
-        self.store = FaultyStore(SQLiteStore(self.path))
-        self.sessions_ = Sessions(self.store)
+        self.store = FaultyStore(SQLiteStore(self.path, clock=self._how.get("clock")))
+        self.sessions_ = Sessions(self.store, **self._how)
         self._stack.callback(self.sessions_.close)
         app = Flask("contract")
         with_flask.Coatcheck(app, self.sessions_, cookie=COOKIE)
@@ -153,8 +154,8 @@ class AsyncSite(SQLiteSite):
         return server
 
     def _sessions(self) -> AsyncSessions:
-        self.store = AsyncFaultyStore(AsyncSQLiteStore(self.path))
-        self.sessions_ = sessions = AsyncSessions(self.store)
+        self.store = AsyncFaultyStore(AsyncSQLiteStore(self.path, clock=self._how.get("clock")))
+        self.sessions_ = sessions = AsyncSessions(self.store, **self._how)
         return sessions
 
     async def act(self, request: Any, verbs: Any, path: list[str]) -> Any:

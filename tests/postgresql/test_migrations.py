@@ -270,6 +270,7 @@ APPLICATION = (
     "GRANT SELECT, UPDATE ON coatcheck_meta TO {role}",
     "GRANT SELECT, DELETE ON coatcheck_log TO {role}",
     "GRANT SELECT ON coatcheck_epoch TO {role}",
+    "GRANT SELECT, INSERT, DELETE ON coatcheck_retired TO {role}",
 )
 
 

@@ -44,12 +44,28 @@ CREATE TABLE coatcheck_meta (
 
 INSERT INTO coatcheck_meta (one, schema, epoch, floor) VALUES (1, 0, lower(hex(randomblob(16))), 1);
 
-UPDATE coatcheck_meta SET schema = 1;
+CREATE TABLE coatcheck_retired (
+    token_hash BLOB NOT NULL PRIMARY KEY CHECK (length(token_hash) = 32),
+    session_id TEXT NOT NULL,
+    successor BLOB NOT NULL CHECK (length(successor) = 32),
+    seal BLOB NOT NULL CHECK (length(seal) = 32),
+    retired_at INTEGER NOT NULL,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX coatcheck_retired_session ON coatcheck_retired (session_id, retired_at);
+
+UPDATE coatcheck_meta SET schema = 2;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1
 BEGIN
     INSERT INTO coatcheck_log (subject) VALUES ('s:' || OLD.id);
+END;
+
+CREATE TRIGGER coatcheck_retired_deleted AFTER DELETE ON coatcheck_sessions
+BEGIN
+    DELETE FROM coatcheck_retired WHERE session_id = OLD.id;
 END;
 
 CREATE TRIGGER coatcheck_updated AFTER UPDATE ON coatcheck_sessions
@@ -76,6 +92,8 @@ CREATE TRIGGER coatcheck_replaced_by_insert BEFORE INSERT ON coatcheck_sessions
 BEGIN
     INSERT INTO coatcheck_log (subject)
     SELECT 's:' || id FROM coatcheck_sessions WHERE token_hash = NEW.token_hash OR id = NEW.id;
+    DELETE FROM coatcheck_retired
+    WHERE session_id IN (SELECT id FROM coatcheck_sessions WHERE token_hash = NEW.token_hash OR id = NEW.id);
 END;
 
 CREATE TRIGGER coatcheck_replaced_by_update BEFORE UPDATE OF id, token_hash ON coatcheck_sessions

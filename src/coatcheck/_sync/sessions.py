@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from coatcheck._sync.cached_reads import CachedReads
 from coatcheck._sync.reading_ahead import ReadingAhead
@@ -17,17 +17,18 @@ from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.drafts import changed_times, data_json, new_record, printable
 from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
 from coatcheck.core.policy import Policy, expiries
-from coatcheck.core.session import STAMP, Record, Session, copy_in
+from coatcheck.core.refusals import refuse
+from coatcheck.core.session import NEVER, STAMP, Record, Session, copy_in
 from coatcheck.core.session_copies import SessionCopies
 from coatcheck.core.settings import CacheSettings
-from coatcheck.core.times import duration_nanos, from_micros
+from coatcheck.core.times import duration_micros, duration_nanos, from_micros
 from coatcheck.core.tokens import Token, TokenHash, new_token
 from coatcheck.core.transport import Transport
 from coatcheck.core.users import user_json
 from coatcheck.errors import ConfigurationError, DataError, LimitReached
 from coatcheck.fork import after_fork
 from coatcheck.hooks import EventHook
-from coatcheck.stores.base import Full, NewSession, Rotation, Selection, SessionChange
+from coatcheck.stores.base import Full, NewSession, Renewal, Rotation, Selection, SessionChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,12 +37,13 @@ if TYPE_CHECKING:
 
     from coatcheck.caches.protocol import SharedCache
     from coatcheck.clock import Clock
+    from coatcheck.core.answers import Source
     from coatcheck.core.events import Event
     from coatcheck.core.health import Health
     from coatcheck.core.settings import SharedCacheSettings
     from coatcheck.core.users import User
     from coatcheck.stores.base import Ended, Reading
-    from coatcheck.stores.protocol import Store
+    from coatcheck.stores.protocol import Retires, Store
     from coatcheck.stores.users import UsersTable
 
 _new = object.__new__
@@ -132,6 +134,7 @@ class Sessions:
         self._copies = SessionCopies(
             self.cache_settings,
             touch_every=touch_every,
+            rotate_after=NEVER if self.policy.rotate_after is None else duration_nanos(self.policy.rotate_after),
             shared_ttl=self.shared_cache_settings.ttl_ns,
             secrets=self.tiers.secrets(purpose),
         )
@@ -156,6 +159,11 @@ class Sessions:
         """The settings of the cache between the processes."""
         return self.tiers.shared_settings
 
+    @property
+    def _retires(self) -> Retires | None:
+        """The store, where tokens are rotated from time to time."""
+        return None if self.policy.rotate_after is None else cast("Retires", self.store)
+
     def _check_capabilities(self) -> None:
         if self.store.capabilities.eventual and self.policy.touch_every < timedelta(seconds=1):
             msg = f"touch_every={self.policy.touch_every} is not possible: KV takes one write a second; use 1 minute"
@@ -163,6 +171,9 @@ class Sessions:
         if self.policy.max_sessions is not None and not self.store.capabilities.exact_limits:
             msg = f"max_sessions={self.policy.max_sessions!r} needs a store with exact limits, such as SQLite"
             raise ConfigurationError(msg)
+        if self.policy.rotate_after is not None and not self.store.capabilities.retires:
+            fix = "use None, or a store that can retire tokens: SQLite, D1, PostgreSQL or Valkey"
+            refuse("rotate_after", self.policy.rotate_after, fix)
 
     def forked(self) -> None:
         """Drop what belongs to the parent process; the tiers do so by themselves."""
@@ -225,7 +236,9 @@ class Sessions:
         token_hash = self._credentials.hash_of(presented)
         if isinstance(token_hash, NotSignedIn):
             return token_hash
-        return self._judged(self._with_user(self.store.read(token_hash, connection=connection)), None)
+        reading = self._with_user(self.store.read(token_hash, connection=connection))
+        self._noticed(token_hash, reading)
+        return self._judged(reading, None)
 
     def ask(self, token: bytes) -> Validated:
         """Validate a token that `lookup` had no answer for, and say which tier answered in the end.
@@ -243,10 +256,30 @@ class Sessions:
             if ahead is not None:
                 reading = self._with_user(ahead)
                 self._reads.keep_here(key_of(token), reading)  # whoever needs it has to ask the log anyway
-                return Validated(self._judged(reading, token), "store")
+                return self._validated(token, token_hash, reading)
         nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
         answer, source = self._reads.get(key_of(token), lambda _: self._read(token_hash), nearby)
-        return Validated(Session(answer) if isinstance(answer, bytes) else self._judged(answer, token), source)
+        if isinstance(answer, bytes):
+            return Validated(Session(answer), source)
+        return self._validated(token, token_hash, answer, source)
+
+    def _validated(self, token: bytes, token_hash: bytes, reading: Reading, source: Source = "store") -> Validated:
+        self._noticed(token_hash, reading)
+        answer = self._judged(reading, token)
+        return Validated(answer, source, due=bool(answer) and self._copies.is_due(reading))
+
+    def _noticed(self, token_hash: bytes, reading: Reading) -> None:
+        """Act on the use of a retired token after its grace (rule L17); the store sees to it that it is done once."""
+        retired, store = reading.retired, self._retires
+        if retired is None or store is None or reading.now < retired.until * 1000:
+            return
+        end = self.policy.on_reuse == "end"
+        ended = store.reuse(token_hash, end=end)
+        if ended is None:
+            return
+        if end:
+            self.tiers.changed(None)
+        self._events.emit("reused", ended.id, ended.user_id, "ended" if end else "")
 
     def _read(self, token_hash: bytes) -> Reading:
         return self._with_user(self.store.read(token_hash))
@@ -453,6 +486,42 @@ class Sessions:
         self._events.emit("rotated", record.id, record.user_id, "reauthenticated" if rotation.authenticated_at else "")
         return Rotated(self._session(self._described(record)), self._credentials.issued(fresh))
 
+    def renew_token(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
+        """Give a session its next token in a periodic rotation; the old one stays good for `policy.rotation_grace`.
+
+        All who ask for it in that time get the same new token (rule L16). Neither timer moves, and nothing that the
+        session says (rules L5, A4). The middleware does so when `policy.rotate_after` says that a cookie is due.
+
+        Args:
+            token: The token until now, or one that is in its grace already.
+            connection: The caller's own connection.
+
+        Returns:
+            The session and its token; UNKNOWN when this one is neither the session's nor in its grace. That is no sign
+            of a theft: a request may have been slow.
+
+        Raises:
+            ConfigurationError: `policy.rotate_after` is not set.
+            Unavailable: The store did not answer.
+        """
+        if self._retires is None:
+            refuse(
+                "rotate_after", None, "set it, such as to timedelta(hours=1): nobody notices retired tokens otherwise"
+            )
+        presented = presented_bytes(token)
+        made = self._credentials.succession(presented)
+        if isinstance(made, NotSignedIn):
+            return made
+        renewal = Renewal(*made, duration_micros(self.policy.rotation_grace))
+        renewed = self._retires.renew(renewal, connection=connection)
+        if renewed is None:
+            return NotSignedIn.UNKNOWN
+        record = renewed.record
+        if renewed.fresh:
+            self.tiers.changed(connection)
+            self._events.emit("rotated", record.id, record.user_id, "periodic")
+        return Rotated(self._session(self._described(record)), self._credentials.opened(renewed.seal, presented))
+
     def _restarted(self, rotation: Rotation, methods: Sequence[str], acr: str | None, connection: Any) -> Rotation:
         reading = self.store.read(rotation.old_hash, connection=connection)
         if reading.record is None:
@@ -536,7 +605,11 @@ class Sessions:
         token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return False
-        return bool(self._end(Selection(token_hash=token_hash), connection, wait=wait))
+        selection = Selection(token_hash=token_hash)
+        if self._end(selection, connection, wait=wait):
+            return True
+        # Another request may just have given it the next token; from then on this one leads there.
+        return self._retires is not None and bool(self._end(selection, connection, wait=wait))
 
     def revoke_by_id(self, session_id: str, *, user_id: str | None, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, if it belongs to the user (rule L14).

@@ -41,9 +41,9 @@ class WatchedResponse:
         kind = message["type"]
         if kind == "http.response.start":
             self.started = True
-            if self._context.consulted:
-                headers = message["headers"] = list(message.get("headers", ()))
-                self._context.finish(headers)
+            if self._context.due:
+                return self._renewed(message)
+            self._finish(message)
         elif kind == "http.response.body":
             more = message.get("more_body", False)
             self._finished = not more
@@ -51,6 +51,16 @@ class WatchedResponse:
                 self._streaming = True
                 self._watch()
         return self._send(message)
+
+    def _finish(self, message: Message) -> None:
+        if self._context.consulted:
+            headers = message["headers"] = list(message.get("headers", ()))
+            self._context.finish(headers)
+
+    async def _renewed(self, message: Message) -> None:
+        await self._context.renew()
+        self._finish(message)
+        await self._send(message)
 
     def belongs_to(self, session: Session, presented: bytes) -> None:
         """Note whose response this is, before it starts or in the middle of it."""
@@ -106,6 +116,8 @@ class WatchedSocket:
             return  # nothing more reaches a client whose session has ended
         kind = message["type"]
         if kind in {"websocket.accept", "websocket.http.response.start"} and self._context.consulted:
+            if self._context.due:
+                await self._context.renew()
             headers = message["headers"] = list(message.get("headers", ()))
             self._context.finish(headers)
         await self._send(message)

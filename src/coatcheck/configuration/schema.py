@@ -195,6 +195,7 @@ def _items(value: Any) -> tuple[Any, ...] | None:
 _CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "str": _text,
     "WhenFull": _text,
+    "OnReuse": _text,
     "bool": _flag,
     "int": _whole,
     "float": _number,

@@ -49,11 +49,14 @@ class Validated(NamedTuple):
         answer: The session, or why nobody is signed in.
         source: Which tier answered in the end; None for what cannot be a token, of which nobody was asked.
         set_cookies: Values of Set-Cookie that a provider has for the client.
+        due: Whether the client should get another token: this one is due for periodic rotation, or retired already and
+            in its grace.
     """
 
     answer: Session | NotSignedIn
     source: Source | None
     set_cookies: tuple[bytes, ...] = ()
+    due: bool = False
 
     def __repr__(self) -> str:
         """Show no cookie: it is somebody's token (rule T9)."""
@@ -75,7 +78,7 @@ class Created(NamedTuple):
 
 
 class Rotated(NamedTuple):
-    """The same session under a new token; the old token is dead."""
+    """The same session under a new token; the old token is dead, or in periodic rotation dies after its grace."""
 
     session: Session
     token: Token

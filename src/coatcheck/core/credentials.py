@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from coatcheck.core import successors
 from coatcheck.core.answers import NotSignedIn
-from coatcheck.core.tokens import Token
+from coatcheck.core.tokens import Token, new_token
 
 if TYPE_CHECKING:
     from coatcheck.core.signing import KeyRing
@@ -60,6 +61,19 @@ class Credentials:
                 return NotSignedIn.MALFORMED
             presented = verified.token.encode()
         return presented if self._hash.well_formed(presented) else NotSignedIn.MALFORMED
+
+    def succession(self, presented: bytes) -> tuple[bytes, bytes, bytes] | NotSignedIn:
+        """Make a successor for a token: the hash of the token, the successor's, and the seal on the successor."""
+        secret = self._secret(presented)
+        if isinstance(secret, NotSignedIn):
+            return secret
+        successor = new_token()
+        return self._hash(secret), self.hash_of_new(successor), successors.sealed(successor, secret)
+
+    def opened(self, seal: bytes, presented: bytes) -> Token:
+        """Return the successor of a token, as the client gets it; the token's form and signature were good."""
+        secret = self._secret(presented)
+        return self.issued(successors.opened(seal, secret if isinstance(secret, bytes) else b""))
 
     def hash_of_new(self, token: Token) -> bytes:
         """Return the hash of a token that was just made, and is not signed yet."""

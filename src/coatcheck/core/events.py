@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from datetime import datetime
 
-EventKind = Literal["created", "rotated", "revoked", "evicted", "expired", "client_changed"]
+EventKind = Literal["created", "rotated", "reused", "revoked", "evicted", "expired", "client_changed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,13 +16,14 @@ class Event:
     """One thing that happened to one session, or to many at once (rule S15).
 
     Attributes:
-        kind: "created": a session began. "rotated": it got a new token. "revoked": it was ended on purpose.
-            "evicted": a sign-in ended it, because of the limit per user. "expired": its time was over and
-            a sweep removed it. "client_changed": its address or browser differs from before.
+        kind: "created": a session began. "rotated": it got a new token. "reused": a retired token was
+            presented after its grace, so that two have had it. "revoked": it was ended on purpose. "evicted": a
+            sign-in ended it, because of the limit per user. "expired": its time was over and a sweep removed it.
+            "client_changed": its address or browser differs from before.
         at: When, in UTC.
         session_id: The public id; None when everyone was revoked at once.
         user_id: The user, if there is one.
-        detail: A word more, such as "reauthenticated" or the new address.
+        detail: A word more, such as "reauthenticated", "periodic", "ended" or the new address.
     """
 
     kind: EventKind

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SessionLimit = int | None
 WhenFull = Literal["evict_oldest", "refuse", "ask"]
+OnReuse = Literal["end", "event"]
 
 LONGEST = timedelta(days=3650)
 _MIN_DATA = 2
@@ -46,6 +47,12 @@ class Policy:
         max_data_bytes: The largest session data, as JSON (rule S12).
         carry_over: Keys of an anonymous session's data that survive sign-in; all others are dropped
             (rule L2).
+        rotate_after: A session's cookie gets a new token when the old one is so old (rule L16). None, which is the
+            default, leaves that to sign-in, another proof of who the user is, and changes of privileges.
+        rotation_grace: For how long the old token stays good then, for requests that are under way and for a browser
+            that has not got the response with the new one.
+        on_reuse: What happens when somebody presents a retired token after that: "end" raises the event "reused" and
+            ends the session, whoever of its holders is the thief (rule L17); "event" only raises the event.
     """
 
     idle_timeout: timedelta = timedelta(days=7)
@@ -58,6 +65,9 @@ class Policy:
     when_full: WhenFull = "evict_oldest"
     max_data_bytes: int = 16_384
     carry_over: tuple[str, ...] = ()
+    rotate_after: timedelta | None = None
+    rotation_grace: timedelta = timedelta(seconds=30)
+    on_reuse: OnReuse = "end"
 
     def __post_init__(self) -> None:
         self._check_durations()
@@ -69,6 +79,7 @@ class Policy:
             refuse("when_full", self.when_full, "use 'evict_oldest', 'refuse' or 'ask'")
         if not _MIN_DATA <= self.max_data_bytes <= _MAX_DATA:
             refuse("max_data_bytes", self.max_data_bytes, f"use {_MIN_DATA} to {_MAX_DATA}")
+        self._check_rotation()
 
     def _check_durations(self) -> None:
         for name in ("idle_timeout", "lifetime", "remember_idle_timeout", "remember_lifetime"):
@@ -80,6 +91,15 @@ class Policy:
         extend = self.extend_when_less_than
         if extend is not None and not timedelta(0) < extend <= self.idle_timeout:
             refuse("extend_when_less_than", extend, "use more than zero and at most idle_timeout")
+
+    def _check_rotation(self) -> None:
+        if not timedelta(seconds=1) <= self.rotation_grace <= timedelta(minutes=10):
+            refuse("rotation_grace", self.rotation_grace, "use one second to ten minutes")
+        after = self.rotate_after
+        if after is not None and not 2 * self.rotation_grace <= after <= LONGEST:
+            refuse("rotate_after", after, "use twice rotation_grace or more, such as timedelta(hours=1), or None")
+        if self.on_reuse not in {"end", "event"}:
+            refuse("on_reuse", self.on_reuse, "use 'end' or 'event'")
 
     @classmethod
     def aal1(cls) -> Policy:

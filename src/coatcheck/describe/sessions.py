@@ -36,6 +36,7 @@ def policy_lines(policy: Policy) -> Iterator[Line]:
         yield Line("policy.extend_when_less_than", in_words(policy.extend_when_less_than))
     yield Line("policy.max_sessions", _limit(policy))
     yield Line("policy.max_data_bytes", str(policy.max_data_bytes))
+    yield Line("policy.rotate_after", _rotation(policy))
 
 
 def _duration(name: str, value: timedelta | None, longest: timedelta, rule: str) -> Line:
@@ -53,6 +54,14 @@ def _limit(policy: Policy) -> str:
     limit = policy.max_sessions if isinstance(policy.max_sessions, int) else "as many as a function of the user says"
     then = {"evict_oldest": "the oldest ends", "refuse": "sign-in is refused", "ask": "the user is asked which to end"}
     return f"{limit}; beyond that {then[policy.when_full]}"
+
+
+def _rotation(policy: Policy) -> str:
+    if policy.rotate_after is None:
+        return "off: tokens change at sign-in, with another proof of who the user is and with privileges"
+    then = {"end": "ends the session", "event": "is told"}[policy.on_reuse]
+    grace = in_words(policy.rotation_grace)
+    return f"{in_words(policy.rotate_after)}; the old token is good for {grace} more, its use after that {then}"
 
 
 # --- what the client holds

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
+from coatcheck.core.credentials import presented_bytes
 from coatcheck.django import previous
 from coatcheck.django._pair import entry, open_sessions, to_read, to_write, together
 from coatcheck.django.running import running
 from coatcheck.django.stored import StoredSession
-from coatcheck.errors import DataError
+from coatcheck.errors import CoatcheckError, DataError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -68,7 +69,16 @@ class Engine(StoredSession):
             return None
         sessions = open_sessions()
         token = previous.token_of(session_key, sessions) if len(session_key) == previous.LENGTH else session_key
-        return sessions.get(token, connection=to_read()) or None
+        connection = to_read()
+        if connection is not None:
+            return sessions.get(token, connection=connection) or None
+        presented = presented_bytes(token)
+        found = sessions.lookup(presented)
+        if found is None:
+            validated = sessions.ask(presented)
+            found = validated.answer or None
+            self.due |= validated.due and session_key == self._session_key
+        return found
 
     def _take_over(self, key: str) -> Session | None:
         """Move a session here that the engine before has; it is there no more, so it cannot come back (I3)."""
@@ -209,6 +219,26 @@ class Engine(StoredSession):
             self._began(rotated.session, rotated.token)
             running.doubt()
         self.modified = True
+
+    @entry
+    def renew(self) -> bool:
+        """Get the browser's next key, if it is due (rule L16), and tell whether there is one; nothing is saved by it.
+
+        A failure costs nothing, for the old key is good still; the next reading of the session tries again.
+        """
+        due, self.due = self.due, False
+        if not due or self._record is None or self._fresh:
+            return False
+        sessions = open_sessions()
+        try:
+            renewed = sessions.renew_token(self._token(sessions), connection=to_write())
+        except CoatcheckError as error:
+            _log.warning("coatcheck.rotation_failed", extra={"reason": str(error)})
+            return False
+        if renewed:
+            self._session_key = renewed.token.reveal()
+        running.doubt()
+        return bool(renewed)
 
     @entry
     def delete(self, session_key: str | None = None) -> None:

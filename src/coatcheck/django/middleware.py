@@ -54,10 +54,12 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         """Save the session if it was changed, and say in the response what depends on it."""
-        session = getattr(request, "session", None)
+        session: Any = getattr(request, "session", None)
         if (outage := _outage_of(session)) is not None and response.status_code >= _SERVER_ERROR:
             return unavailable(outage)  # whoever saw the exception first has made a 500 of it
         try:
+            if _is_due(session, response) and session.renew():
+                _bring_cookie(session)
             return _finished(super().process_response(request, response))
         except (Unavailable, LimitReached) as error:
             return answer_to(error, request)
@@ -74,6 +76,8 @@ class SessionMiddleware(middleware.SessionMiddleware):
             return await sync_to_async(self.process_response)(request, response)
         try:
             await self._asave(session, response)
+            if _is_due(session, response) and await session.arenew():
+                _bring_cookie(session)
         except UpdateError as error:
             raise SessionInterrupted(str(error)) from error
         except (Unavailable, LimitReached) as error:
@@ -88,6 +92,17 @@ class SessionMiddleware(middleware.SessionMiddleware):
         if (session.modified or every) and response.status_code < _SERVER_ERROR and not session.is_empty():
             await session.asave()
             session.saved_ahead()
+
+
+def _is_due(session: Any, response: Any) -> bool:
+    return isinstance(session, SessionStore) and session.due and response.status_code < _SERVER_ERROR
+
+
+def _bring_cookie(session: SessionStore) -> None:
+    """Have Django set the cookie of a session that has a new key, and not save it for that: no timer may move (L5)."""
+    if not session.modified and not django_settings.SESSION_SAVE_EVERY_REQUEST:
+        session.modified = True
+        session.saved_ahead()
 
 
 def _outage_of(session: Any) -> Unavailable | None:

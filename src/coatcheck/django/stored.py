@@ -57,6 +57,8 @@ class StoredSession(SessionBase):
     """Whether the key was made here: no client has presented it."""
     _signed_in = False
     """Whether somebody has signed in by this request."""
+    due = False
+    """Whether the browser should get another key, in a periodic rotation."""
     outage: Unavailable | None = None
     """That the store could not be asked for this request."""
     _meta: Mapping[str, Any] | None = None

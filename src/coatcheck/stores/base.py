@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from coatcheck.core.policy import WhenFull
     from coatcheck.core.session import Record
+    from coatcheck.core.successors import Retired
 
 
 class Capabilities(NamedTuple):
@@ -27,6 +28,8 @@ class Capabilities(NamedTuple):
         eventual: Others see a change only after a while, changes made at once may undo each other, and there is no
             invalidation log. So nothing that was read is kept in memory, and what needs more is refused.
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
+        retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
+            for asyncio `AsyncRetires`.
     """
 
     transactions: bool
@@ -39,6 +42,7 @@ class Capabilities(NamedTuple):
     replica: bool = False
     reads_ahead: bool = False
     eventual: bool = False
+    retires: bool = False
 
 
 class Vitals(NamedTuple):
@@ -62,13 +66,19 @@ class Reading(NamedTuple):
         epoch: The identity of the log that `as_of` counts in; empty for a reading that must not be cached.
         as_of: The position of the next log entry.
         now: The authority's clock, in nanoseconds since the epoch.
-        record: The row, also when it has expired; None when there is none.
+        record: The row, also when it has expired; None when there is none. For a retired token the row of its
+            session, if its grace is not over at `now` and its successor is the session's token.
+        since: When the session's token took the place of the one before in a periodic rotation, in microseconds; None
+            if it did not, or if that is not known.
+        retired: What is known of a token that was retired; None for all others.
     """
 
     epoch: str
     as_of: int
     now: int
     record: Record | None
+    since: int | None = None
+    retired: Retired | None = None
 
 
 class Expected:
@@ -151,6 +161,36 @@ class Rotation(NamedTuple):
     idle_expires_at: int | None = None
     expires_at: int | None = None
     authentication: str | None = None
+
+
+class Renewal(NamedTuple):
+    """A successor for a token, in a periodic rotation.
+
+    Attributes:
+        old_hash: The key of the row, if no other rotation was first.
+        new_hash: The key it gets.
+        seal: The successor, for whoever has the old token: 32 bytes (`coatcheck.core.successors`).
+        grace: For how many microseconds the old token stays good.
+    """
+
+    old_hash: bytes
+    new_hash: bytes
+    seal: bytes
+    grace: int
+
+
+class Renewed(NamedTuple):
+    """What a periodic rotation did, or one before it.
+
+    Attributes:
+        record: The row.
+        seal: The successor that counts.
+        fresh: Whether it is the one of this renewal.
+    """
+
+    record: Record
+    seal: bytes
+    fresh: bool
 
 
 class Ended(NamedTuple):

@@ -13,19 +13,21 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coatcheck.core.session import Record
+from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.errors import DataError, SchemaError
-from coatcheck.stores.base import CreateResult, Ended, Full, Reading
+from coatcheck.stores.base import CreateResult, Ended, Full, Reading, Renewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from coatcheck.stores.base import NewSession, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import NewSession, Renewal, Rotation, Selection, SessionChange, Touch
     from coatcheck.stores.users import UsersTable
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
 _ALL = 1_000_000_000
+_COLUMNS = len(Record._fields)
 
 
 class Statement(NamedTuple):
@@ -94,9 +96,9 @@ class Operations:
 
     def record(self, row: Row) -> Record | None:
         """Return the row's record; a session whose user is not there any more counts as missing."""
-        if row[0] is None or (self._users and row[1] is not None and row[-1] is None):
+        if row[0] is None or (self._users and row[1] is not None and row[_COLUMNS - 1] is None):
             return None
-        return Record._make(row)
+        return Record._make(row[:_COLUMNS])
 
     def read(self, token_hash: bytes, now: int | None) -> Operation[Reading]:
         """Read a session, and in the same snapshot where the log stands."""
@@ -108,8 +110,11 @@ class Operations:
 
     def _reading(self, statement: Statement) -> Operation[Reading]:
         rows = yield statement
-        epoch, as_of, now, *columns = only(rows)
-        return Reading(epoch or "", as_of, now * 1000, self.record(tuple(columns)))
+        epoch, as_of, now, *columns, since, retired_id, until = only(rows)
+        retired = None if retired_id is None else Retired(retired_id, until)
+        over = retired is not None and retired.until <= now
+        record = None if over else self.record(tuple(columns))
+        return Reading(epoch or "", as_of, now * 1000, record, since, retired)
 
     def create(self, new: NewSession, now: int | None) -> Operation[CreateResult]:
         """Insert a session; end the replaced one and those beyond the limit.
@@ -174,6 +179,30 @@ class Operations:
         """Replace the token hash, if it is still the one expected."""
         rows = yield Statement(self._text("rotate"), {**rotation._asdict(), "now": now})
         return (yield from self._with_user(Record._make(rows[0]))) if rows else None
+
+    def renew(self, renewal: Renewal, now: int | None) -> Operation[Renewed | None]:
+        """Retire a token, if it is its session's still, and say which one has come after it."""
+        rows = yield Statement(self._text("retire"), {**renewal._asdict(), "now": now})
+        if rows:
+            yield Statement(self._text("advance"), {**renewal._asdict(), "now": now})
+            yield Statement(self._text("forget_retired"), {"old_hash": renewal.old_hash, "most": MOST_RETIRED})
+        return self.renewed(
+            renewal, (yield Statement(self._text("renewed"), {"old_hash": renewal.old_hash, "now": now}))
+        )
+
+    def renewed(self, renewal: Renewal, rows: Sequence[Row]) -> Renewed | None:
+        """Return which token has come after another, from the rows of the statement of that name."""
+        record = self.record(tuple(rows[0])) if rows else None
+        if record is None:
+            return None
+        successor, seal = rows[0][_COLUMNS:]
+        return Renewed(record, bytes(seal), bytes(successor) == renewal.new_hash)
+
+    def reuse(self, token_hash: bytes, now: int | None, *, end: bool) -> Operation[Ended | None]:
+        """End the session of a retired token whose grace is over, or forget the token."""
+        name = "end_reused" if end else "forget_reused"
+        rows = yield Statement(self._text(name), {"token_hash": token_hash, "now": now})
+        return Ended(rows[0][0], rows[0][1]) if rows else None
 
     def revoke(self, selection: Selection) -> Operation[list[Ended]]:
         """End the selected sessions."""

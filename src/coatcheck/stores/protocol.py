@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         Ended,
         NewSession,
         Reading,
+        Renewal,
+        Renewed,
         Rotation,
         Selection,
         SessionChange,
@@ -135,4 +137,34 @@ class Store(Protocol):
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
+        ...
+
+
+class Retires(Protocol):
+    """A store that can retire tokens; its capabilities say so.
+
+    Of each retired token it keeps the hash, the session, the successor's hash, the seal and the end of the grace: no
+    longer than the session is there, and only of the latest `MOST_RETIRED`. In its grace such a token is as good as its
+    successor, for `read` and for every write that names a token, as long as that one is the session's token and has not
+    been exchanged in its turn. `revoke` and `create` end a session by it after that too.
+    """
+
+    def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Give a live session a new token hash and retire the old one; the same successor for all who come in time.
+
+        The whole is atomic: of any number at once one makes the successor, and the others are told of that one. None
+        when the old token is neither the session's nor in its grace, which is judged by the authority's clock.
+        """
+        ...
+
+    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token whose grace is over, if its session is alive: once, whoever else does so.
+
+        Args:
+            token_hash: What was presented.
+            end: Whether the session ends, with its log entry; otherwise the retired token is forgotten.
+
+        Returns:
+            Whose token it was; None when there is nothing to act on, or somebody else has.
+        """
         ...

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LIMIT = 3
 IDLE = timedelta(hours=1)
 LIFETIME = timedelta(hours=4)
+GRACE = timedelta(seconds=30)
 ADDRESS = "192.0.2.1"
 
 
@@ -47,11 +48,22 @@ class Expected:
 
 @dataclass
 class Ticket:
-    """One token, the session it was issued for, since when it is dead, and which workers have refused it."""
+    """One token, by the monotonic clock in nanoseconds.
+
+    Attributes:
+        token: The token.
+        expected: The session it was issued for.
+        dead: Since when it is dead, or from when it will be.
+        until: When its grace ends, if it was retired.
+        successor: What came next then.
+        refused_by: Which workers have refused it.
+    """
 
     token: Token
     expected: Expected
     dead: int | None = None
+    until: int | None = None
+    successor: Ticket | None = None
     refused_by: set[int] = field(default_factory=set[int])
 
 
@@ -83,6 +95,8 @@ class Model:
             return
         assert not self.holds(ticket), f"valid, but refused: {answer}"
         ticket.refused_by.add(worker)
+        if ticket.until is not None and self._clock.monotonic() >= ticket.until and self.alive(ticket.expected):
+            self.end(ticket.expected)  # two have had it, and one of them is a thief
 
     def check_accepted(self, expected: Expected, session: Session) -> None:
         """Compare a session that was accepted with what is true, or was within the bound."""
@@ -98,7 +112,13 @@ class Model:
 
     def holds(self, ticket: Ticket) -> bool:
         """Tell whether a token leads to a valid session."""
-        return ticket.dead is None and self.alive(ticket.expected)
+        over = ticket.dead is not None and self._clock.monotonic() >= ticket.dead
+        return not over and self.alive(ticket.expected)
+
+    def leads(self, ticket: Ticket) -> bool:
+        """Tell whether a token ends a session: by itself, or as the one before the session's own."""
+        latest = ticket if ticket.successor is None else ticket.successor
+        return latest.dead is None and ticket.expected.ended is None
 
     def rows_of(self, user: str | None) -> list[Expected]:
         """Return a user's sessions that were not ended, oldest first; they may have expired."""
@@ -133,11 +153,24 @@ class Model:
         return ticket
 
     def rotated(self, ticket: Ticket, *, reauthenticated: bool) -> None:
-        """Forget a token, and start the timers anew if the user has proved who they are."""
-        ticket.dead = self._clock.monotonic()
+        """Forget a token and the one before it, and start the timers anew if the user has proved who they are."""
+        now = self._clock.monotonic()
+        for each in self.tickets:
+            if each.expected is ticket.expected and (each.dead is None or each.dead > now):
+                each.dead = now
         if reauthenticated:
             ticket.expected.idle_expires_at = self._now() + duration_micros(IDLE)
             ticket.expected.expires_at = self._now() + duration_micros(LIFETIME)
+
+    def retired(self, ticket: Ticket, successor: Token) -> Ticket:
+        """Remember a token's successor, and when its grace ends; that of the one before it is over."""
+        now = self._clock.monotonic()
+        for each in self.tickets:
+            if each.successor is ticket:
+                each.dead = min(now, each.dead or now)
+        ticket.dead = ticket.until = now + duration_nanos(GRACE)
+        ticket.successor = self.issued(successor, ticket.expected)
+        return ticket.successor
 
     def changed(self, expected: Expected, contents: dict[str, Any]) -> None:
         """Replace what a session says."""

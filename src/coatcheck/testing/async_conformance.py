@@ -8,11 +8,12 @@ from coatcheck.testing._async_suite.changes import AsyncChanges
 from coatcheck.testing._async_suite.endings import AsyncEndings
 from coatcheck.testing._async_suite.limits import AsyncLimits
 from coatcheck.testing._async_suite.log import AsyncLog
+from coatcheck.testing._async_suite.retiring import AsyncRetiring
 from coatcheck.testing._async_suite.rows import AsyncRows
 from coatcheck.testing.clock import ManualClock
 
 
-class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncLimits, AsyncLog):
+class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncLimits, AsyncLog, AsyncRetiring):
     """The promises of `coatcheck.stores`, each with a test.
 
     Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and
@@ -27,7 +28,7 @@ class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncLimits, 
                 await store.aclose()
 
     What the store can is what its `capabilities` say; of a power it lacks, the suite tests that relying on it is
-    refused. A store whose time is a server's overrides `age_log`.
+    refused. A store whose time is a server's overrides `age_log` and `end_grace`.
     """
 
     @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from coatcheck.errors import Unavailable
 from coatcheck.testing._async_pair import AsyncGate
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
-    from coatcheck.stores.async_protocol import AsyncStore
+    from coatcheck.stores.async_protocol import AsyncRetires, AsyncStore
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
         Ended,
         NewSession,
         Reading,
+        Renewal,
+        Renewed,
         Rotation,
         Selection,
         SessionChange,
@@ -32,7 +34,7 @@ T = TypeVar("T")
 _CALLS = frozenset(
     {
         *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
-        *("create", "touch", "save", "relocate", "rotate"),
+        *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -170,6 +172,16 @@ class AsyncFaultyStore:
     async def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
         """Give a session a new token."""
         return await self._through("rotate", lambda: self.store.rotate(rotation, connection=connection))
+
+    async def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Retire a token."""
+        store = cast("AsyncRetires", self.store)
+        return await self._through("renew", lambda: store.renew(renewal, connection=connection))
+
+    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token."""
+        store = cast("AsyncRetires", self.store)
+        return await self._through("reuse", lambda: store.reuse(token_hash, end=end))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

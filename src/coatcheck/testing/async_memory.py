@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import json
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck._async._pair import AsyncLock
 from coatcheck.bells import AsyncBell
 from coatcheck.clock import SystemClock
 from coatcheck.core.coherence import EVERYONE, Entry, LogPage, session_subject, user_subject
 from coatcheck.core.settings import LONGEST_COPY
+from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.core.times import duration_micros
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading, Vitals
+from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading, Renewed, Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import NewSession, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import NewSession, Renewal, Rotation, Selection, SessionChange, Touch
 
 _KEEP_LOG = 2 * duration_micros(LONGEST_COPY)
 _TIMES = ("idle_timeout", "idle_expires_at", "expires_at")
+
+
+class _Successor(NamedTuple):
+    """What a retired token has led to since when, and until when it is as good."""
+
+    session_id: str
+    token_hash: bytes
+    seal: bytes
+    since: int
+    until: int
 
 
 class AsyncMemoryStore:
@@ -41,6 +52,7 @@ class AsyncMemoryStore:
         log=True,
         users_table=False,
         notices_changes=False,
+        retires=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -54,6 +66,7 @@ class AsyncMemoryStore:
         self._clock = clock or SystemClock()
         self._epoch = token_hex(16)
         self._rows: dict[bytes, Record] = {}
+        self._retired: dict[bytes, _Successor] = {}
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -90,7 +103,13 @@ class AsyncMemoryStore:
         """Read the session with this token hash, and where the log stands."""
         _refuse(connection)
         async with self._lock:
-            return self._reading(self._rows.get(token_hash))
+            row = self._rows.get(self._current(token_hash))
+            successor = self._retired.get(token_hash)
+            since = max(
+                (each.since for each in self._retired.values() if row and each.session_id == row.id), default=None
+            )
+            retired = None if successor is None else Retired(successor.session_id, successor.until)
+            return self._reading(row)._replace(since=since, retired=retired)
 
     async def read_nearby(self, token_hash: bytes) -> Reading | None:  # noqa: ARG002 - there is no replica
         """Have no answer: there is no replica."""
@@ -118,7 +137,7 @@ class AsyncMemoryStore:
             taken = new.token_hash in self._rows and new.token_hash != new.replaces
             if taken or self._key_of(new.record.id) is not None:
                 raise DataError("there is a session with this token or id already")
-            replaced = None if new.replaces is None else self._rows.get(new.replaces)
+            replaced = None if new.replaces is None else self._rows.get(self._latest(new.replaces))
             others = [record for record in self._live_of(new.record.user_id) if record is not replaced]
             full = new.limit is not None and new.record.user_id is not None and len(others) >= new.limit
             if full and new.when_full != "evict_oldest":
@@ -173,12 +192,13 @@ class AsyncMemoryStore:
         """Give a live session a new token hash; None when the old one is gone."""
         _refuse(connection)
         async with self._lock:
-            row = self._rows.get(rotation.old_hash)
+            old_hash = self._current(rotation.old_hash)
+            row = self._rows.get(old_hash)
             if row is None or not self._alive(row):
                 return None
             if rotation.new_hash in self._rows:
                 raise DataError("there is a session with this token already")
-            del self._rows[rotation.old_hash]
+            del self._rows[old_hash]
             if rotation.authenticated_at is not None:
                 row = row._replace(authenticated_at=rotation.authenticated_at)
             if rotation.idle_expires_at is not None:
@@ -189,10 +209,49 @@ class AsyncMemoryStore:
                 row = row._replace(authentication=rotation.authentication)
             return self._put(rotation.new_hash, row)
 
+    async def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
+        _refuse(connection)
+        async with self._lock:
+            row = self._rows.get(renewal.old_hash)
+            if row is not None and self._alive(row):
+                if renewal.new_hash in self._rows:
+                    raise DataError("there is a session with this token already")
+                del self._rows[renewal.old_hash]
+                now = self._now()
+                successor = _Successor(row.id, renewal.new_hash, renewal.seal, now, now + renewal.grace)
+                self._retired[renewal.old_hash] = successor
+                for token_hash in [key for key, each in self._retired.items() if each.session_id == row.id][
+                    :-MOST_RETIRED
+                ]:
+                    del self._retired[token_hash]
+                return Renewed(self._put(renewal.new_hash, row), renewal.seal, fresh=True)
+            row = self._rows.get(self._current(renewal.old_hash))
+            if row is None or not self._alive(row):
+                return None
+            return Renewed(row, self._retired[renewal.old_hash].seal, fresh=False)
+
+    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token whose grace is over, once."""
+        async with self._lock:
+            successor = self._retired.get(token_hash)
+            if successor is None or successor.until > self._now():
+                return None
+            key = self._live_key_of(successor.session_id)
+            if key is None:
+                return None
+            row = self._rows[key]
+            if end:
+                return self._end([row])[0]
+            del self._retired[token_hash]
+            return Ended(row.id, row.user_id)
+
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
         async with self._lock:
+            if selection.token_hash is not None:
+                selection = selection._replace(token_hash=self._latest(selection.token_hash))
             selected = _selects(selection)
             return self._end([row for key, row in self._rows.items() if selected(key, row)])
 
@@ -202,6 +261,7 @@ class AsyncMemoryStore:
         async with self._lock:
             count = len(self._rows)
             self._rows.clear()
+            self._retired.clear()
             self._note(EVERYONE)
             return count
 
@@ -233,6 +293,7 @@ class AsyncMemoryStore:
             self._trim(self._now() - _KEEP_LOG)
             expired = [key for key, row in self._rows.items() if not self._alive(row)][:batch]
             rows = [self._rows.pop(key) for key in expired]
+            self._forget({row.id for row in rows})
             return [Ended(row.id, row.user_id) for row in rows]
 
     # --- under the lock
@@ -262,7 +323,21 @@ class AsyncMemoryStore:
             del self._rows[keys[row.id]]
             self._note(session_subject(row.id))
             ended.append(Ended(row.id, row.user_id))
+        self._forget({each.id for each in ended})
         return ended
+
+    def _forget(self, session_ids: set[str]) -> None:
+        self._retired = {key: each for key, each in self._retired.items() if each.session_id not in session_ids}
+
+    def _current(self, token_hash: bytes) -> bytes:
+        """Return the token hash that a retired one leads to while its grace lasts; or itself."""
+        successor = self._retired.get(token_hash)
+        return token_hash if successor is None or successor.until <= self._now() else successor.token_hash
+
+    def _latest(self, token_hash: bytes) -> bytes:
+        """Return the same, however long ago that was."""
+        successor = self._retired.get(token_hash)
+        return token_hash if successor is None else successor.token_hash
 
     def _key_of(self, session_id: str) -> bytes | None:
         return next((key for key, row in self._rows.items() if row.id == session_id), None)

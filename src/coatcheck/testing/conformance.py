@@ -9,11 +9,12 @@ from coatcheck.testing._suite.changes import Changes
 from coatcheck.testing._suite.endings import Endings
 from coatcheck.testing._suite.limits import Limits
 from coatcheck.testing._suite.log import Log
+from coatcheck.testing._suite.retiring import Retiring
 from coatcheck.testing._suite.rows import Rows
 from coatcheck.testing.clock import ManualClock
 
 
-class StoreConformance(Rows, Changes, Endings, Limits, Log):
+class StoreConformance(Rows, Changes, Endings, Limits, Log, Retiring):
     """The promises of `coatcheck.stores`, each with a test.
 
     Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and
@@ -28,7 +29,7 @@ class StoreConformance(Rows, Changes, Endings, Limits, Log):
                 store.close()
 
     What the store can is what its `capabilities` say; of a power it lacks, the suite tests that relying on it is
-    refused. A store whose time is a server's overrides `age_log`.
+    refused. A store whose time is a server's overrides `age_log` and `end_grace`.
     """
 
     @pytest.fixture

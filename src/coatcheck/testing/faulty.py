@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from coatcheck.errors import Unavailable
 from coatcheck.testing._pair import Gate
@@ -20,20 +20,22 @@ if TYPE_CHECKING:
         Ended,
         NewSession,
         Reading,
+        Renewal,
+        Renewed,
         Rotation,
         Selection,
         SessionChange,
         Touch,
         Vitals,
     )
-    from coatcheck.stores.protocol import Store
+    from coatcheck.stores.protocol import Retires, Store
 
 T = TypeVar("T")
 
 _CALLS = frozenset(
     {
         *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
-        *("create", "touch", "save", "relocate", "rotate"),
+        *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -171,6 +173,16 @@ class FaultyStore:
     def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
         """Give a session a new token."""
         return self._through("rotate", lambda: self.store.rotate(rotation, connection=connection))
+
+    def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Retire a token."""
+        store = cast("Retires", self.store)
+        return self._through("renew", lambda: store.renew(renewal, connection=connection))
+
+    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token."""
+        store = cast("Retires", self.store)
+        return self._through("reuse", lambda: store.reuse(token_hash, end=end))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +23,7 @@ from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.policy import Policy
 from coatcheck.core.session import Session
 from coatcheck.core.settings import CacheSettings
-from coatcheck.testing._model import ADDRESS, IDLE, LIFETIME, LIMIT, Expected, Model, Ticket
+from coatcheck.testing._model import ADDRESS, GRACE, IDLE, LIFETIME, LIMIT, Expected, Model, Ticket
 from coatcheck.testing.clock import ManualClock
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _POLICY = Policy(
     touch_every=timedelta(0),
     max_sessions=LIMIT,
 )
-_STEPS = (timedelta(seconds=1), LEASE, TTL, IDLE / 2, IDLE, LIFETIME)
+_STEPS = (timedelta(seconds=1), LEASE, GRACE, TTL, IDLE / 2, IDLE, LIFETIME)
 _AN_INSTANT = timedelta(microseconds=1)
 _NOTHING: MultipleResults[Any] = multiple()
 
@@ -80,6 +81,7 @@ class SessionsMachine(RuleBasedStateMachine):
         self.clock = ManualClock()
         self._model = Model(self.clock, self.bound, WORKERS)
         self._sessions: list[Sessions] = []
+        self._retires = False
 
     # --- for subclasses
 
@@ -101,7 +103,11 @@ class SessionsMachine(RuleBasedStateMachine):
     def _started(self) -> Sessions:
         cache = CacheSettings(ttl=TTL, lease=LEASE)
         never = timedelta(days=1)
-        sessions = Sessions(self.make_store(), policy=_POLICY, cache=cache, flush_every=never, clock=self.clock)
+        store, policy = self.make_store(), _POLICY
+        self._retires = store.capabilities.retires
+        if self._retires:
+            policy = replace(policy, rotate_after=IDLE, rotation_grace=GRACE)
+        sessions = Sessions(store, policy=policy, cache=cache, flush_every=never, clock=self.clock)
         return sessions.open()
 
     def teardown(self) -> None:
@@ -187,7 +193,7 @@ class SessionsMachine(RuleBasedStateMachine):
 
     def _create(self, worker: int, user: str | None, old: Ticket | None) -> Ticket:
         self.clock.advance(_AN_INSTANT)  # so that no two are of the same age
-        if old is not None and old.dead is None:
+        if old is not None and self._model.leads(old):
             self._model.end(old.expected)
         others = self._model.live_of(user)
         surplus = others[: max(0, len(others) + 1 - LIMIT)] if user is not None else []
@@ -208,6 +214,21 @@ class SessionsMachine(RuleBasedStateMachine):
         self._model.rotated(ticket, reauthenticated=reauthenticated)
         self._model.check_accepted(ticket.expected, rotated.session)
         return self._model.issued(rotated.token, ticket.expected)
+
+    @precondition(lambda self: self._retires)
+    @rule(target=tickets, worker=_workers, ticket=tickets)
+    def renew_token(self, worker: int, ticket: Ticket) -> Any:
+        """Exchange a token in a periodic rotation: in its grace for the same one again."""
+        possible = self._model.holds(ticket)
+        renewed = self._sessions[worker].renew_token(ticket.token)
+        assert bool(renewed) == possible
+        if isinstance(renewed, NotSignedIn):
+            return _NOTHING
+        self._model.check_accepted(ticket.expected, renewed.session)
+        if ticket.successor is None:
+            return self._model.retired(ticket, renewed.token)
+        assert renewed.token == ticket.successor.token, "two successors of one token"
+        return _NOTHING
 
     @rule(worker=_workers, pair=held, key=_keys, value=st.integers(0, 3), remove=st.booleans())
     def save(self, worker: int, pair: tuple[Session, Expected], key: str, value: int, remove: bool) -> None:  # noqa: FBT001
@@ -243,7 +264,7 @@ class SessionsMachine(RuleBasedStateMachine):
     @rule(worker=_workers, ticket=tickets)
     def revoke(self, worker: int, ticket: Ticket) -> None:
         """Sign out."""
-        there = ticket.dead is None and ticket.expected.ended is None
+        there = self._model.leads(ticket)
         assert self._sessions[worker].revoke(ticket.token) == there
         if there:
             self._model.end(ticket.expected)

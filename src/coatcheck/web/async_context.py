@@ -48,6 +48,7 @@ class RequestContext:
         "changing",
         "clear_site_data",
         "consulted",
+        "due",
         "on_session",
         "settings",
         "source",
@@ -69,6 +70,8 @@ class RequestContext:
         self.consulted = False
         self.changing = False
         """Whether one session takes another's place just now: the end of the first is no reason to end a stream."""
+        self.due = False
+        """Whether the response is to bring the browser another token, in a periodic rotation."""
         self.on_session: Callable[[Session, bytes], None] | None = None
         """Called with session and token when it becomes known whose request this is, and again when that changes."""
         self.source: Source | None = None
@@ -112,10 +115,12 @@ class RequestContext:
             self.on_session(answer, self.presented())
 
     async def _ask(self, presented: bytes) -> Session | NotSignedIn:
-        answer, self.source, set_cookies = await self.authority.ask(presented)
-        if not self._is_bearer():
-            self._cookies = set_cookies or self._renewed_cookie(presented, answer)
-        return answer
+        validated = await self.authority.ask(presented)
+        self.source = validated.source
+        if not self._is_bearer():  # which no response could bring another one
+            self.due = validated.due
+            self._cookies = validated.set_cookies or self._renewed_cookie(presented, validated.answer)
+        return validated.answer
 
     async def require(self) -> Session:
         """Return the session, or end the request.
@@ -193,6 +198,7 @@ class RequestContext:
         else:
             set_cookies = await self.authority.sign_out(presented)
         self._answer = NotSignedIn.NO_TOKEN
+        self.due = False
         self.clear_site_data = self.settings.clear_site_data
         if set_cookies or self.settings.cookie.name.encode() in self._transport.cookies:
             self._cookies = set_cookies or (delete_cookie(self.settings.cookie),)
@@ -228,6 +234,21 @@ class RequestContext:
         self._issue(rotated.token, rotated.session)
         return rotated.session
 
+    async def renew(self) -> None:
+        """Get the browser's next token, when it is due and the response is about to start.
+
+        Not earlier: a request may take long or fail, and what its response brings must be the session's token then.
+        A failure costs nothing, for the old token is good still; the next reading of the session tries again.
+        """
+        self.due = False
+        try:
+            renewed = await self.sessions.renew_token(self.presented())
+        except CoatcheckError as error:
+            _log.warning("coatcheck.rotation_failed", extra={"reason": str(error)})
+            return
+        if renewed:
+            self._issue(renewed.token, renewed.session)
+
     async def revoke_others(self) -> int:
         """End the user's other sessions and rotate this one's token (ASVS 7.4.3, rule L12).
 
@@ -242,6 +263,7 @@ class RequestContext:
 
     def _issue(self, token: Token, session: Session) -> None:
         self._presented = token.reveal().encode()
+        self.due = False
         self._settle(session)
         self._cookies = (set_cookie(self.settings.cookie, token.reveal(), self._max_age(session)),)
 
@@ -260,6 +282,10 @@ class RequestContext:
         if not answer or not isinstance(self.authority, AsyncSessions):
             return ()
         token = self.authority.renewed(presented)
+        if self.authority.policy.rotate_after is not None:
+            # Under a new signature a token could come back that has been retired when the response is there.
+            self.due |= token is not None
+            return ()
         if token is None and answer.expires_at is None and self._persists(answer):
             token = Token(presented.decode("ascii"))
         return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self._max_age(answer)),)

@@ -91,6 +91,8 @@ class Response:
     ) -> Callable[[bytes], object]:
         """Begin the response."""
         self.started = True
+        if self._context.due:
+            self._context.renew()
         lines: Headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         self._context.finish(lines)
         sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in lines]

@@ -10,6 +10,7 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.core.session import Record
+from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import DataError
 from coatcheck.stores.base import CreateResult, Full
 from coatcheck.stores.operations import Statement, carried, given_times
@@ -17,7 +18,7 @@ from coatcheck.stores.operations import Statement, carried, given_times
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from coatcheck.stores.base import NewSession, Rotation, SessionChange
+    from coatcheck.stores.base import NewSession, Renewal, Rotation, SessionChange
     from coatcheck.stores.operations import Row
 
     Batch = Mapping[str, Statement]
@@ -127,6 +128,16 @@ class Batches:
         return {
             "changed": self._statement("rotate", **rotation._asdict(), now=now),
             "row": self._statement("read", token_hash=rotation.new_hash, now=now),
+        }
+
+    def renew(self, renewal: Renewal, now: int | None) -> Batch:
+        """Retire a token, if it is its session's still, and read which one has come after it."""
+        values = {**renewal._asdict(), "now": now}
+        return {
+            "retired": self._statement("retire", **values),
+            "advanced": self._statement("advance", **values),
+            "forgotten": self._statement("forget_retired", old_hash=renewal.old_hash, most=MOST_RETIRED),
+            "renewed": self._statement("renewed", old_hash=renewal.old_hash, now=now),
         }
 
     def save(self, change: SessionChange, seen: str, data: str, now: int | None) -> Batch:

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from coatcheck.clock import Clock
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import CreateResult, NewSession, Reading, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import (
+        CreateResult,
+        NewSession,
+        Reading,
+        Renewal,
+        Renewed,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
     from coatcheck.stores.d1.batches import Answer, Batch
     from coatcheck.stores.operations import Operation, Row
     from coatcheck.stores.sqlite.pages import Cursor
@@ -58,6 +68,7 @@ class AsyncD1Store:
         users_table=True,
         notices_changes=False,
         reads_ahead=True,
+        retires=True,
     )
 
     def __init__(
@@ -200,7 +211,8 @@ class AsyncD1Store:
     async def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
         """Merge keys into a live session's data; None when it is gone. Never creates a row."""
         _refuse(connection)
-        _, _, now, record = await self.find(change.session_id)
+        reading = await self.find(change.session_id)
+        now, record = reading.now, reading.record
         for _ in range(_ATTEMPTS):
             if record is None or record.ends_at() * 1000 <= now:
                 return None
@@ -221,6 +233,16 @@ class AsyncD1Store:
         _refuse(connection)
         rows = await self._run(self._batches.rotate(rotation, self._now()))
         return self._operations.record(tuple(rows["row"][0][3:])) if rows["changed"] else None
+
+    async def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
+        _refuse(connection)
+        rows = await self._run(self._batches.renew(renewal, self._now()))
+        return self._operations.renewed(renewal, rows["renewed"])
+
+    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token whose grace is over, once."""
+        return await self._only(self._operations.reuse(token_hash, self._now(), end=end))
 
     # --- ending
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         Ended,
         NewSession,
         Reading,
+        Renewal,
+        Renewed,
         Rotation,
         Selection,
         SessionChange,
@@ -83,6 +85,7 @@ class AsyncPostgreSQLStore:
         users_table=True,
         notices_changes=False,
         pushes_changes=True,
+        retires=True,
     )
 
     def __init__(
@@ -261,6 +264,14 @@ class AsyncPostgreSQLStore:
         """Give a live session a new token hash; None when the old one is gone."""
         make = lambda: self._operations.rotate(rotation, self._now())  # noqa: E731
         return await self._write(make, connection, alone=self.users is None)
+
+    async def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
+        return await self._write(lambda: self._operations.renew(renewal, self._now()), connection)
+
+    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token whose grace is over, once."""
+        return await self._write(lambda: self._operations.reuse(token_hash, self._now(), end=end), None, alone=True)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

@@ -89,6 +89,8 @@ class Statements:
         users = self.users
         return {
             "/*columns*/": ", ".join(_columns()),
+            "/*since*/": _micros("max(retired_at)"),
+            "/*until*/": _micros("r.until"),
             "/*micros_now*/": _micros("/*now*/"),
             "/*alive*/": alive,
             "/*current*/": current,

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         Ended,
         NewSession,
         Reading,
+        Renewal,
+        Renewed,
         Rotation,
         Selection,
         SessionChange,
@@ -84,6 +86,7 @@ class PostgreSQLStore:
         users_table=True,
         notices_changes=False,
         pushes_changes=True,
+        retires=True,
     )
 
     def __init__(
@@ -262,6 +265,14 @@ class PostgreSQLStore:
         """Give a live session a new token hash; None when the old one is gone."""
         make = lambda: self._operations.rotate(rotation, self._now())  # noqa: E731
         return self._write(make, connection, alone=self.users is None)
+
+    def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
+        return self._write(lambda: self._operations.renew(renewal, self._now()), connection)
+
+    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token whose grace is over, once."""
+        return self._write(lambda: self._operations.reuse(token_hash, self._now(), end=end), None, alone=True)
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

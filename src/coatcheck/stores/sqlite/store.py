@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         Ended,
         NewSession,
         Reading,
+        Renewal,
+        Renewed,
         Rotation,
         Selection,
         SessionChange,
@@ -49,7 +51,13 @@ class SQLiteStore:
     """
 
     capabilities = Capabilities(
-        transactions=True, exact_limits=True, listing=True, log=True, users_table=True, notices_changes=True
+        transactions=True,
+        exact_limits=True,
+        listing=True,
+        log=True,
+        users_table=True,
+        notices_changes=True,
+        retires=True,
     )
 
     def __init__(
@@ -177,6 +185,14 @@ class SQLiteStore:
         """Give a live session a new token hash; None when the old one is gone."""
         operation = self._operations.rotate(rotation, self._now())
         return self._threads.write(operation, connection)
+
+    def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
+        return self._threads.write(self._operations.renew(renewal, self._now()), connection)
+
+    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token whose grace is over, once."""
+        return self._threads.write(self._operations.reuse(token_hash, self._now(), end=end))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

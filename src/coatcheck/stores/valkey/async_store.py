@@ -12,6 +12,8 @@ What each key holds, with the generation as `g`:
     {coatcheck}:g:s:<hash>  one session, by the hash of its token
     {coatcheck}:g:i:<id>    the hash of its token
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
+    {coatcheck}:g:r:<hash>  one retired token: its session, its successor, the seal and the end of its grace
+    {coatcheck}:g:p:<id>    the hashes of a session's retired tokens, the latest first
     {coatcheck}:g:a, g:e    the ids of all, by latest activity and by expiry
 
 Why a reading and a page of the same epoch belong to the same log: the epoch is a random word beside the log. It goes
@@ -41,9 +43,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redis.exceptions import OutOfMemoryError
 
 from coatcheck.core.coherence import Entry, LogPage, user_subject
+from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
-from coatcheck.stores.base import Capabilities, CreateResult, Full, Vitals
+from coatcheck.stores.base import Capabilities, CreateResult, Full, Renewed, Vitals
 from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._async_wire import AsyncWire
 from coatcheck.stores.valkey.async_listener import AsyncListener
@@ -55,7 +58,16 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import Ended, NewSession, Reading, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import (
+        Ended,
+        NewSession,
+        Reading,
+        Renewal,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
     from coatcheck.stores.valkey.scripts import Script
 
 FLOOD = 10_000
@@ -96,6 +108,7 @@ class AsyncValkeyStore:
         users_table=False,
         notices_changes=False,
         pushes_changes=True,
+        retires=True,
     )
 
     def __init__(
@@ -289,8 +302,9 @@ class AsyncValkeyStore:
     async def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
         """Merge keys into a live session's data; None when it is gone. Never creates a row."""
         _refuse(connection)
-        _, _, now, record = await self.find(change.session_id)
-        if record is None or record.ends_at() * 1000 <= now:
+        reading = await self.find(change.session_id)
+        record = reading.record
+        if record is None or record.ends_at() * 1000 <= reading.now:
             return None
         seen = record.data.encode()
         times = ["" if time is None else time for time in change[-3:]]
@@ -318,6 +332,24 @@ class AsyncValkeyStore:
             msg = "there is a session with this token already"
             raise DataError(msg)
         return rows.record_of(answer[0]) if status == b"ok" else None
+
+    async def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
+        _refuse(connection)
+        old, new, seal, grace = renewal
+        status, *answer = await self._run(scripts.RENEW, old.hex(), new.hex(), seal, grace, MOST_RETIRED)
+        if status == b"taken":
+            msg = "there is a session with this token already"
+            raise DataError(msg)
+        if status == b"gone":
+            return None
+        fields, successor, seal = answer
+        return Renewed(rows.record_of(fields), seal, fresh=successor.decode() == new.hex())
+
+    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token whose grace is over, once."""
+        answer = await self._run(scripts.REUSE, token_hash.hex(), "1" if end else "0")
+        return None if answer is None else rows.ended_of([answer])[0]
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.session import Record
+from coatcheck.core.successors import Retired
 from coatcheck.stores.base import Ended, Reading
 
 if TYPE_CHECKING:
@@ -61,8 +62,16 @@ def ended_of(rows: Sequence[Sequence[bytes]]) -> list[Ended]:
 
 def reading_of(answer: Sequence[Any]) -> Reading:
     """Return what the script `read` has answered."""
-    epoch, position, now, fields = answer
-    return Reading(epoch.decode(), int(position), int(now) * 1000, record_of(fields) if fields else None)
+    epoch, position, now, fields, retired = answer
+    since = dict(_pairs(fields or ())).get("k")
+    return Reading(
+        epoch.decode(),
+        int(position),
+        int(now) * 1000,
+        record_of(fields) if fields else None,
+        None if since is None else int(since),
+        Retired(retired[0].decode(), int(retired[1])) if retired else None,
+    )
 
 
 def _pairs(fields: Sequence[bytes]) -> list[tuple[str, bytes]]:

@@ -13,6 +13,8 @@ What each key holds, with the generation as `g`:
     {coatcheck}:g:s:<hash>  one session, by the hash of its token
     {coatcheck}:g:i:<id>    the hash of its token
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
+    {coatcheck}:g:r:<hash>  one retired token: its session, its successor, the seal and the end of its grace
+    {coatcheck}:g:p:<id>    the hashes of a session's retired tokens, the latest first
     {coatcheck}:g:a, g:e    the ids of all, by latest activity and by expiry
 
 Why a reading and a page of the same epoch belong to the same log: the epoch is a random word beside the log. It goes
@@ -42,9 +44,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redis.exceptions import OutOfMemoryError
 
 from coatcheck.core.coherence import Entry, LogPage, user_subject
+from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
-from coatcheck.stores.base import Capabilities, CreateResult, Full, Vitals
+from coatcheck.stores.base import Capabilities, CreateResult, Full, Renewed, Vitals
 from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._wire import Wire
 from coatcheck.stores.valkey.failures import wrong_setting
@@ -56,7 +59,16 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import Ended, NewSession, Reading, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import (
+        Ended,
+        NewSession,
+        Reading,
+        Renewal,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
     from coatcheck.stores.valkey.scripts import Script
 
 FLOOD = 10_000
@@ -97,6 +109,7 @@ class ValkeyStore:
         users_table=False,
         notices_changes=False,
         pushes_changes=True,
+        retires=True,
     )
 
     def __init__(
@@ -290,8 +303,9 @@ class ValkeyStore:
     def save(self, change: SessionChange, *, connection: Any = None) -> Record | None:
         """Merge keys into a live session's data; None when it is gone. Never creates a row."""
         _refuse(connection)
-        _, _, now, record = self.find(change.session_id)
-        if record is None or record.ends_at() * 1000 <= now:
+        reading = self.find(change.session_id)
+        record = reading.record
+        if record is None or record.ends_at() * 1000 <= reading.now:
             return None
         seen = record.data.encode()
         times = ["" if time is None else time for time in change[-3:]]
@@ -319,6 +333,24 @@ class ValkeyStore:
             msg = "there is a session with this token already"
             raise DataError(msg)
         return rows.record_of(answer[0]) if status == b"ok" else None
+
+    def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
+        """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
+        _refuse(connection)
+        old, new, seal, grace = renewal
+        status, *answer = self._run(scripts.RENEW, old.hex(), new.hex(), seal, grace, MOST_RETIRED)
+        if status == b"taken":
+            msg = "there is a session with this token already"
+            raise DataError(msg)
+        if status == b"gone":
+            return None
+        fields, successor, seal = answer
+        return Renewed(rows.record_of(fields), seal, fresh=successor.decode() == new.hex())
+
+    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+        """Act on the use of a retired token whose grace is over, once."""
+        answer = self._run(scripts.REUSE, token_hash.hex(), "1" if end else "0")
+        return None if answer is None else rows.ended_of([answer])[0]
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

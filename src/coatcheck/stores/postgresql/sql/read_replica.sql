@@ -1,6 +1,8 @@
 -- The same from a standby, where the unlogged epoch cannot be read: its copy that travels with the log is. Once it has
 -- been promoted, that copy is another server's.
-SELECT CASE WHEN pg_is_in_recovery() THEN meta.epoch END, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, /*micros_now*/, /*columns*/, /*user*/
+SELECT CASE WHEN pg_is_in_recovery() THEN meta.epoch END, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, /*micros_now*/, /*columns*/, /*user*/,
+    (SELECT /*since*/ FROM /*schema*/coatcheck_retired WHERE session_id = s.id), r.session_id, /*until*/
 FROM /*schema*/coatcheck_meta AS meta
-LEFT JOIN /*schema*/coatcheck_sessions AS s ON s.token_hash = :token_hash AND s.generation = meta.generation
+LEFT JOIN /*schema*/coatcheck_retired AS r ON r.token_hash = :token_hash
+LEFT JOIN /*schema*/coatcheck_sessions AS s ON s.token_hash = coalesce(r.successor, :token_hash) AND s.generation = meta.generation
 /*user_join*/

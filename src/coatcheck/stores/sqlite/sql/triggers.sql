@@ -7,6 +7,12 @@ BEGIN
     INSERT INTO coatcheck_log (subject) VALUES ('s:' || OLD.id);
 END;
 
+-- A session's retired tokens go with it.
+CREATE TRIGGER coatcheck_retired_deleted AFTER DELETE ON coatcheck_sessions
+BEGIN
+    DELETE FROM coatcheck_retired WHERE session_id = OLD.id;
+END;
+
 -- A change of anything but last-seen and idle expiry moving forwards, which is what a touch does.
 CREATE TRIGGER coatcheck_updated AFTER UPDATE ON coatcheck_sessions
 WHEN OLD.id IS NOT NEW.id
@@ -33,6 +39,8 @@ CREATE TRIGGER coatcheck_replaced_by_insert BEFORE INSERT ON coatcheck_sessions
 BEGIN
     INSERT INTO coatcheck_log (subject)
     SELECT 's:' || id FROM coatcheck_sessions WHERE token_hash = NEW.token_hash OR id = NEW.id;
+    DELETE FROM coatcheck_retired
+    WHERE session_id IN (SELECT id FROM coatcheck_sessions WHERE token_hash = NEW.token_hash OR id = NEW.id);
 END;
 
 CREATE TRIGGER coatcheck_replaced_by_update BEFORE UPDATE OF id, token_hash ON coatcheck_sessions

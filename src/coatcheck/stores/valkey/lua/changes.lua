@@ -51,9 +51,22 @@ local function forget(id, user)
   end
 end
 
+-- Retired tokens of a session beyond the latest ones: all of them, for 0.
+local function forget_retired(id, most)
+  for _, hash in ipairs(redis.call('LRANGE', key('p', id), most, -1)) do
+    redis.call('DEL', key('r', hash))
+  end
+  if most == 0 then
+    redis.call('DEL', key('p', id))
+  else
+    redis.call('LTRIM', key('p', id), 0, most - 1)
+  end
+end
+
 local function remove(hash, fields)
   local id, user = get(fields, 'id'), get(fields, 'u')
   redis.call('DEL', key('s', hash), key('i', id))
+  forget_retired(id, 0)
   forget(id, user)
 end
 

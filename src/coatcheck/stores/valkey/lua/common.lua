@@ -59,6 +59,24 @@ local function is_alive(fields)
   return ends_at(get(fields, 'i'), get(fields, 'x')) > now
 end
 
+-- What is known of a retired token: its session, its successor's hash, the seal and the end of its grace; or nothing.
+local function retired(hash)
+  local row = redis.call('HMGET', key('r', hash), 'id', 'n', 's', 'e')
+  if row[1] then
+    return { id = row[1], successor = row[2], seal = row[3], ends = tonumber(row[4]) }
+  end
+  return nil
+end
+
+-- The hash that a token stands for: its own, or its successor's, with `now` only while its grace lasts.
+local function current(hash, moment)
+  local row = retired(hash)
+  if row and (not moment or row.ends > moment) then
+    return row.successor
+  end
+  return hash
+end
+
 -- The hash under which the session with an id stands, and its fields, or nothing.
 local function by_id(id)
   local hash = redis.call('GET', key('i', id))

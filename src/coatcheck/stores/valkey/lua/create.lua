@@ -2,7 +2,7 @@
 -- from, and the names and values of the new session's fields
 -- -> 'ok', the replaced fields, the evicted ones | 'full', those of the user's sessions | 'taken' | 'again', the data
 begin()
-local hash, limit, when_full, replaces = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local hash, limit, when_full, replaces = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] ~= '' and current(ARGV[6]) or ''
 local carries, seen = ARGV[7] == '1', ARGV[8]
 local fields = {}
 for i = 9, #ARGV do

@@ -13,6 +13,7 @@ else
   if ARGV[3] == 'id' then
     hash, fields = by_id(ARGV[4])
   else
+    hash = current(hash)
     fields = fields_of(hash)
   end
   if fields and (ARGV[3] == 'hash' or ARGV[5] ~= '1' or get(fields, 'u') == ARGV[6]) then

@@ -1,6 +1,6 @@
 -- the old hash, the new one, authenticated, idle expiry, absolute expiry and proofs, each or empty
 -- -> 'ok', the fields | 'taken' | 'gone'
-local old, new = ARGV[3], ARGV[4]
+local old, new = current(ARGV[3], now), ARGV[4]
 local fields = fields_of(old)
 if not fields or not is_alive(fields) then
   return { 'gone' }
@@ -12,6 +12,7 @@ local id = get(fields, 'id')
 note('s:' .. id)
 redis.call('RENAME', key('s', old), key('s', new))
 redis.call('SET', key('i', id), new)
+redis.call('HSET', key('s', new), 'k', int(now))
 for i, name in ipairs({ 'a', 'i', 'x', 'm' }) do
   if ARGV[4 + i] ~= '' then
     redis.call('HSET', key('s', new), name, ARGV[4 + i])

@@ -32,6 +32,7 @@ while #ended < batch and scanned < batch + MANY do
       ended[#ended + 1] = { 'id', id, 'u', get(fields, 'u') }
     else
       redis.call('DEL', key('i', id))
+      forget_retired(id, 0)
       forget(id, nil)
     end
   end
@@ -50,6 +51,7 @@ if dead then
     if fields and get(fields, 'u') then
       redis.call('ZREM', key('u', get(fields, 'u')), popped[i])
     end
+    forget_retired(popped[i], 0)
     redis.call('ZREM', index('a'), popped[i])
   end
   if #popped == 0 then
