@@ -67,7 +67,9 @@ class AsyncEngine(StoredSession):
             return None
         sessions = await async_open_sessions()
         token = previous.token_of(session_key, sessions) if len(session_key) == previous.LENGTH else session_key
-        return await sessions.get(token, connection=to_read()) or None
+        session = await sessions.get(token, connection=to_read())
+        # Here nobody can tell whether the request comes from a bound session's device.
+        return session if session and not session.device_bound else None
 
     async def _atake_over(self, key: str) -> Session | None:
         """Move a session here that the engine before has; it is there no more, so it cannot come back (I3)."""

@@ -68,7 +68,9 @@ class Engine(StoredSession):
             return None
         sessions = open_sessions()
         token = previous.token_of(session_key, sessions) if len(session_key) == previous.LENGTH else session_key
-        return sessions.get(token, connection=to_read()) or None
+        session = sessions.get(token, connection=to_read())
+        # Here nobody can tell whether the request comes from a bound session's device.
+        return session if session and not session.device_bound else None
 
     def _take_over(self, key: str) -> Session | None:
         """Move a session here that the engine before has; it is there no more, so it cannot come back (I3)."""

@@ -26,6 +26,7 @@ class Capabilities(NamedTuple):
         replica: `read_nearby` may have an answer.
         eventual: Others see a change only after a while, changes made at once may undo each other, and there is no
             invalidation log. So nothing that was read is kept in memory, and what needs more is refused.
+        devices: Sessions can be bound to a device's key: see `BindsDevices` in the protocols.
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
     """
 
@@ -39,6 +40,7 @@ class Capabilities(NamedTuple):
     replica: bool = False
     reads_ahead: bool = False
     eventual: bool = False
+    devices: bool = False
 
 
 class Vitals(NamedTuple):
@@ -131,6 +133,20 @@ class Full(Exception):
         super().__init__(limit)
         self.limit = limit
         self.records = records
+
+
+class Device(NamedTuple):
+    """What a store keeps of the device that a session is bound to.
+
+    Attributes:
+        thumbprint: The hash by which its public key is known (RFC 7638), in base64url.
+        key: The public key as a JWK, in JSON.
+        challenges: What it may sign next; opaque to the store, which compares and sets it.
+    """
+
+    thumbprint: str
+    key: str
+    challenges: str
 
 
 class Rotation(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coatcheck.core.session import Record
 from coatcheck.errors import DataError, SchemaError
-from coatcheck.stores.base import CreateResult, Ended, Full, Reading
+from coatcheck.stores.base import CreateResult, Device, Ended, Full, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -94,7 +94,7 @@ class Operations:
 
     def record(self, row: Row) -> Record | None:
         """Return the row's record; a session whose user is not there any more counts as missing."""
-        if row[0] is None or (self._users and row[1] is not None and row[12] is None):
+        if row[0] is None or (self._users and row[1] is not None and row[13] is None):
             return None
         return Record._make(row)
 
@@ -174,6 +174,24 @@ class Operations:
         """Replace the token hash, if it is still the one expected."""
         rows = yield Statement(self._text("rotate"), {**rotation._asdict(), "now": now})
         return (yield from self._with_user(Record._make(rows[0]))) if rows else None
+
+    def bind(self, session_id: str, device: Device, now: int | None) -> Operation[bool]:
+        """Bind a live session to a device, if it is bound to none."""
+        rows = yield Statement(self._text("bind"), {"session_id": session_id, "now": now})
+        if rows:
+            yield Statement(self._text("add_device"), {"session_id": session_id, **device._asdict()})
+        return bool(rows)
+
+    def device(self, session_id: str, now: int | None) -> Operation[Device | None]:
+        """Read the device of a live session."""
+        rows = yield Statement(self._text("device"), {"session_id": session_id, "now": now})
+        return Device._make(rows[0]) if rows else None
+
+    def swap_challenges(self, session_id: str, seen: str, new: str) -> Operation[bool]:
+        """Replace a device's challenges, if they are still what was seen."""
+        values = {"session_id": session_id, "seen": seen, "new": new}
+        rows = yield Statement(self._text("swap_challenges"), values)
+        return bool(rows)
 
     def revoke(self, selection: Selection) -> Operation[list[Ended]]:
         """End the selected sessions."""

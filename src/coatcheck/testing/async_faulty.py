@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from coatcheck.errors import Unavailable
 from coatcheck.testing._async_pair import AsyncGate
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
-    from coatcheck.stores.async_protocol import AsyncStore
+    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncStore
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -33,6 +34,7 @@ _CALLS = frozenset(
     {
         *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate"),
+        *("bind", "device", "swap_challenges"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -170,6 +172,22 @@ class AsyncFaultyStore:
     async def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
         """Give a session a new token."""
         return await self._through("rotate", lambda: self.store.rotate(rotation, connection=connection))
+
+    @property
+    def _devices(self) -> AsyncBindsDevices:
+        return cast("AsyncBindsDevices", self.store)
+
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a session to a device, where the store can."""
+        return await self._through("bind", lambda: self._devices.bind(session_id, device))
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read a session's device."""
+        return await self._through("device", lambda: self._devices.device(session_id))
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges."""
+        return await self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from coatcheck.errors import Unavailable
 from coatcheck.testing._pair import Gate
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         Touch,
         Vitals,
     )
-    from coatcheck.stores.protocol import Store
+    from coatcheck.stores.protocol import BindsDevices, Store
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ _CALLS = frozenset(
     {
         *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate"),
+        *("bind", "device", "swap_challenges"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -171,6 +173,22 @@ class FaultyStore:
     def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
         """Give a session a new token."""
         return self._through("rotate", lambda: self.store.rotate(rotation, connection=connection))
+
+    @property
+    def _devices(self) -> BindsDevices:
+        return cast("BindsDevices", self.store)
+
+    def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a session to a device, where the store can."""
+        return self._through("bind", lambda: self._devices.bind(session_id, device))
+
+    def device(self, session_id: str) -> Device | None:
+        """Read a session's device."""
+        return self._through("device", lambda: self._devices.device(session_id))
+
+    def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges."""
+        return self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from coatcheck.clock import Clock
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import CreateResult, NewSession, Reading, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import (
+        CreateResult,
+        Device,
+        NewSession,
+        Reading,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
     from coatcheck.stores.d1.batches import Answer, Batch
     from coatcheck.stores.operations import Operation, Row
     from coatcheck.stores.sqlite.pages import Cursor
@@ -58,6 +67,7 @@ class AsyncD1Store:
         users_table=True,
         notices_changes=False,
         reads_ahead=True,
+        devices=True,
     )
 
     def __init__(
@@ -221,6 +231,18 @@ class AsyncD1Store:
         _refuse(connection)
         rows = await self._run(self._batches.rotate(rotation, self._now()))
         return self._operations.record(tuple(rows["row"][0][3:])) if rows["changed"] else None
+
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return bool((await self._run(self._batches.bind(session_id, device, self._now())))["bound"])
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        return await self._only(self._operations.device(session_id, self._now()))
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return await self._only(self._operations.swap_challenges(session_id, seen, new))
 
     # --- ending
 

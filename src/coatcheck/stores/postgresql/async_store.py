@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -83,6 +84,7 @@ class AsyncPostgreSQLStore:
         users_table=True,
         notices_changes=False,
         pushes_changes=True,
+        devices=True,
     )
 
     def __init__(
@@ -261,6 +263,18 @@ class AsyncPostgreSQLStore:
         """Give a live session a new token hash; None when the old one is gone."""
         make = lambda: self._operations.rotate(rotation, self._now())  # noqa: E731
         return await self._write(make, connection, alone=self.users is None)
+
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return await self._write(lambda: self._operations.bind(session_id, device, self._now()), None)
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        return await self._single(lambda: self._operations.device(session_id, self._now()), None, reads=True)
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return await self._write(lambda: self._operations.swap_challenges(session_id, seen, new), None, alone=True)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

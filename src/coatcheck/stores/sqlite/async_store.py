@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -48,7 +49,13 @@ class AsyncSQLiteStore:
     """
 
     capabilities = Capabilities(
-        transactions=True, exact_limits=True, listing=True, log=True, users_table=True, notices_changes=True
+        transactions=True,
+        exact_limits=True,
+        listing=True,
+        log=True,
+        users_table=True,
+        notices_changes=True,
+        devices=True,
     )
 
     def __init__(
@@ -176,6 +183,18 @@ class AsyncSQLiteStore:
         """Give a live session a new token hash; None when the old one is gone."""
         operation = self._operations.rotate(rotation, self._now())
         return await self._threads.write(operation, connection)
+
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return await self._threads.write(self._operations.bind(session_id, device, self._now()))
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        return await self._threads.read(self._operations.device(session_id, self._now()))
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return await self._threads.write(self._operations.swap_challenges(session_id, seen, new))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -49,7 +50,13 @@ class SQLiteStore:
     """
 
     capabilities = Capabilities(
-        transactions=True, exact_limits=True, listing=True, log=True, users_table=True, notices_changes=True
+        transactions=True,
+        exact_limits=True,
+        listing=True,
+        log=True,
+        users_table=True,
+        notices_changes=True,
+        devices=True,
     )
 
     def __init__(
@@ -177,6 +184,18 @@ class SQLiteStore:
         """Give a live session a new token hash; None when the old one is gone."""
         operation = self._operations.rotate(rotation, self._now())
         return self._threads.write(operation, connection)
+
+    def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return self._threads.write(self._operations.bind(session_id, device, self._now()))
+
+    def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        return self._threads.read(self._operations.device(session_id, self._now()))
+
+    def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return self._threads.write(self._operations.swap_challenges(session_id, seen, new))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

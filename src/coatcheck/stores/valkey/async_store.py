@@ -12,6 +12,7 @@ What each key holds, with the generation as `g`:
     {coatcheck}:g:s:<hash>  one session, by the hash of its token
     {coatcheck}:g:i:<id>    the hash of its token
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
+    {coatcheck}:g:d:<id>    the device that a session is bound to
     {coatcheck}:g:a, g:e    the ids of all, by latest activity and by expiry
 
 Why a reading and a page of the same epoch belong to the same log: the epoch is a random word beside the log. It goes
@@ -43,7 +44,7 @@ from redis.exceptions import OutOfMemoryError
 from coatcheck.core.coherence import Entry, LogPage, user_subject
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
-from coatcheck.stores.base import Capabilities, CreateResult, Full, Vitals
+from coatcheck.stores.base import Capabilities, CreateResult, Device, Full, Vitals
 from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._async_wire import AsyncWire
 from coatcheck.stores.valkey.async_listener import AsyncListener
@@ -96,6 +97,7 @@ class AsyncValkeyStore:
         users_table=False,
         notices_changes=False,
         pushes_changes=True,
+        devices=True,
     )
 
     def __init__(
@@ -318,6 +320,19 @@ class AsyncValkeyStore:
             msg = "there is a session with this token already"
             raise DataError(msg)
         return rows.record_of(answer[0]) if status == b"ok" else None
+
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return bool(await self._run(scripts.BIND, session_id, *device))
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        found = await self._run(scripts.DEVICE, session_id)
+        return Device(*(part.decode() for part in found)) if found else None
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return bool(await self._run(scripts.SWAP_CHALLENGES, session_id, seen, new))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

@@ -4,4 +4,5 @@
 import pytest
 
 # Before they are imported, so that a failing assertion shows what it compared.
-pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("rows", "changes", "endings", "limits", "log")))
+_PARTS = ("rows", "changes", "devices", "endings", "limits", "log")
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))

@@ -25,8 +25,12 @@ CREATE OR REPLACE FUNCTION /*schema*/coatcheck_session_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM /*schema*/coatcheck_devices;
         PERFORM /*schema*/coatcheck_invalidate('*');
         RETURN NULL;
+    END IF;
+    IF TG_OP = 'DELETE' AND OLD.device_bound THEN
+        DELETE FROM /*schema*/coatcheck_devices WHERE session_id = OLD.id;
     END IF;
     -- The sweep, and nobody else, removes what has expired without an entry. Both are asked: the clock alone may be
     -- wrong for a while, and the setting alone could be made by anybody.

@@ -16,6 +16,7 @@ FOR EACH ROW WHEN (
     OR OLD.ip IS DISTINCT FROM NEW.ip
     OR OLD.user_agent IS DISTINCT FROM NEW.user_agent
     OR OLD.data IS DISTINCT FROM NEW.data
+    OR OLD.device_bound IS DISTINCT FROM NEW.device_bound
     OR OLD.generation IS DISTINCT FROM NEW.generation
     OR NEW.last_seen_at < OLD.last_seen_at
     OR NEW.idle_expires_at < OLD.idle_expires_at

@@ -1,3 +1,3 @@
 DELETE FROM coatcheck_sessions WHERE token_hash = :token_hash /*if*/
 RETURNING id, user_id, created_at, authenticated_at, last_seen_at, idle_expires_at, expires_at,
-    idle_timeout, remember, ip, user_agent, data, NULL
+    idle_timeout, remember, ip, user_agent, data, device_bound, NULL

@@ -5,4 +5,4 @@ SET token_hash = :new_hash,
     expires_at = coalesce(:expires_at, expires_at)
 WHERE token_hash = :old_hash AND idle_expires_at > :now AND (expires_at IS NULL OR expires_at > :now)
 RETURNING id, user_id, created_at, authenticated_at, last_seen_at, idle_expires_at, expires_at,
-    idle_timeout, remember, ip, user_agent, data, NULL
+    idle_timeout, remember, ip, user_agent, data, device_bound, NULL
