@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import hashlib
 import ipaddress
 import socket
+import sqlite3
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
@@ -168,7 +170,8 @@ class Site:
     def __init__(self, folder: Path) -> None:
         """Make a certificate, and start to serve."""
         self.spki = _certificate(folder)
-        sessions = AsyncSessions(f"sqlite:///{folder / 'sessions.db'}", keys=[KEY])
+        self._database = folder / "sessions.db"
+        sessions = AsyncSessions(f"sqlite:///{self._database}", keys=[KEY])
         self.recorded = Recorded(application(sessions))
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
@@ -187,6 +190,11 @@ class Site:
         """Return an address of another site that links here."""
         return f"https://127.0.0.1:{self.port}/elsewhere?to={self.url(path)}"
 
+    def let_sign_ins_be_old(self) -> None:
+        """Have everybody signed in a minute earlier, as if so much time had passed since."""
+        with closing(sqlite3.connect(self._database)) as connection, connection:
+            connection.execute("UPDATE coatcheck_sessions SET authenticated_at = authenticated_at - 60000000")
+
     def stop(self) -> None:
         """Stop serving."""
         self._server.should_exit = True
@@ -198,7 +206,7 @@ def _certificate(folder: Path) -> str:
     """Write a key and its certificate; returns what Chromium knows the key by."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
@@ -206,15 +214,13 @@ def _certificate(folder: Path) -> str:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=7))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=7))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "site.pem").write_bytes(private + certificate.public_bytes(pem))
-    spki = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(hashlib.sha256(spki).digest()).decode()
