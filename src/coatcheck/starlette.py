@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.routing import Route
 
-from coatcheck.asgi import DeviceBindingRequired, RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
+from coatcheck.asgi import (
+    DeviceBindingRequired,
+    RecentAuthRequired,
+    SessionMiddleware,
+    SignInRequired,
+    context_of,
+    safe_next,
+)
 from coatcheck.asgi.health import Liveness, Readiness
 from coatcheck.asgi.request_session import RequestSessionMiddleware
 
