@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from coatcheck import AsyncSessions
+from coatcheck.asgi import context_of
 from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.starlette import (
     SessionMiddleware,
@@ -85,6 +86,11 @@ async def _bound_only(request: Request) -> Response:
     return JSONResponse({"user": session.user_id})
 
 
+async def _visit(request: Request) -> Response:
+    await context_of(request.scope).start_anonymous({"basket": 1})
+    return PlainTextResponse("noted")
+
+
 async def _step_up(request: Request) -> Response:
     await rotate(request, reauthenticated=True)
     return PlainTextResponse("stepped up")
@@ -107,6 +113,7 @@ async def _login(_: Request) -> Response:
 ROUTES = [
     Route("/sign-in", _sign_in, methods=["POST"]),
     Route("/sign-out", _sign_out, methods=["POST"]),
+    Route("/visit", _visit, methods=["POST"]),
     Route("/step-up", _step_up, methods=["POST"]),
     Route("/home", _home),
     Route("/quiet", _quiet),

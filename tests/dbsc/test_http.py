@@ -326,7 +326,7 @@ async def test_a_stolen_cookie_alone_is_worthless_in_every_process() -> None:
         assert (answer.status, answer.json()["reason"]) == (401, "device_unproven")
         page = await thief.get("/private", headers=[("accept", "text/html")])
         assert (page.status, page.header("location")) == (302, "/login?next=%2Fprivate")
-        for cookie in ("", "x", browser.cookies[BOUND][:-1], "9999999999." + "A" * 43):
+        for cookie in ("", "x", browser.cookies[BOUND][:-1], "9999999999." + "a" * 64):
             thief.cookies[BOUND] = cookie
             assert (await thief.get("/private")).status == 401
         assert it.told()[-1][0] == "unproven"
@@ -446,6 +446,8 @@ async def test_an_unproven_request_changes_nothing_of_the_session() -> None:
         browser, session_id = await it.bound(Device())
         thief = it.browser(cookies={COOKIE: browser.token})
         assert (await thief.post("/step-up")).status == 401
+        assert (await thief.post("/visit", headers=OWN)).status == 200
+        assert thief.token != browser.token
         assert (await browser.get("/private")).status == 200
         assert (await it.sessions[0].find(session_id)) is not None
 

@@ -15,7 +15,7 @@ from coatcheck.errors import ConfigurationError, Unavailable
 from coatcheck.stores.base import Device, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Sequence
 
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck.core.cookies import CookieSettings
@@ -76,7 +76,7 @@ class AsyncDevices:
 
     # --- in every request
 
-    def proves(self, session: Session, values: Iterable[bytes]) -> bool:
+    def proves(self, session: Session, values: Sequence[bytes]) -> bool:
         """Tell from memory whether one of these values of the second cookie shows that the device sends the request."""
         return bound_cookie.proves(self._secrets, values, session.id, self._now())
 

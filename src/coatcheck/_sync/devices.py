@@ -16,7 +16,7 @@ from coatcheck.errors import ConfigurationError, Unavailable
 from coatcheck.stores.base import Device, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Sequence
 
     from coatcheck._sync.sessions import Sessions
     from coatcheck.core.cookies import CookieSettings
@@ -77,7 +77,7 @@ class Devices:
 
     # --- in every request
 
-    def proves(self, session: Session, values: Iterable[bytes]) -> bool:
+    def proves(self, session: Session, values: Sequence[bytes]) -> bool:
         """Tell from memory whether one of these values of the second cookie shows that the device sends the request."""
         return bound_cookie.proves(self._secrets, values, session.id, self._now())
 

@@ -208,9 +208,7 @@ class RequestContext:
         """
         return await self._begin(user_id, data=data, remember=remember, connection=connection)
 
-    async def _begin(self, user_id: str | None, **how: Any) -> Session:
-        # A visitor without the proof of a device does not end its session (an anonymous one would take its place).
-        ends = user_id is not None or self._answer is not NotSignedIn.DEVICE
+    async def _begin(self, user_id: str | None, *, ends: bool = True, **how: Any) -> Session:
         self.changing = True
         try:
             created = await self.sessions.create(
@@ -288,7 +286,9 @@ class RequestContext:
 
     async def start_anonymous(self, data: Mapping[str, Any]) -> Session:
         """Begin a session for a visitor with something to store; without that there is no row and no cookie."""
-        return await self._begin(None, data=data)
+        # Without the proof of its device a bound session is not ended for it: a cookie may be missing for many reasons.
+        ends = await self.session() is not NotSignedIn.DEVICE
+        return await self._begin(None, data=data, ends=ends)
 
     def _issue(self, token: Token, session: Session) -> None:
         self._presented = token.reveal().encode()

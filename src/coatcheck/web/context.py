@@ -209,9 +209,7 @@ class RequestContext:
         """
         return self._begin(user_id, data=data, remember=remember, connection=connection)
 
-    def _begin(self, user_id: str | None, **how: Any) -> Session:
-        # A visitor without the proof of a device does not end its session (an anonymous one would take its place).
-        ends = user_id is not None or self._answer is not NotSignedIn.DEVICE
+    def _begin(self, user_id: str | None, *, ends: bool = True, **how: Any) -> Session:
         self.changing = True
         try:
             created = self.sessions.create(
@@ -289,7 +287,9 @@ class RequestContext:
 
     def start_anonymous(self, data: Mapping[str, Any]) -> Session:
         """Begin a session for a visitor with something to store; without that there is no row and no cookie."""
-        return self._begin(None, data=data)
+        # Without the proof of its device a bound session is not ended for it: a cookie may be missing for many reasons.
+        ends = self.session() is not NotSignedIn.DEVICE
+        return self._begin(None, data=data, ends=ends)
 
     def _issue(self, token: Token, session: Session) -> None:
         self._presented = token.reveal().encode()
