@@ -21,9 +21,8 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
-from coatcheck import AsyncSessions
+from coatcheck import AsyncSessions, DeviceBinding
 from coatcheck.asgi import context_of
-from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.starlette import (
     SessionMiddleware,
     current_session,

@@ -11,11 +11,10 @@ from flask import Flask
 from litestar import Litestar, Request, get, post
 from starlette.requests import Request as StarletteRequest  # noqa: TC002 - FastAPI reads it
 
-from coatcheck import AsyncSessions, Sessions
+from coatcheck import AsyncSessions, DeviceBinding, Sessions
 from coatcheck import fastapi as for_fastapi
 from coatcheck import flask as for_flask
 from coatcheck import litestar as for_litestar
-from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.describe import describe
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
 from coatcheck.web.settings import WebSettings

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coatcheck import AsyncSessions, ConfigurationError, Event, NotSignedIn
+from coatcheck import AsyncSessions, ConfigurationError, DeviceBinding, Event, NotSignedIn
 from coatcheck.asgi import RequestContext
 from coatcheck.core.cookies import CookieSettings
-from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.core.transport import Transport
 from coatcheck.starlette import SessionMiddleware
 from coatcheck.testing import AsyncFaultyStore, AsyncMemoryStore, ManualClock

@@ -86,7 +86,7 @@ class AsyncDevices:
 
     @pytest.mark.parametrize("end", ["token", "id", "user", "everyone"])
     async def test_a_device_goes_with_its_session(self, store: AsyncStore, end: str) -> None:
-        """However that ends."""
+        """However that ends, and with the sweep at the latest."""
         devices, (token_hash, row) = _binding(store), await added(store)
         await devices.bind(row.id, A_DEVICE)
         selections: dict[str, Selection] = {
@@ -96,6 +96,8 @@ class AsyncDevices:
         }
         await (store.revoke(selections[end]) if end in selections else store.revoke_everyone())
         assert await devices.device(row.id) is None
+        await store.sweep(10)
+        assert not await devices.swap_challenges(row.id, "first", "new"), "nothing of it is left"
 
     async def test_a_device_goes_when_its_session_is_over(self, store: AsyncStore) -> None:
         """Nobody gets a challenge for it any more, and the sweep takes what is left."""

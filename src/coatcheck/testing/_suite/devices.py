@@ -87,7 +87,7 @@ class Devices:
 
     @pytest.mark.parametrize("end", ["token", "id", "user", "everyone"])
     def test_a_device_goes_with_its_session(self, store: Store, end: str) -> None:
-        """However that ends."""
+        """However that ends, and with the sweep at the latest."""
         devices, (token_hash, row) = _binding(store), added(store)
         devices.bind(row.id, A_DEVICE)
         selections: dict[str, Selection] = {
@@ -97,6 +97,8 @@ class Devices:
         }
         (store.revoke(selections[end]) if end in selections else store.revoke_everyone())
         assert devices.device(row.id) is None
+        store.sweep(10)
+        assert not devices.swap_challenges(row.id, "first", "new"), "nothing of it is left"
 
     def test_a_device_goes_when_its_session_is_over(self, store: Store) -> None:
         """Nobody gets a challenge for it any more, and the sweep takes what is left."""
