@@ -264,7 +264,7 @@ class RequestContext:
         Raises:
             SignInRequired: There is no session any more, or it is another device's.
         """
-        if self._answer is None and self.devices is not None:
+        if self._answer is None:
             await self.session()
         if self._answer is NotSignedIn.DEVICE:
             raise SignInRequired(NotSignedIn.DEVICE)
