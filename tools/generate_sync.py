@@ -13,6 +13,7 @@ from pathlib import Path
 SOURCE = Path(__file__).parent.parent / "src" / "coatcheck"
 
 FILES = {
+    "_async/devices.py": "_sync/devices.py",
     "_async/cache.py": "_sync/cache.py",
     "_async/cached_calls.py": "_sync/cached_calls.py",
     "_async/cached_reads.py": "_sync/cached_reads.py",
@@ -54,6 +55,7 @@ FILES = {
     "stores/valkey/async_listener.py": "stores/valkey/listener.py",
     "stores/valkey/async_store.py": "stores/valkey/store.py",
     "web/async_authority.py": "web/authority.py",
+    "web/async_device_endpoints.py": "web/device_endpoints.py",
     "web/async_context.py": "web/context.py",
     "web/async_login_flows.py": "web/login_flows.py",
     "web/async_request_session.py": "web/request_session.py",
@@ -67,6 +69,7 @@ FILES = {
     "testing/_async_suite/common.py": "testing/_suite/common.py",
     "testing/_async_suite/rows.py": "testing/_suite/rows.py",
     "testing/_async_suite/changes.py": "testing/_suite/changes.py",
+    "testing/_async_suite/devices.py": "testing/_suite/devices.py",
     "testing/_async_suite/endings.py": "testing/_suite/endings.py",
     "testing/_async_suite/limits.py": "testing/_suite/limits.py",
     "testing/_async_suite/log.py": "testing/_suite/log.py",
@@ -92,7 +95,7 @@ RULES = [
     (r"\b_async_suite\b", "_suite"),
     (r"\basync_together\b", "together"),
     (r"\basync_sleep\b", "sleep"),
-    (r"\basync_(authority|context)\b", r"\1"),
+    (r"\basync_(authority|context|devices_of|device_answer)\b", r"\1"),
     (r"\basync for ", "for "),
     (r"\baiter_bytes\b", "iter_bytes"),
     (r"\basync_(run|run_inside|callers|connections|listener|replica|upstream)\b", r"\1"),

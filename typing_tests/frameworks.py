@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from fastapi import FastAPI, Request
 from starlette.applications import Starlette
 
-from coatcheck import AsyncSessions, CookieSettings, NotSignedIn, Session
+from coatcheck import AsyncSessions, CookieSettings, DeviceBinding, NotSignedIn, Session
 from coatcheck.django import (
     SessionSet,
     acurrent_session,
@@ -22,16 +22,24 @@ from coatcheck.django import (
     require_session as require_session_of_django,
 )
 from coatcheck.django.sessions import SessionStore
-from coatcheck.fastapi import CurrentSession, OptionalSession, SessionMiddleware
-from coatcheck.starlette import current_session, require_session, sign_in
+from coatcheck.fastapi import BoundSession, CurrentSession, OptionalSession, SessionMiddleware
+from coatcheck.starlette import current_session, require_device_bound, require_session, sign_in
 
 sessions = AsyncSessions("sqlite:///app.db")
 
 api = FastAPI()
-api.add_middleware(SessionMiddleware, sessions=sessions)
+api.add_middleware(SessionMiddleware, sessions=sessions, device_binding=DeviceBinding())
 
 site = Starlette()
 site.add_middleware(SessionMiddleware, sessions=sessions, cookie=CookieSettings(name="s"), bearer=True)
+
+
+@api.get("/money")
+async def money(request: Request, session: BoundSession) -> None:
+    """A bound session is a session, and says that it is one."""
+    assert_type(session, Session)
+    assert_type(session.device_bound, bool)
+    assert_type(await require_device_bound(request), Session)
 
 
 @api.get("/")

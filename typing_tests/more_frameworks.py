@@ -8,7 +8,15 @@ from litestar import Litestar, Request, get
 
 from coatcheck import AsyncSessions, Session, Sessions
 from coatcheck import litestar as ours
-from coatcheck.flask import Coatcheck, current_session, fresh_required, login_required, revoke_others, sign_in
+from coatcheck.flask import (
+    Coatcheck,
+    current_session,
+    device_bound_required,
+    fresh_required,
+    login_required,
+    revoke_others,
+    sign_in,
+)
 from coatcheck.litestar import CoatcheckPlugin, CurrentSession, OptionalSession
 from coatcheck.wsgi import SessionMiddleware
 
@@ -27,6 +35,7 @@ def view() -> dict[str, str | None]:
     return {"user": current_session.user_id}
 
 
+@device_bound_required
 @fresh_required(within=timedelta(minutes=5))
 def number(of: int) -> int:
     """With arguments too."""
@@ -36,7 +45,7 @@ def number(of: int) -> int:
 assert_type(number(1), int)
 
 
-@get("/")
+@get("/", guards=[ours.requires_device_bound])
 async def handler(request: Request[Any, Any, Any], session: CurrentSession, optional_session: OptionalSession) -> None:
     """Dependencies and verbs have exact types."""
     assert_type(session, Session)

@@ -15,6 +15,7 @@ from coatcheck.configuration import ProviderOptions, Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
+from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.core.events import Event
 from coatcheck.core.form_tokens import FormTokens
 from coatcheck.core.policy import Policy
@@ -49,6 +50,7 @@ __all__ = [
     "Created",
     "CrossOriginPolicy",
     "DataError",
+    "DeviceBinding",
     "Event",
     "FormTokenRejected",
     "FormTokens",

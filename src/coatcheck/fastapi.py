@@ -12,7 +12,7 @@ from fastapi.security import APIKeyCookie
 from starlette.requests import HTTPConnection
 
 from coatcheck import asgi
-from coatcheck.asgi import RecentAuthRequired, SignInRequired, context_of, safe_next
+from coatcheck.asgi import DeviceBindingRequired, RecentAuthRequired, SignInRequired, context_of, safe_next
 from coatcheck.asgi.health import HasHealth
 from coatcheck.asgi.types import Receive, Scope, Send
 from coatcheck.core.cookies import CookieSettings
@@ -21,7 +21,9 @@ from coatcheck.core.transport import Transport
 from coatcheck.starlette import health_routes, revoke_others, rotate, sign_in, sign_out
 
 __all__ = [
+    "BoundSession",
     "CurrentSession",
+    "DeviceBindingRequired",
     "OptionalSession",
     "RecentAuthRequired",
     "SessionCookie",
@@ -118,6 +120,10 @@ async def _current(connection: HTTPConnection, _: Annotated[None, Security(_sche
     return await context_of(connection.scope).require()
 
 
+async def _bound(connection: HTTPConnection, _: Annotated[None, Security(_scheme)]) -> Session:
+    return await context_of(connection.scope).require_device_bound()
+
+
 async def _optional(connection: HTTPConnection, _: Annotated[None, Security(_scheme)]) -> Session | None:
     return await context_of(connection.scope).session() or None
 
@@ -133,6 +139,9 @@ def recent_auth(max_age: timedelta) -> Any:
 
 CurrentSession = Annotated[Session, Depends(_current)]
 """The session of a signed-in user; without one the request ends with 401, or at the sign-in page."""
+
+BoundSession = Annotated[Session, Depends(_bound)]
+"""The session of a signed-in user that belongs to the device which sends the request; others end with 401 or 403."""
 
 OptionalSession = Annotated[Session | None, Depends(_optional)]
 """The session, or None when nobody is signed in. An outage is neither: it ends with 503."""

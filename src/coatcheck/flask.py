@@ -16,7 +16,7 @@ from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.local import LocalProxy
 
 from coatcheck.errors import ConfigurationError
-from coatcheck.web.errors import RecentAuthRequired, SignInRequired
+from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
 from coatcheck.web.pages import ANSWERED, answer_to, safe_next
 from coatcheck.web.request_session import RequestSession
 from coatcheck.wsgi.environment import context_of, scope_of
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Coatcheck",
+    "DeviceBindingRequired",
     "RecentAuthRequired",
     "SignInRequired",
     "current_session",
+    "device_bound_required",
     "fresh_required",
     "login_required",
     "revoke_others",
@@ -186,6 +188,17 @@ def fresh_required(within: timedelta, grace: timedelta | None = None) -> Callabl
         return guarded
 
     return decorated
+
+
+def device_bound_required(view: Callable[P, R]) -> Callable[P, R]:
+    """Let a view be called only in a session that belongs to the device which sends the request; others get 403."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        _context().require_device_bound()
+        return _called(view, *args, **kwargs)
+
+    return guarded
 
 
 def _called(view: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Request, Response, asgi
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
@@ -17,9 +17,18 @@ from litestar.middleware import DefineMiddleware
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins import InitPlugin
 from litestar.types import Empty
+from litestar.types import Receive as LitestarReceive
 from litestar.types import Scope as LitestarScope
+from litestar.types import Send as LitestarSend
 
-from coatcheck.asgi import RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
+from coatcheck.asgi import (
+    DeviceBindingRequired,
+    RecentAuthRequired,
+    SessionMiddleware,
+    SignInRequired,
+    context_of,
+    safe_next,
+)
 from coatcheck.core.session import Session
 from coatcheck.web.async_request_session import RequestSession
 from coatcheck.web.pages import ANSWERED, answer_to
@@ -40,10 +49,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CoatcheckPlugin",
     "CurrentSession",
+    "DeviceBindingRequired",
     "OptionalSession",
     "RecentAuthRequired",
     "SignInRequired",
     "current_session",
+    "requires_device_bound",
     "requires_recent_auth",
     "requires_session",
     "revoke_others",
@@ -108,6 +119,10 @@ class CoatcheckPlugin(InitPlugin):
         given = {"session": Provide(_session), "optional_session": Provide(_optional_session)}
         config.dependencies = {**given, **config.dependencies}
         config.signature_types = [*config.signature_types, Session]
+        if (devices := self.boundary.devices) is not None:
+            # Routes of their own, for the middleware is one of routes; it answers before they do.
+            paths = [devices.binding.register_path, devices.binding.refresh_path]
+            config.route_handlers = [*config.route_handlers, asgi(paths, copy_scope=True)(_nothing_there)]
         if config.openapi_config is not None:
             self._describe(config.openapi_config)
         return app_config
@@ -128,6 +143,10 @@ class CoatcheckPlugin(InitPlugin):
                 yield
             finally:
                 await self.boundary.streams.close()
+
+
+async def _nothing_there(scope: LitestarScope, receive: LitestarReceive, send: LitestarSend) -> None:
+    """Be there for the middleware."""
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -222,6 +241,11 @@ def requires_recent_auth(max_age: timedelta) -> Guard:
         await context_of(cast("Scope", connection.scope)).require_recent_auth(max_age)
 
     return guard
+
+
+async def requires_device_bound(connection: Connection, _: BaseRouteHandler) -> None:
+    """Guard routes for sessions that belong to the device which sends the request; a program gets 401 or 403."""
+    await context_of(cast("Scope", connection.scope)).require_device_bound()
 
 
 # --- verbs

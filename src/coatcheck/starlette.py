@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.routing import Route
 
-from coatcheck.asgi import RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
+from coatcheck.asgi import (
+    DeviceBindingRequired,
+    RecentAuthRequired,
+    SessionMiddleware,
+    SignInRequired,
+    context_of,
+    safe_next,
+)
 from coatcheck.asgi.health import Liveness, Readiness
 from coatcheck.asgi.request_session import RequestSessionMiddleware
 
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
 
 __all__ = [
+    "DeviceBindingRequired",
     "RecentAuthRequired",
     "RequestSessionMiddleware",
     "SessionBackend",
@@ -33,6 +41,7 @@ __all__ = [
     "SignInRequired",
     "current_session",
     "health_routes",
+    "require_device_bound",
     "require_recent_auth",
     "require_session",
     "revoke_others",
@@ -69,6 +78,16 @@ async def require_recent_auth(connection: HTTPConnection, max_age: timedelta) ->
         RecentAuthRequired: The user must prove it again; activity does not count.
     """
     return await context_of(connection.scope).require_recent_auth(max_age)
+
+
+async def require_device_bound(connection: HTTPConnection) -> Session:
+    """Return the session of a signed-in user that belongs to the device which sends the request.
+
+    Raises:
+        SignInRequired: Nobody is signed in.
+        DeviceBindingRequired: The session belongs to no device: the browser cannot, or has not yet; it becomes a 403.
+    """
+    return await context_of(connection.scope).require_device_bound()
 
 
 async def sign_in(

@@ -58,6 +58,7 @@ configuration: defaults, and settings of the command line
   cookie.domain                 none: this host only
   cookie.path                   /
   cookie.persistent             no: kept until the browser closes, unless remembered
+  device_binding                off: a stolen cookie works anywhere until its session ends
   cross_origin                  requests from other origins that can change something are refused
   cross_origin.exempt           none
   cross_origin.trusted_origins  none
@@ -121,6 +122,7 @@ configuration: the application shop:app
   cookie.domain                 example.org
   cookie.path                   /
   cookie.persistent             yes: kept as long as the session can live
+  device_binding                off: a stolen cookie works anywhere until its session ends
   cross_origin                  requests from other origins that can change something are allowed for those named
   cross_origin.exempt           POST /hook/
   cross_origin.trusted_origins  http://partner.example

@@ -215,7 +215,8 @@ def test_T9_events_have_the_fields_of_the_page_and_no_token(kept: Kept, tmp_path
             assert token.split(".")[0] not in everything
         assert KEY not in everything
     seen = {record.getMessage() for record in kept.records}
-    assert seen == {f"coatcheck.{kind}" for kind in get_args(EventKind)} | {
+    of_devices = {"bound", "unproven"}  # tests/dbsc has the like for these: they need a device
+    assert seen == {f"coatcheck.{kind}" for kind in {*get_args(EventKind)} - of_devices} | {
         "coatcheck.hook_failed",
         "coatcheck.touch_failed",
         "coatcheck.authority_unavailable",

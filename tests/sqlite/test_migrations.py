@@ -25,6 +25,7 @@ WITH_KEY = UsersTable(foreign_key=True)
 TRIGGERS = [
     "coatcheck_deleted",
     "coatcheck_retired_deleted",
+    "coatcheck_device_gone",
     "coatcheck_updated",
     "coatcheck_replaced_by_insert",
     "coatcheck_replaced_by_update",

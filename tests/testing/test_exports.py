@@ -22,6 +22,7 @@ PUBLIC = {
         "Created",
         "CrossOriginPolicy",
         "DataError",
+        "DeviceBinding",
         "Event",
         "LimitReached",
         "NotSignedIn",

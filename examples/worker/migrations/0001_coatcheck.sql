@@ -55,7 +55,16 @@ CREATE TABLE coatcheck_retired (
 
 CREATE INDEX coatcheck_retired_session ON coatcheck_retired (session_id, retired_at);
 
-UPDATE coatcheck_meta SET schema = 2;
+ALTER TABLE coatcheck_sessions ADD COLUMN device_bound INTEGER NOT NULL DEFAULT 0 CHECK (device_bound IN (0, 1));
+
+CREATE TABLE coatcheck_devices (
+    session_id TEXT NOT NULL PRIMARY KEY,
+    thumbprint TEXT NOT NULL,
+    key TEXT NOT NULL CHECK (json_valid(key)),
+    challenges TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+UPDATE coatcheck_meta SET schema = 3;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1
@@ -81,6 +90,7 @@ WHEN OLD.id IS NOT NEW.id
     OR OLD.user_agent IS NOT NEW.user_agent
     OR OLD.data IS NOT NEW.data
     OR OLD.authentication IS NOT NEW.authentication
+    OR OLD.device_bound IS NOT NEW.device_bound
     OR NEW.last_seen_at < OLD.last_seen_at
     OR NEW.idle_expires_at < OLD.idle_expires_at
 BEGIN
@@ -101,4 +111,9 @@ BEGIN
     INSERT INTO coatcheck_log (subject)
     SELECT 's:' || id FROM coatcheck_sessions
     WHERE (token_hash = NEW.token_hash OR id = NEW.id) AND id IS NOT OLD.id;
+END;
+
+CREATE TRIGGER coatcheck_device_gone AFTER DELETE ON coatcheck_sessions WHEN OLD.device_bound
+BEGIN
+    DELETE FROM coatcheck_devices WHERE session_id = OLD.id;
 END;

@@ -118,6 +118,7 @@ class AsyncSessions:
         self._clock = self.tiers.clock
         self._log = self.tiers.log
         self._credentials = Credentials(token_hash or TokenHash(purpose=purpose), self.tiers.ring(purpose))
+        self._purpose = purpose
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)
         self._latest = 0
@@ -359,6 +360,15 @@ class AsyncSessions:
     def has_shared_cache(self) -> bool:
         """Whether copies are shared between processes."""
         return self.tiers.shared is not None
+
+    @property
+    def events(self) -> EventHook:
+        """Where events are told."""
+        return self._events
+
+    def secrets(self, context: bytes) -> tuple[bytes, ...]:
+        """Return keys for something else that clients hold, made of the configured ones in their order; or none."""
+        return self.tiers.secrets(self._purpose, context)
 
     @property
     def notes_clients(self) -> bool:

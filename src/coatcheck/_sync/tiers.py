@@ -102,10 +102,10 @@ class Tiers:
         """Return the keys for one purpose; None when there are none."""
         return None if self._keys is None else KeyRing(self._keys, deployment=f"{self.deployment}:{purpose}")
 
-    def secrets(self, purpose: str) -> tuple[bytes, ...]:
-        """Return the keys that seal copies in the shared cache."""
+    def secrets(self, purpose: str, context: bytes = CONTEXT) -> tuple[bytes, ...]:
+        """Return keys that are made of ours: those that seal copies in the shared cache, or for something else."""
         ring = self.ring(purpose)
-        return () if ring is None else tuple(ring.derived(CONTEXT))
+        return () if ring is None else tuple(ring.derived(context))
 
     def forked(self) -> None:
         """Drop what belongs to the parent process."""

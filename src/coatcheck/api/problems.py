@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from coatcheck.asgi import context_of
-from coatcheck.web.errors import IssuedElsewhere
+from coatcheck.web.errors import DeviceProofAwaited, IssuedElsewhere
 from coatcheck.web.pages import ANSWERED, problem, problem_of
 
 LARGEST_BODY: Final = 1024
@@ -55,6 +55,8 @@ class ProblemRoute(APIRoute):
         async def answer(request: Request) -> Response:
             try:
                 response = await _refused_body(request) or await handler(request)
+            except DeviceProofAwaited:
+                raise  # the middleware sends the browser back to the same address
             except ANSWERED as error:
                 response = _response(*problem_of(error, context_of(request.scope)))
             except RequestValidationError as error:

@@ -13,6 +13,7 @@ from coatcheck.asgi.watched import WatchedResponse, WatchedSocket
 from coatcheck.core.cross_origin import SAFE_METHODS
 from coatcheck.errors import Unavailable
 from coatcheck.web.async_context import RequestContext
+from coatcheck.web.async_device_endpoints import async_device_answer, async_devices_of, is_device_endpoint
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, problem_of
 from coatcheck.web.settings import WebSettings
@@ -47,6 +48,7 @@ class SessionMiddleware:
         self.sessions = sessions
         self.settings = WebSettings(**settings)
         self.transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
+        self.devices = async_devices_of(sessions, self.settings)
         self.streams = OpenStreams(sessions, self.settings.stream_check_every.total_seconds())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,13 +58,16 @@ class SessionMiddleware:
             serve = {"websocket": self._websocket, "lifespan": self._lifespan}.get(kind, self.app)
             await serve(scope, receive, send)
             return
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport)
+        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport, self.devices)
         if scope["method"] not in SAFE_METHODS and (reason := refusal(scope, context)) is not None:
             await _respond(send, cross_origin_problem(reason))
             return
         response = WatchedResponse(context, send, self.streams)
         context.on_session = response.belongs_to
         try:
+            if self.devices is not None and is_device_endpoint(self.devices, scope):
+                await _respond(response, await async_device_answer(self.devices, scope, context))
+                return
             await self.app(scope, receive, response)
         except ANSWERED as error:
             if response.started:
@@ -85,7 +90,7 @@ class SessionMiddleware:
     # --- WebSocket
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport)
+        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport, self.devices)
         if (reason := refusal(scope, context)) is not None:
             await _deny(scope, send, cross_origin_problem(reason), _POLICY_VIOLATION)
             return

@@ -37,6 +37,8 @@ class NotSignedIn(enum.Enum):
     """No session has this token: never issued, signed out, revoked or rotated away."""
     EXPIRED = "expired"
     """The session's idle timeout or lifetime is over."""
+    DEVICE = "device_unproven"
+    """The session belongs to a device, and nothing shows that the request comes from it."""
 
     def __bool__(self) -> Literal[False]:
         return False

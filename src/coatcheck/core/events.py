@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from datetime import datetime
 
-EventKind = Literal["created", "rotated", "reused", "revoked", "evicted", "expired", "client_changed"]
+EventKind = Literal[
+    "created", "rotated", "reused", "revoked", "evicted", "expired", "client_changed", "bound", "unproven"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,9 @@ class Event:
         kind: "created": a session began. "rotated": it got a new token. "reused": a retired token was
             presented after its grace, so that two have had it. "revoked": it was ended on purpose. "evicted": a
             sign-in ended it, because of the limit per user. "expired": its time was over and a sweep removed it.
-            "client_changed": its address or browser differs from before.
+            "client_changed": its address or browser differs from before. "bound": from now on it belongs to a device.
+            "unproven": a request with its cookie, and without its device's, was refused; the cookie may have been
+            stolen.
         at: When, in UTC.
         session_id: The public id; None when everyone was revoked at once.
         user_id: The user, if there is one.

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from coatcheck.core.users import User
 
 VERSION = 2
-"""The layout below; a copy of another version counts as missing."""
+"""The layout below; a copy of another version counts as missing. The second knows of devices: a copy of the first could
+make a bound session look as if it were not."""
 
 NEVER = 2**62
 """Stands for 'no absolute end' wherever microseconds are compared."""
@@ -45,6 +46,7 @@ _BODY = STAMP.size + _HEAD.size
 
 _REMEMBER = 1
 _SIGNED_IN = 2
+_DEVICE_BOUND = 4
 _NOT_AUTHENTICATED = -(2**62)
 
 
@@ -64,6 +66,7 @@ class Record(NamedTuple):
     user_agent: str | None
     data: str
     authentication: str | None = None
+    device_bound: bool = False
     user: str | None = None
 
     def pack(self) -> bytes:
@@ -75,7 +78,9 @@ class Record(NamedTuple):
         authenticated = _NOT_AUTHENTICATED if self.authenticated_at is None else self.authenticated_at
         head = _HEAD.pack(
             VERSION,
-            (_REMEMBER if self.remember else 0) | (_SIGNED_IN if self.user_id is not None else 0),
+            (_REMEMBER if self.remember else 0)
+            | (_SIGNED_IN if self.user_id is not None else 0)
+            | (_DEVICE_BOUND if self.device_bound else 0),
             self.created_at,
             authenticated,
             self.last_seen_at,
@@ -164,6 +169,11 @@ class Session:
     def remember(self) -> bool:
         """Whether the user asked to be remembered on this device."""
         return bool(self._copy[_FLAGS_AT] & _REMEMBER)
+
+    @property
+    def device_bound(self) -> bool:
+        """Whether the session belongs to a key that never leaves the user's device: its cookie alone is worthless."""
+        return bool(self._copy[_FLAGS_AT] & _DEVICE_BOUND)
 
     @property
     def ip(self) -> str | None:

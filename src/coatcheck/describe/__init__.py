@@ -16,7 +16,7 @@ from coatcheck._sync.sessions import Sessions
 from coatcheck.describe.provider import bound_lines, provider_lines, transport_lines
 from coatcheck.describe.sessions import cache_lines, policy_lines, token_lines
 from coatcheck.describe.store import store_lines
-from coatcheck.describe.web import cookie_lines, cross_origin_lines, request_lines
+from coatcheck.describe.web import cookie_lines, cross_origin_lines, device_lines, request_lines
 from coatcheck.describe.words import Line, Unsafe, in_words
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def describe(sessions: AnySessions, web: WebSettings, problems: Sequence[str] = 
                 policy_lines(sessions.policy),
                 token_lines(sessions),
                 cookie_lines(web.cookie),
+                device_lines(web),
                 cross_origin_lines(web.cross_origin),
                 request_lines(web),
                 cache_lines(sessions),

@@ -51,6 +51,21 @@ def _joined(exemption: str | tuple[str, str]) -> str:
     return exemption if isinstance(exemption, str) else " ".join(exemption)
 
 
+def device_lines(web: WebSettings) -> Iterator[Line]:
+    """Yield how sessions are bound to devices."""
+    binding = web.device_binding
+    if binding is None:
+        yield Line("device_binding", "off: a stolen cookie works anywhere until its session ends")
+        return
+    stolen = in_words(binding.ttl)
+    yield Line(
+        "device_binding", f"in browsers that can: a stolen cookie alone is worthless, both together for {stolen}"
+    )
+    yield Line("device_binding.cookie", binding.bound_cookie(web.cookie).name)
+    yield Line("device_binding.paths", f"{binding.register_path}, {binding.refresh_path}")
+    yield Line("device_binding.excluded_paths", ", ".join(binding.excluded_paths) or NONE)
+
+
 def request_lines(web: WebSettings) -> Iterator[Line]:
     """Yield how requests are read and answered."""
     yield flag("bearer", on=web.bearer)

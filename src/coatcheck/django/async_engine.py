@@ -28,6 +28,11 @@ _log = logging.getLogger("coatcheck")
 _ENDED = "the session has ended, as by a sign-out in a concurrent request"
 
 
+def _here(session: Session | NotSignedIn | None) -> Session | None:
+    """Return a session that is good on whatever device: nobody can tell here whether a request comes from its own."""
+    return session if session and not session.device_bound else None
+
+
 class AsyncEngine(StoredSession):
     """What reaches the store.
 
@@ -70,14 +75,14 @@ class AsyncEngine(StoredSession):
         token = previous.token_of(session_key, sessions) if len(session_key) == previous.LENGTH else session_key
         connection = to_read()
         if connection is not None:
-            return await sessions.get(token, connection=connection) or None
+            return _here(await sessions.get(token, connection=connection))
         presented = presented_bytes(token)
         found = sessions.lookup(presented)
         if found is None:
             validated = await sessions.ask(presented)
             found = validated.answer or None
             self.due |= validated.due and session_key == self._session_key
-        return found
+        return _here(found)
 
     async def _atake_over(self, key: str) -> Session | None:
         """Move a session here that the engine before has; it is there no more, so it cannot come back (I3)."""

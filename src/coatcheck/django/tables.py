@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from coatcheck.configuration import Settings
     from coatcheck.stores.operations import Row, Statement
 
-_TABLES = ("coatcheck_sessions", "coatcheck_retired", "coatcheck_log", "coatcheck_epoch", "coatcheck_meta")
+_TABLES = (
+    "coatcheck_sessions",
+    "coatcheck_retired",
+    "coatcheck_devices",
+    "coatcheck_log",
+    "coatcheck_epoch",
+    "coatcheck_meta",
+)
 _FUNCTIONS = (
     "coatcheck_session_changed",
     "coatcheck_user_changed",

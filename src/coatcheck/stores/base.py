@@ -27,6 +27,7 @@ class Capabilities(NamedTuple):
         replica: `read_nearby` may have an answer.
         eventual: Others see a change only after a while, changes made at once may undo each other, and there is no
             invalidation log. So nothing that was read is kept in memory, and what needs more is refused.
+        devices: Sessions can be bound to a device's key: see `BindsDevices` in the protocols.
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
@@ -43,6 +44,7 @@ class Capabilities(NamedTuple):
     reads_ahead: bool = False
     eventual: bool = False
     retires: bool = False
+    devices: bool = False
 
 
 class Vitals(NamedTuple):
@@ -141,6 +143,20 @@ class Full(Exception):
         super().__init__(limit)
         self.limit = limit
         self.records = records
+
+
+class Device(NamedTuple):
+    """What a store keeps of the device that a session is bound to.
+
+    Attributes:
+        thumbprint: The hash by which its public key is known (RFC 7638), in base64url.
+        key: The public key as a JWK, in JSON.
+        challenges: What it may sign next; opaque to the store, which compares and sets it.
+    """
+
+    thumbprint: str
+    key: str
+    challenges: str
 
 
 class Rotation(NamedTuple):

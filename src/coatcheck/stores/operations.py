@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from coatcheck.core.session import Record
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.errors import DataError, SchemaError
-from coatcheck.stores.base import CreateResult, Ended, Full, Reading, Renewed
+from coatcheck.stores.base import CreateResult, Device, Ended, Full, Reading, Renewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -203,6 +203,24 @@ class Operations:
         name = "end_reused" if end else "forget_reused"
         rows = yield Statement(self._text(name), {"token_hash": token_hash, "now": now})
         return Ended(rows[0][0], rows[0][1]) if rows else None
+
+    def bind(self, session_id: str, device: Device, now: int | None) -> Operation[bool]:
+        """Bind a live session to a device, if it is bound to none."""
+        rows = yield Statement(self._text("bind"), {"session_id": session_id, "now": now})
+        if rows:
+            yield Statement(self._text("add_device"), {"session_id": session_id, **device._asdict()})
+        return bool(rows)
+
+    def device(self, session_id: str, now: int | None) -> Operation[Device | None]:
+        """Read the device of a live session."""
+        rows = yield Statement(self._text("device"), {"session_id": session_id, "now": now})
+        return Device._make(rows[0]) if rows else None
+
+    def swap_challenges(self, session_id: str, seen: str, new: str) -> Operation[bool]:
+        """Replace a device's challenges, if they are still what was seen."""
+        values = {"session_id": session_id, "seen": seen, "new": new}
+        rows = yield Statement(self._text("swap_challenges"), values)
+        return bool(rows)
 
     def revoke(self, selection: Selection) -> Operation[list[Ended]]:
         """End the selected sessions."""

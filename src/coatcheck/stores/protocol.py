@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -167,4 +168,24 @@ class Retires(Protocol):
         Returns:
             Whose token it was; None when there is nothing to act on, or somebody else has.
         """
+        ...
+
+
+class BindsDevices(Protocol):
+    """A store whose sessions can be bound to a device's key, for threads: `capabilities.devices`.
+
+    The binding is a change like any other: it is in the log, so that no copy from before it is served. It stays when
+    the session gets another token, and goes with the session.
+    """
+
+    def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already. Of two at once one succeeds."""
+        ...
+
+    def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        ...
+
+    def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         ...

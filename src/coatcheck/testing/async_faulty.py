@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
-    from coatcheck.stores.async_protocol import AsyncRetires, AsyncStore
+    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncRetires, AsyncStore
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -35,6 +36,7 @@ _CALLS = frozenset(
     {
         *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
+        *("bind", "device", "swap_challenges"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -182,6 +184,22 @@ class AsyncFaultyStore:
         """Act on the use of a retired token."""
         store = cast("AsyncRetires", self.store)
         return await self._through("reuse", lambda: store.reuse(token_hash, end=end))
+
+    @property
+    def _devices(self) -> AsyncBindsDevices:
+        return cast("AsyncBindsDevices", self.store)
+
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a session to a device, where the store can."""
+        return await self._through("bind", lambda: self._devices.bind(session_id, device))
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read a session's device."""
+        return await self._through("device", lambda: self._devices.device(session_id))
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges."""
+        return await self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

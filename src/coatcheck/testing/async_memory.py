@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import NewSession, Renewal, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import Device, NewSession, Renewal, Rotation, Selection, SessionChange, Touch
 
 _KEEP_LOG = 2 * duration_micros(LONGEST_COPY)
 _TIMES = ("idle_timeout", "idle_expires_at", "expires_at")
@@ -53,6 +53,7 @@ class AsyncMemoryStore:
         users_table=False,
         notices_changes=False,
         retires=True,
+        devices=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -67,6 +68,7 @@ class AsyncMemoryStore:
         self._epoch = token_hex(16)
         self._rows: dict[bytes, Record] = {}
         self._retired: dict[bytes, _Successor] = {}
+        self._devices: dict[str, Device] = {}
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -246,6 +248,30 @@ class AsyncMemoryStore:
             del self._retired[token_hash]
             return Ended(row.id, row.user_id)
 
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        async with self._lock:
+            key = self._live_key_of(session_id)
+            if key is None or self._rows[key].device_bound:
+                return False
+            self._devices[session_id] = device
+            self._put(key, self._rows[key]._replace(device_bound=True))
+            return True
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        async with self._lock:
+            return None if self._live_key_of(session_id) is None else self._devices.get(session_id)
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        async with self._lock:
+            device = self._devices.get(session_id)
+            if device is None or device.challenges != seen:
+                return False
+            self._devices[session_id] = device._replace(challenges=new)
+            return True
+
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -262,6 +288,7 @@ class AsyncMemoryStore:
             count = len(self._rows)
             self._rows.clear()
             self._retired.clear()
+            self._devices.clear()
             self._note(EVERYONE)
             return count
 
@@ -294,6 +321,8 @@ class AsyncMemoryStore:
             expired = [key for key, row in self._rows.items() if not self._alive(row)][:batch]
             rows = [self._rows.pop(key) for key in expired]
             self._forget({row.id for row in rows})
+            for row in rows:
+                self._devices.pop(row.id, None)
             return [Ended(row.id, row.user_id) for row in rows]
 
     # --- under the lock
@@ -321,6 +350,7 @@ class AsyncMemoryStore:
         ended: list[Ended] = []
         for row in rows:
             del self._rows[keys[row.id]]
+            self._devices.pop(row.id, None)
             self._note(session_subject(row.id))
             ended.append(Ended(row.id, row.user_id))
         self._forget({each.id for each in ended})

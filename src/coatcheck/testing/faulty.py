@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         Touch,
         Vitals,
     )
-    from coatcheck.stores.protocol import Retires, Store
+    from coatcheck.stores.protocol import BindsDevices, Retires, Store
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ _CALLS = frozenset(
     {
         *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
+        *("bind", "device", "swap_challenges"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -183,6 +185,22 @@ class FaultyStore:
         """Act on the use of a retired token."""
         store = cast("Retires", self.store)
         return self._through("reuse", lambda: store.reuse(token_hash, end=end))
+
+    @property
+    def _devices(self) -> BindsDevices:
+        return cast("BindsDevices", self.store)
+
+    def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a session to a device, where the store can."""
+        return self._through("bind", lambda: self._devices.bind(session_id, device))
+
+    def device(self, session_id: str) -> Device | None:
+        """Read a session's device."""
+        return self._through("device", lambda: self._devices.device(session_id))
+
+    def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges."""
+        return self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

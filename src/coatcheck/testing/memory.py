@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import NewSession, Renewal, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import Device, NewSession, Renewal, Rotation, Selection, SessionChange, Touch
 
 _KEEP_LOG = 2 * duration_micros(LONGEST_COPY)
 _TIMES = ("idle_timeout", "idle_expires_at", "expires_at")
@@ -54,6 +54,7 @@ class MemoryStore:
         users_table=False,
         notices_changes=False,
         retires=True,
+        devices=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -68,6 +69,7 @@ class MemoryStore:
         self._epoch = token_hex(16)
         self._rows: dict[bytes, Record] = {}
         self._retired: dict[bytes, _Successor] = {}
+        self._devices: dict[str, Device] = {}
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -247,6 +249,30 @@ class MemoryStore:
             del self._retired[token_hash]
             return Ended(row.id, row.user_id)
 
+    def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        with self._lock:
+            key = self._live_key_of(session_id)
+            if key is None or self._rows[key].device_bound:
+                return False
+            self._devices[session_id] = device
+            self._put(key, self._rows[key]._replace(device_bound=True))
+            return True
+
+    def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        with self._lock:
+            return None if self._live_key_of(session_id) is None else self._devices.get(session_id)
+
+    def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        with self._lock:
+            device = self._devices.get(session_id)
+            if device is None or device.challenges != seen:
+                return False
+            self._devices[session_id] = device._replace(challenges=new)
+            return True
+
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -263,6 +289,7 @@ class MemoryStore:
             count = len(self._rows)
             self._rows.clear()
             self._retired.clear()
+            self._devices.clear()
             self._note(EVERYONE)
             return count
 
@@ -295,6 +322,8 @@ class MemoryStore:
             expired = [key for key, row in self._rows.items() if not self._alive(row)][:batch]
             rows = [self._rows.pop(key) for key in expired]
             self._forget({row.id for row in rows})
+            for row in rows:
+                self._devices.pop(row.id, None)
             return [Ended(row.id, row.user_id) for row in rows]
 
     # --- under the lock
@@ -322,6 +351,7 @@ class MemoryStore:
         ended: list[Ended] = []
         for row in rows:
             del self._rows[keys[row.id]]
+            self._devices.pop(row.id, None)
             self._note(session_subject(row.id))
             ended.append(Ended(row.id, row.user_id))
         self._forget({each.id for each in ended})

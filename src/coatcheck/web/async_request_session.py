@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.session import Session
 from coatcheck.errors import Unavailable
+from coatcheck.web.errors import DeviceProofAwaited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ class RequestSession(MutableMapping[str, Any]):
         """Attach to a request; nothing is read yet."""
         self._context = context
         self._user_key = user_key or ""
-        self._failure: Unavailable | None = None
+        self._failure: Unavailable | DeviceProofAwaited | None = None
         self._data: dict[str, Any] = {}
         self._before: dict[str, str] = {}
         self._looked = False
@@ -35,11 +36,11 @@ class RequestSession(MutableMapping[str, Any]):
         self._entered = False
 
     async def load(self) -> None:
-        """Read the session, where the request has one; an outage is raised to whoever looks at it."""
+        """Read the session, where the request has one; what hinders that is raised to whoever looks at it."""
         consulted = self._context.consulted
         try:
             answer = await self._context.session()
-        except Unavailable as error:
+        except (Unavailable, DeviceProofAwaited) as error:
             self._failure = error
         else:
             self._data = json.loads(json.dumps(dict(answer.data))) if answer else {}

@@ -14,13 +14,15 @@ from coatcheck.core.drafts import printable
 from coatcheck.core.tokens import Token
 from coatcheck.core.transport import Transport
 from coatcheck.errors import CoatcheckError
+from coatcheck.web import device_gate
 from coatcheck.web.authority import own
-from coatcheck.web.errors import RecentAuthRequired, SignInRequired
+from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
+    from coatcheck._sync.devices import Devices
     from coatcheck.core.answers import Source
     from coatcheck.core.session import Session
     from coatcheck.web.authority import Authority
@@ -39,29 +41,44 @@ class RequestContext:
 
     __slots__ = (
         "_answer",
+        "_bound",
         "_client",
         "_cookies",
         "_further_cookies",
         "_headers",
+        "_offer",
         "_presented",
+        "_root_path",
         "_transport",
         "authority",
         "changing",
         "clear_site_data",
         "consulted",
+        "devices",
         "due",
         "on_session",
         "settings",
         "source",
     )
 
-    def __init__(self, scope: Scope, authority: Authority, settings: WebSettings, transport: Transport) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        authority: Authority,
+        settings: WebSettings,
+        transport: Transport,
+        devices: Devices | None = None,
+    ) -> None:
         """Attach to a request."""
         # Not the scope itself, which holds this context: a circle is left to the garbage collector, and costs.
         self._headers: Headers = scope["headers"]
         self._client = scope.get("client")
         self.authority = authority
         self.settings = settings
+        self.devices = devices
+        self._bound = False
+        self._offer: tuple[bytes, bytes] | None = None
+        self._root_path: str = "" if devices is None else scope.get("root_path", "")
         self._transport = transport
         self._answer: Session | NotSignedIn | None = None
         self._presented: bytes | None = None
@@ -94,20 +111,41 @@ class RequestContext:
 
         Raises:
             Unavailable: The store did not answer; the middleware makes it a 503.
+            DeviceProofAwaited: The session is bound, and its browser has to come again; the middleware tells it so.
         """
         if self._answer is not None:
             return self._answer
-        answer: Session | NotSignedIn = NotSignedIn.NO_TOKEN
-        presented = self.presented()
-        if presented:
-            session = self.authority.lookup(presented)
-            if session is not None:
-                answer, self.source = session, "memory"
-            else:
-                answer = self._ask(presented)
+        answer = self.read()
+        if answer:
+            if answer.device_bound:
+                answer = self._from_device(answer)
             if answer and self.authority.notes_clients:
                 self._notice_client(answer)
         self._settle(answer)
+        return answer
+
+    def read(self) -> Session | NotSignedIn:
+        """Return whose session's cookie the request carries, from whatever device; `session` is what to trust.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        presented = self.presented()
+        if not presented:
+            return NotSignedIn.NO_TOKEN
+        session = self.authority.lookup(presented)
+        if session is None:
+            return self._ask(presented)
+        self.source = "memory"
+        return session
+
+    def _from_device(self, session: Session) -> Session | NotSignedIn:
+        """Return a bound session if its device sends this request; its cookie alone is worthless."""
+        self._bound = True
+        if device_gate.admits(self.devices, session, self._headers):
+            return session
+        answer = device_gate.refused(self.devices, session, self._headers, self.authority.now())
+        self.sessions.events.emit("unproven", session.id, session.user_id)
         return answer
 
     def _settle(self, answer: Session | NotSignedIn) -> None:
@@ -151,6 +189,18 @@ class RequestContext:
             raise RecentAuthRequired(max_age, factors)
         return session
 
+    def require_device_bound(self) -> Session:
+        """Return the session of a signed-in user that is bound to the device which sends this, or end the request.
+
+        Raises:
+            SignInRequired: Nobody is signed in.
+            DeviceBindingRequired: The session is not bound: the browser cannot, or has not yet.
+        """
+        session = self.require()
+        if not session.device_bound:
+            raise DeviceBindingRequired
+        return session
+
     # --- changing
 
     def sign_in(
@@ -171,20 +221,21 @@ class RequestContext:
         Raises:
             LimitReached: The user has too many sessions, and the policy evicts none.
         """
-        proofs = {"methods": methods, "acr": acr, "actor_id": actor_id}
-        return self._begin(user_id, data=data, remember=remember, connection=connection, **proofs)
+        how: dict[str, Any] = {"methods": methods, "acr": acr, "actor_id": actor_id}
+        return self._begin(user_id, data=data, remember=remember, connection=connection, **how)
 
-    def _begin(self, user_id: str | None, **how: Any) -> Session:
+    def _begin(self, user_id: str | None, *, ends: bool = True, **how: Any) -> Session:
         self.changing = True
         try:
             created = self.sessions.create(
                 user_id,
                 ip=self.client_ip(),
                 user_agent=self.user_agent(),
-                replaces=self.presented() or None,
+                replaces=(self.presented() or None) if ends else None,
                 **how,
             )
             self._issue(created.token, created.session)
+            self._offer_binding(created.session)
         finally:
             self.changing = False
         return created.session
@@ -205,6 +256,16 @@ class RequestContext:
             self._cookies = set_cookies or (delete_cookie(self.settings.cookie),)
         if self._is_bearer():
             self._cookies = ()
+        self._forget_device()
+
+    def _forget_device(self) -> None:
+        """Take back the second cookie; the session is gone already, and its key with it."""
+        devices = self.devices
+        if devices is None:
+            return
+        self._bound = self._bound or bool(device_gate.values_of(self._headers, devices.cookie.name))
+        if self._bound:
+            self.send_cookie(devices.cookie.name, device_gate.forgotten(devices))
 
     def _revoke(self, sessions: Sessions, presented: bytes, connection: Any) -> tuple[bytes, ...]:
         if self._answer:
@@ -225,14 +286,20 @@ class RequestContext:
         """Give the session a new token, after a privilege change or another proof of who the user is.
 
         Raises:
-            SignInRequired: There is no session any more.
+            SignInRequired: There is no session any more, or it is another device's.
         """
+        if self._answer is None:
+            self.session()
+        if self._answer is NotSignedIn.DEVICE:
+            raise SignInRequired(NotSignedIn.DEVICE)
         rotated = self.sessions.rotate(
             self.presented(), reauthenticated=reauthenticated, methods=methods, acr=acr, connection=connection
         )
         if isinstance(rotated, NotSignedIn):
             raise SignInRequired(rotated)
         self._issue(rotated.token, rotated.session)
+        if reauthenticated or methods:
+            self._offer_binding(rotated.session)
         return rotated.session
 
     def renew(self) -> None:
@@ -260,13 +327,20 @@ class RequestContext:
 
     def start_anonymous(self, data: Mapping[str, Any]) -> Session:
         """Begin a session for a visitor with something to store; without that there is no row and no cookie."""
-        return self._begin(None, data=data)
+        # Without the proof of its device a bound session is not ended for it: a cookie may be missing for many reasons.
+        ends = self.session() is not NotSignedIn.DEVICE
+        return self._begin(None, data=data, ends=ends)
 
     def _issue(self, token: Token, session: Session) -> None:
         self._presented = token.reveal().encode()
         self.due = False
         self._settle(session)
         self._cookies = (set_cookie(self.settings.cookie, token.reveal(), self._max_age(session)),)
+
+    def _offer_binding(self, session: Session) -> None:
+        """Have the browser bind the session, if it can and we want that: only with what signs the user in."""
+        if self.devices is not None:
+            self._offer = self.devices.offer(session, root_path=self._root_path)
 
     def _max_age(self, session: Session) -> int | None:
         """Return how long the browser may keep the cookie: never longer than the session can live."""
@@ -361,5 +435,13 @@ class RequestContext:
             # A stored Set-Cookie would sign other people in (rule H2).
             headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
             headers += [(b"cache-control", b"no-store"), *((b"set-cookie", line) for line in cookies)]
+        if self._offer is not None:
+            headers.append(self._offer)
         if self.clear_site_data:
             headers.append((b"clear-site-data", b'"cookies", "storage"'))
+        elif self._answer is NotSignedIn.NO_TOKEN and self._bound and self._clears_storage():
+            # Of what Chromium drops this is the part that its key is in; it would go on renewing otherwise.
+            headers.append((b"clear-site-data", b'"storage"'))
+
+    def _clears_storage(self) -> bool:
+        return self.devices is not None and self.devices.binding.clear_storage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from coatcheck.errors import CoatcheckError, ConfigurationError
 
@@ -30,6 +30,29 @@ class RecentAuthRequired(CoatcheckError):
         super().__init__(f"authentication within {max_age} required{of}")
         self.max_age = max_age
         self.factors = factors
+
+
+class DeviceProofAwaited(CoatcheckError):
+    """A bound session's browser is to come again, with the cookie that shows its device; no data is given to it.
+
+    Attributes:
+        how: "interstitial" for a page without data that asks for the same address, "again" for a redirect to it.
+        counted: The Set-Cookie that counts such pages.
+    """
+
+    def __init__(self, how: Literal["interstitial", "again"], counted: bytes) -> None:
+        """Keep what is to be answered."""
+        super().__init__("the proof of the session's device is awaited")
+        self.how = how
+        self.counted = counted
+
+
+class DeviceBindingRequired(CoatcheckError):
+    """The request needs a session that belongs to a device, and this one belongs to none; the answer is 403."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("a session that is bound to a device is required")
 
 
 class IssuedElsewhere(ConfigurationError):

@@ -6,15 +6,24 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from coatcheck.core.answers import NotSignedIn
 from coatcheck.errors import FormTokenRejected, LimitReached, Unavailable
-from coatcheck.web.errors import RecentAuthRequired, SignInRequired
+from coatcheck.web.errors import DeviceBindingRequired, DeviceProofAwaited, RecentAuthRequired, SignInRequired
 
 if TYPE_CHECKING:
     from coatcheck.web.types import Asked, Headers, Scope
 
     Answer = tuple[int, Headers, bytes]
 
-ANSWERED = (SignInRequired, RecentAuthRequired, Unavailable, LimitReached, FormTokenRejected)
+ANSWERED = (
+    SignInRequired,
+    RecentAuthRequired,
+    DeviceProofAwaited,
+    DeviceBindingRequired,
+    Unavailable,
+    LimitReached,
+    FormTokenRejected,
+)
 """The exceptions that the middleware turns into answers."""
 
 PROBLEM = b"application/problem+json"
@@ -34,7 +43,9 @@ def cross_origin_problem(reason: str) -> Answer:
 
 def answer_to(error: Exception, scope: Scope, context: Asked) -> Answer:
     """Return the answer to a request that ended with one of `ANSWERED`; a browser page goes to the sign-in page."""
-    if isinstance(error, (SignInRequired, RecentAuthRequired)) and _is_page(scope):
+    if isinstance(error, DeviceProofAwaited) and (answer := _come_again(error, scope)) is not None:
+        return answer
+    if isinstance(error, (SignInRequired, RecentAuthRequired, DeviceProofAwaited)) and _is_page(scope):
         return 302, [(b"location", _sign_in_url(scope, context)), (b"content-length", b"0")], b""
     return problem_of(error, context)
 
@@ -49,6 +60,8 @@ def problem_of(error: Exception, context: Asked) -> Answer:
         return problem(409, "Too many sessions", limit=error.limit, sessions=sessions)
     if isinstance(error, FormTokenRejected):
         return problem(403, "Form token rejected", detail="Load the page again, and send the form once more.")
+    if isinstance(error, DeviceBindingRequired):
+        return problem(403, "Device-bound session required", reason="device_not_bound")
     status, headers, body = _sign_in_problem(error)
     if context.bearer:
         headers = [*headers, (b"www-authenticate", b"Bearer")]
@@ -62,8 +75,32 @@ def _sign_in_problem(error: Exception) -> Answer:
         return problem(
             401, "Recent authentication required", reason="authentication_too_old", max_age=seconds, **wanted
         )
+    if isinstance(error, DeviceProofAwaited):
+        return problem(401, "Sign-in required", reason=NotSignedIn.DEVICE.value)
     reason = error.reason.value if isinstance(error, SignInRequired) else "no_token"
     return problem(401, "Sign-in required", reason=reason)
+
+
+_INTERSTITIAL = b"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>One moment</title><p><a href="">Continue</a></p></html>
+"""
+
+
+def _come_again(error: DeviceProofAwaited, scope: Scope) -> Answer | None:
+    """Return an answer without data after which a browser asks for the same address; None if it could not."""
+    headers = [(b"cache-control", b"no-store"), (b"set-cookie", error.counted)]
+    if error.how == "interstitial" and scope.get("method") in {"GET", "HEAD"}:
+        # No address in it, so nothing of the request is repeated. A redirect would not do: Chromium takes the request
+        # that follows for one of the other site, too.
+        headers += [(b"refresh", b"0"), (b"content-type", b"text/html; charset=utf-8"), (b"x-frame-options", b"DENY")]
+        headers.append((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"))
+        return 200, [*headers, (b"content-length", str(len(_INTERSTITIAL)).encode())], _INTERSTITIAL
+    place = quote(scope["path"], safe="/")
+    if error.how != "again" or safe_next(place, "") != place:
+        return None
+    query = scope.get("query_string", b"")
+    location = place.encode() + (b"?" + query if query else b"")
+    return 307, [(b"location", location), (b"cache-control", b"no-store"), (b"content-length", b"0")], b""
 
 
 def _is_page(scope: Scope) -> bool:

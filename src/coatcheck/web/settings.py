@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.refusals import refuse
+
+if TYPE_CHECKING:
+    from coatcheck.core.dbsc.settings import DeviceBinding
 
 _MOST_HOPS = 20
 # A path of this site and nothing more: it goes into a Location header, with "?next=…" behind it.
@@ -30,6 +34,8 @@ class WebSettings:
         stream_check_every: How often open WebSockets and streams are validated again.
         second_factor_within: Until when, after the first factor, the second must be there (rule A3).
         second_factor_attempts: How many proofs of it may be tried before the first must be given again.
+        device_binding: How sessions are bound to the user's device in browsers that can; None binds none, and refuses
+            those that are bound.
     """
 
     cookie: CookieSettings = field(default_factory=CookieSettings)
@@ -41,6 +47,7 @@ class WebSettings:
     stream_check_every: timedelta = timedelta(milliseconds=250)
     second_factor_within: timedelta = timedelta(minutes=10)
     second_factor_attempts: int = 5
+    device_binding: DeviceBinding | None = None
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.sign_in_path):
@@ -49,3 +56,5 @@ class WebSettings:
             refuse("trusted_hops", self.trusted_hops, f"use the number of your own proxies, 0 to {_MOST_HOPS}")
         if not timedelta(0) < self.stream_check_every <= timedelta(seconds=1):
             refuse("stream_check_every", self.stream_check_every, "use more than zero and at most one second")
+        if self.device_binding is not None:
+            self.device_binding.bound_cookie(self.cookie)

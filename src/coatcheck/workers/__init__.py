@@ -6,7 +6,7 @@
 ...         return await worker.fetch(request, self.env, self.ctx)
 """
 
-from coatcheck.asgi import RecentAuthRequired, RequestContext, SignInRequired, safe_next
+from coatcheck.asgi import DeviceBindingRequired, RecentAuthRequired, RequestContext, SignInRequired, safe_next
 from coatcheck.bindings import D1, KV, binding_of
 from coatcheck.workers.messages import Request, Response
 from coatcheck.workers.worker import ASGIWorker, SessionWorker
@@ -15,6 +15,7 @@ __all__ = [
     "D1",
     "KV",
     "ASGIWorker",
+    "DeviceBindingRequired",
     "RecentAuthRequired",
     "Request",
     "RequestContext",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from coatcheck.core.cross_origin import SAFE_METHODS
 from coatcheck.web.context import RequestContext
 from coatcheck.web.cross_origin import refusal
+from coatcheck.web.device_endpoints import device_answer, devices_of, is_device_endpoint
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem
 from coatcheck.web.settings import WebSettings
 from coatcheck.wsgi.body import WatchedBody
@@ -49,6 +50,7 @@ class SessionMiddleware:
         self.app = app
         self.sessions = sessions
         self.settings = WebSettings(**settings)
+        self._devices = devices_of(sessions, self.settings)
         self._transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
         sessions.open()
         atexit.register(sessions.close)
@@ -56,12 +58,14 @@ class SessionMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         scope = scope_of(environ)
-        context = environ[KEY] = RequestContext(scope, self.sessions, self.settings, self._transport)
+        context = environ[KEY] = RequestContext(scope, self.sessions, self.settings, self._transport, self._devices)
         response = Response(context, start_response)
         context.on_session = response.belongs_to
         if scope["method"] not in SAFE_METHODS and (reason := refusal(scope, context)) is not None:
             return response.answer(cross_origin_problem(reason))
         try:
+            if self._devices is not None and is_device_endpoint(self._devices, scope):
+                return response.answer(device_answer(self._devices, scope, context))
             body = self.app(environ, response.start)
         except ANSWERED as error:
             if response.started:

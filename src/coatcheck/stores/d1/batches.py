@@ -18,7 +18,7 @@ from coatcheck.stores.operations import Statement, carried, given_times
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from coatcheck.stores.base import NewSession, Renewal, Rotation, SessionChange
+    from coatcheck.stores.base import Device, NewSession, Renewal, Rotation, SessionChange
     from coatcheck.stores.operations import Row
 
     Batch = Mapping[str, Statement]
@@ -146,6 +146,13 @@ class Batches:
         return {
             "changed": self._statement("save_as_seen", **values),
             "row": self._statement("find", session_id=change.session_id, now=now),
+        }
+
+    def bind(self, session_id: str, device: Device, now: int | None) -> Batch:
+        """Bind a live session to a device, if it is bound to none."""
+        return {
+            "device": self._statement("add_device_to_unbound", session_id=session_id, **device._asdict(), now=now),
+            "bound": self._statement("bind", session_id=session_id, now=now),
         }
 
     # --- ending

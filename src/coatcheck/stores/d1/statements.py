@@ -39,6 +39,11 @@ _CONDITIONS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     ),
     "end_replaced": ("end_token", {"if": _INSERTED}),
     "evict_for_inserted": ("evict", {"if": _INSERTED}),
+    # Before the session is marked as bound, for afterwards nobody could tell who has done it.
+    "add_device_to_unbound": (
+        "add_device",
+        {"if": f"FROM coatcheck_sessions WHERE id = :session_id AND NOT device_bound {_ALIVE}"},
+    ),
     "save_as_seen": ("save_data", {"if": f"AND data = :seen {_ALIVE}"}),
 }
 

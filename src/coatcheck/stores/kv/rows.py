@@ -34,7 +34,7 @@ def name_of(value: bytes) -> str:
 def encoded(stored: Stored) -> bytes:
     """Return the bytes to be kept."""
     fields = stored.record._asdict()
-    del fields["user"]
+    del fields["user"], fields["device_bound"]  # a device needs a store that can compare and set
     return json.dumps({"v": VERSION, "token": stored.token, **fields}, separators=(",", ":")).encode()
 
 

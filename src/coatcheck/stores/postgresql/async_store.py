@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -86,6 +87,7 @@ class AsyncPostgreSQLStore:
         notices_changes=False,
         pushes_changes=True,
         retires=True,
+        devices=True,
     )
 
     def __init__(
@@ -272,6 +274,18 @@ class AsyncPostgreSQLStore:
     async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
         return await self._write(lambda: self._operations.reuse(token_hash, self._now(), end=end), None, alone=True)
+
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return await self._write(lambda: self._operations.bind(session_id, device, self._now()), None)
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        return await self._single(lambda: self._operations.device(session_id, self._now()), None, reads=True)
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return await self._write(lambda: self._operations.swap_challenges(session_id, seen, new), None, alone=True)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

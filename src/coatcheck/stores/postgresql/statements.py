@@ -117,7 +117,7 @@ def _columns() -> Iterator[str]:
     """Yield the expressions of a record's columns, without the user."""
     yield from ("s.id", "s.user_id::text")
     yield from (_micros(f"s.{name}") for name in _TIMES)
-    yield from ("s.remember", "host(s.ip)", "s.user_agent", "s.data::text", "s.authentication::text")
+    yield from ("s.remember", "host(s.ip)", "s.user_agent", "s.data::text", "s.authentication::text", "s.device_bound")
 
 
 def _user_join(users: UsersTable) -> str:

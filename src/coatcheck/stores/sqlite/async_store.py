@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -57,6 +58,7 @@ class AsyncSQLiteStore:
         users_table=True,
         notices_changes=True,
         retires=True,
+        devices=True,
     )
 
     def __init__(
@@ -192,6 +194,18 @@ class AsyncSQLiteStore:
     async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
         return await self._threads.write(self._operations.reuse(token_hash, self._now(), end=end))
+
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return await self._threads.write(self._operations.bind(session_id, device, self._now()))
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        return await self._threads.read(self._operations.device(session_id, self._now()))
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return await self._threads.write(self._operations.swap_challenges(session_id, seen, new))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

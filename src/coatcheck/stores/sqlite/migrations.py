@@ -140,11 +140,19 @@ def _add_foreign_key(connection: sqlite3.Connection, users: UsersTable | None) -
     # In this order and in the older manner: the application's own views must go on meaning this table.
     connection.execute("PRAGMA legacy_alter_table = ON")
     connection.execute(table.replace("coatcheck_sessions", "coatcheck_sessions_new", 1))
+    for statement in _added_columns(users):
+        connection.execute(statement.replace("coatcheck_sessions", "coatcheck_sessions_new", 1))
     connection.execute("INSERT INTO coatcheck_sessions_new SELECT * FROM coatcheck_sessions")
     connection.execute("DROP TABLE coatcheck_sessions")
     connection.execute("ALTER TABLE coatcheck_sessions_new RENAME TO coatcheck_sessions")
     for statement in indexes:
         connection.execute(statement)
+
+
+def _added_columns(users: UsersTable | None) -> Iterator[str]:
+    """Yield the statements by which later steps than the first have added columns, in their order."""
+    for name in MIGRATIONS[1:]:
+        yield from (each for each in migration_statements(name, users) if each.startswith("ALTER TABLE coatcheck_ses"))
 
 
 def trigger_statements(connection: sqlite3.Connection, users: UsersTable | None) -> list[str]:

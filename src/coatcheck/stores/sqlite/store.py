@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
+        Device,
         Ended,
         NewSession,
         Reading,
@@ -58,6 +59,7 @@ class SQLiteStore:
         users_table=True,
         notices_changes=True,
         retires=True,
+        devices=True,
     )
 
     def __init__(
@@ -193,6 +195,18 @@ class SQLiteStore:
     def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
         return self._threads.write(self._operations.reuse(token_hash, self._now(), end=end))
+
+    def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return self._threads.write(self._operations.bind(session_id, device, self._now()))
+
+    def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        return self._threads.read(self._operations.device(session_id, self._now()))
+
+    def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return self._threads.write(self._operations.swap_challenges(session_id, seen, new))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

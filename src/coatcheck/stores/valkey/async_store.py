@@ -14,6 +14,7 @@ What each key holds, with the generation as `g`:
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
     {coatcheck}:g:r:<hash>  one retired token: its session, its successor, the seal and the end of its grace
     {coatcheck}:g:p:<id>    the hashes of a session's retired tokens, the latest first
+    {coatcheck}:g:d:<id>    the device that a session is bound to
     {coatcheck}:g:a, g:e    the ids of all, by latest activity and by expiry
 
 Why a reading and a page of the same epoch belong to the same log: the epoch is a random word beside the log. It goes
@@ -46,7 +47,7 @@ from coatcheck.core.coherence import Entry, LogPage, user_subject
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
-from coatcheck.stores.base import Capabilities, CreateResult, Full, Renewed, Vitals
+from coatcheck.stores.base import Capabilities, CreateResult, Device, Full, Renewed, Vitals
 from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._async_wire import AsyncWire
 from coatcheck.stores.valkey.async_listener import AsyncListener
@@ -109,6 +110,7 @@ class AsyncValkeyStore:
         notices_changes=False,
         pushes_changes=True,
         retires=True,
+        devices=True,
     )
 
     def __init__(
@@ -350,6 +352,19 @@ class AsyncValkeyStore:
         """Act on the use of a retired token whose grace is over, once."""
         answer = await self._run(scripts.REUSE, token_hash.hex(), "1" if end else "0")
         return None if answer is None else rows.ended_of([answer])[0]
+
+    async def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return bool(await self._run(scripts.BIND, session_id, *device))
+
+    async def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        found = await self._run(scripts.DEVICE, session_id)
+        return Device(*(part.decode() for part in found)) if found else None
+
+    async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return bool(await self._run(scripts.SWAP_CHALLENGES, session_id, seen, new))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

@@ -20,6 +20,7 @@ _NUMBERS = {
     "x": "expires_at",
     "t": "idle_timeout",
     "r": "remember",
+    "b": "device_bound",
 }
 _NOTHING: dict[str, Any] = dict.fromkeys([*_TEXTS.values(), *_NUMBERS.values()])
 
@@ -45,7 +46,7 @@ def record_of(fields: Sequence[bytes]) -> Record:
             row[_TEXTS[name]] = value.decode()
         elif name in _NUMBERS:
             row[_NUMBERS[name]] = int(value)
-    row["remember"] = bool(row["remember"])
+    row["remember"], row["device_bound"] = bool(row["remember"]), bool(row["device_bound"])
     return Record(**row)
 
 

@@ -15,6 +15,7 @@ What each key holds, with the generation as `g`:
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
     {coatcheck}:g:r:<hash>  one retired token: its session, its successor, the seal and the end of its grace
     {coatcheck}:g:p:<id>    the hashes of a session's retired tokens, the latest first
+    {coatcheck}:g:d:<id>    the device that a session is bound to
     {coatcheck}:g:a, g:e    the ids of all, by latest activity and by expiry
 
 Why a reading and a page of the same epoch belong to the same log: the epoch is a random word beside the log. It goes
@@ -47,7 +48,7 @@ from coatcheck.core.coherence import Entry, LogPage, user_subject
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
-from coatcheck.stores.base import Capabilities, CreateResult, Full, Renewed, Vitals
+from coatcheck.stores.base import Capabilities, CreateResult, Device, Full, Renewed, Vitals
 from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._wire import Wire
 from coatcheck.stores.valkey.failures import wrong_setting
@@ -110,6 +111,7 @@ class ValkeyStore:
         notices_changes=False,
         pushes_changes=True,
         retires=True,
+        devices=True,
     )
 
     def __init__(
@@ -351,6 +353,19 @@ class ValkeyStore:
         """Act on the use of a retired token whose grace is over, once."""
         answer = self._run(scripts.REUSE, token_hash.hex(), "1" if end else "0")
         return None if answer is None else rows.ended_of([answer])[0]
+
+    def bind(self, session_id: str, device: Device) -> bool:
+        """Bind a live session to a device; False when it is gone, or bound already."""
+        return bool(self._run(scripts.BIND, session_id, *device))
+
+    def device(self, session_id: str) -> Device | None:
+        """Read the device of a live session; None when there is none."""
+        found = self._run(scripts.DEVICE, session_id)
+        return Device(*(part.decode() for part in found)) if found else None
+
+    def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
+        """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        return bool(self._run(scripts.SWAP_CHALLENGES, session_id, seen, new))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

@@ -26,11 +26,13 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM /*schema*/coatcheck_retired;
+        DELETE FROM /*schema*/coatcheck_devices;
         PERFORM /*schema*/coatcheck_invalidate('*');
         RETURN NULL;
     END IF;
     IF TG_OP = 'DELETE' THEN
         DELETE FROM /*schema*/coatcheck_retired WHERE session_id = OLD.id;
+        DELETE FROM /*schema*/coatcheck_devices WHERE session_id = OLD.id AND OLD.device_bound;
     END IF;
     -- The sweep, and nobody else, removes what has expired without an entry. Both are asked: the clock alone may be
     -- wrong for a while, and the setting alone could be made by anybody.

@@ -17,6 +17,7 @@ FOR EACH ROW WHEN (
     OR OLD.user_agent IS DISTINCT FROM NEW.user_agent
     OR OLD.data IS DISTINCT FROM NEW.data
     OR OLD.authentication IS DISTINCT FROM NEW.authentication
+    OR OLD.device_bound IS DISTINCT FROM NEW.device_bound
     OR OLD.generation IS DISTINCT FROM NEW.generation
     OR NEW.last_seen_at < OLD.last_seen_at
     OR NEW.idle_expires_at < OLD.idle_expires_at

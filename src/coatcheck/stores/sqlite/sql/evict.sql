@@ -8,4 +8,4 @@ WHERE id IN (
     LIMIT 1000000000 OFFSET :others
 ) /*if*/
 RETURNING id, user_id, created_at, authenticated_at, last_seen_at, idle_expires_at, expires_at,
-    idle_timeout, remember, ip, user_agent, data, authentication, NULL
+    idle_timeout, remember, ip, user_agent, data, authentication, device_bound, NULL

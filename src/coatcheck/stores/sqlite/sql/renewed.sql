@@ -1,6 +1,6 @@
 -- What a token's successor is, while its grace lasts.
 SELECT s.id, s.user_id, s.created_at, s.authenticated_at, s.last_seen_at, s.idle_expires_at, s.expires_at,
-       s.idle_timeout, s.remember, s.ip, s.user_agent, s.data, s.authentication, /*user*/, r.successor, r.seal
+       s.idle_timeout, s.remember, s.ip, s.user_agent, s.data, s.authentication, s.device_bound, /*user*/, r.successor, r.seal
 FROM coatcheck_retired AS r
 JOIN coatcheck_sessions AS s ON s.token_hash = r.successor
 /*user_join*/

@@ -9,4 +9,4 @@ WHERE token_hash IN (
     )
     AND idle_expires_at > :now AND (expires_at IS NULL OR expires_at > :now)
 RETURNING id, user_id, created_at, authenticated_at, last_seen_at, idle_expires_at, expires_at,
-    idle_timeout, remember, ip, user_agent, data, authentication, NULL
+    idle_timeout, remember, ip, user_agent, data, authentication, device_bound, NULL

@@ -5,4 +5,4 @@ SET data = :data,
     expires_at = coalesce(:expires_at, expires_at)
 WHERE id = :session_id /*if*/
 RETURNING id, user_id, created_at, authenticated_at, last_seen_at, idle_expires_at, expires_at,
-    idle_timeout, remember, ip, user_agent, data, authentication, NULL
+    idle_timeout, remember, ip, user_agent, data, authentication, device_bound, NULL

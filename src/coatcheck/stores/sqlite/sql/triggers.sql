@@ -27,6 +27,7 @@ WHEN OLD.id IS NOT NEW.id
     OR OLD.user_agent IS NOT NEW.user_agent
     OR OLD.data IS NOT NEW.data
     OR OLD.authentication IS NOT NEW.authentication
+    OR OLD.device_bound IS NOT NEW.device_bound
     OR NEW.last_seen_at < OLD.last_seen_at
     OR NEW.idle_expires_at < OLD.idle_expires_at
 BEGIN
@@ -48,4 +49,10 @@ BEGIN
     INSERT INTO coatcheck_log (subject)
     SELECT 's:' || id FROM coatcheck_sessions
     WHERE (token_hash = NEW.token_hash OR id = NEW.id) AND id IS NOT OLD.id;
+END;
+
+-- A device goes with its session, whoever deletes it, and whether or not that is logged.
+CREATE TRIGGER coatcheck_device_gone AFTER DELETE ON coatcheck_sessions WHEN OLD.device_bound
+BEGIN
+    DELETE FROM coatcheck_devices WHERE session_id = OLD.id;
 END;

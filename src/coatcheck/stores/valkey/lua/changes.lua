@@ -38,6 +38,7 @@ local function keep(hash, fields)
   redis.call('ZADD', index('e'), int(ends), id)
   redis.call('PEXPIRE', key('s', hash), int(milliseconds))
   redis.call('PEXPIRE', key('i', id), int(milliseconds))
+  redis.call('PEXPIRE', key('d', id), int(milliseconds))
   if user then
     keep_index(user, milliseconds)
   end
@@ -65,7 +66,7 @@ end
 
 local function remove(hash, fields)
   local id, user = get(fields, 'id'), get(fields, 'u')
-  redis.call('DEL', key('s', hash), key('i', id))
+  redis.call('DEL', key('s', hash), key('i', id), key('d', id))
   forget_retired(id, 0)
   forget(id, user)
 end

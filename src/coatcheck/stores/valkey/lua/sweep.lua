@@ -31,7 +31,7 @@ while #ended < batch and scanned < batch + MANY do
       remove(hash, fields)
       ended[#ended + 1] = { 'id', id, 'u', get(fields, 'u') }
     else
-      redis.call('DEL', key('i', id))
+      redis.call('DEL', key('i', id), key('d', id))
       forget_retired(id, 0)
       forget(id, nil)
     end
@@ -46,7 +46,7 @@ if dead then
   for i = 1, #popped, 2 do
     local hash, fields = by_id(popped[i])
     if hash then
-      redis.call('DEL', key('s', hash), key('i', popped[i]))
+      redis.call('DEL', key('s', hash), key('i', popped[i]), key('d', popped[i]))
     end
     if fields and get(fields, 'u') then
       redis.call('ZREM', key('u', get(fields, 'u')), popped[i])

@@ -1,0 +1,2 @@
+INSERT OR REPLACE INTO coatcheck_devices (session_id, thumbprint, key, challenges)
+SELECT :session_id, :thumbprint, :key, :challenges /*if*/

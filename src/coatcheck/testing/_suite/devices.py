@@ -1,0 +1,116 @@
+# Generated from testing/_async_suite/devices.py by tools/generate_sync.py: edit that, run `make generate`.
+"""Sessions that belong to a device, for threads."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from coatcheck.core.tokens import new_session_id
+from coatcheck.stores.base import Device, Rotation, Selection, SessionChange
+from coatcheck.testing._pair import together
+from coatcheck.testing._rows import LONG_AGO, MANY_BYTES, a_hash, an_expired_row
+from coatcheck.testing._suite.common import added, head, noted, stored
+
+if TYPE_CHECKING:
+    from coatcheck.stores.protocol import BindsDevices, Store
+
+A_DEVICE = Device("thumbprint", '{"kty":"EC"}', "first")
+ANOTHER = Device("another", '{"kty":"RSA"}', "second")
+
+
+class Devices:
+    """Bind, read and swap: a session belongs to one device for as long as it lives, and nobody misses that."""
+
+    def test_a_session_is_bound_once(self, store: Store) -> None:
+        """The device is kept as it was given; a second one, as a thief's, is refused."""
+        devices, (token_hash, row) = _binding(store), added(store)
+        assert devices.device(row.id) is None
+        assert devices.bind(row.id, A_DEVICE)
+        assert stored(store, token_hash) == row._replace(device_bound=True)
+        assert devices.device(row.id) == A_DEVICE
+        assert not devices.bind(row.id, ANOTHER)
+        assert devices.device(row.id) == A_DEVICE
+
+    def test_of_two_that_bind_at_once_one_succeeds(self, store: Store) -> None:
+        """And its device is the one that is kept."""
+        devices, (_, row) = _binding(store), added(store)
+        offered = [A_DEVICE._replace(thumbprint=str(number)) for number in range(8)]
+        bound = together([partial(devices.bind, row.id, device) for device in offered])
+        (winner,) = (device for device, done in zip(offered, bound, strict=True) if done)
+        assert devices.device(row.id) == winner
+
+    def test_a_binding_outdates_the_copies_from_before(self, store: Store) -> None:
+        """No worker serves one that does not know of it."""
+        devices, (_, row) = _binding(store), added(store)
+        cursor = head(store)
+        devices.bind(row.id, A_DEVICE)
+        assert noted(store, cursor, f"s:{row.id}")
+
+    def test_what_is_gone_or_over_is_not_bound(self, store: Store) -> None:
+        """Nothing is left behind either."""
+        devices = _binding(store)
+        gone_hash, gone = added(store)
+        store.revoke(Selection(token_hash=gone_hash))
+        _, over = added(store, an_expired_row())
+        for session_id in (gone.id, over.id, new_session_id()):
+            assert not devices.bind(session_id, A_DEVICE)
+            assert devices.device(session_id) is None
+
+    def test_challenges_change_only_from_what_was_seen(self, store: Store) -> None:
+        """Of many who spend the same one, one succeeds."""
+        devices, (_, row) = _binding(store), added(store)
+        devices.bind(row.id, A_DEVICE)
+        assert not devices.swap_challenges(row.id, "other", "new")
+        swaps = [partial(devices.swap_challenges, row.id, "first", f"new {number}") for number in range(8)]
+        swapped = together(swaps)
+        assert sum(swapped) == 1
+        assert devices.device(row.id) == A_DEVICE._replace(challenges=f"new {swapped.index(True)}")
+
+    def test_a_device_stays_when_the_token_changes(self, store: Store) -> None:
+        """It is the session's, and what rotating returns says so."""
+        devices, (token_hash, row) = _binding(store), added(store)
+        devices.bind(row.id, A_DEVICE)
+        rotated = store.rotate(Rotation(token_hash, a_hash()))
+        assert rotated == row._replace(device_bound=True)
+        assert devices.device(row.id) == A_DEVICE
+
+    def test_lists_say_which_sessions_are_bound(self, store: Store) -> None:
+        """A user sees which of them a thief could use."""
+        devices, (_, row), (_, other) = _binding(store), added(store), added(store)
+        devices.bind(row.id, A_DEVICE)
+        for user in ("ann", None):
+            listed = store.list_sessions(user, 10)
+            assert {each.id: each.device_bound for each in listed} == {row.id: True, other.id: False}
+
+    @pytest.mark.parametrize("end", ["token", "id", "user", "everyone"])
+    def test_a_device_goes_with_its_session(self, store: Store, end: str) -> None:
+        """However that ends, and with the sweep at the latest."""
+        devices, (token_hash, row) = _binding(store), added(store)
+        devices.bind(row.id, A_DEVICE)
+        selections: dict[str, Selection] = {
+            "token": Selection(token_hash=token_hash),
+            "id": Selection(session_id=row.id),
+            "user": Selection(user_id=row.user_id),
+        }
+        (store.revoke(selections[end]) if end in selections else store.revoke_everyone())
+        assert devices.device(row.id) is None
+        store.sweep(10)
+        assert not devices.swap_challenges(row.id, "first", "new"), "nothing of it is left"
+
+    def test_a_device_goes_when_its_session_is_over(self, store: Store) -> None:
+        """Nobody gets a challenge for it any more, and the sweep takes what is left."""
+        devices, (_, row) = _binding(store), added(store)
+        devices.bind(row.id, A_DEVICE)
+        store.save(SessionChange(row.id, {}, (), MANY_BYTES, expires_at=LONG_AGO))
+        assert devices.device(row.id) is None
+        assert [ended.id for ended in store.sweep(10)] == [row.id]
+        assert not devices.swap_challenges(row.id, "first", "new")
+
+
+def _binding(store: Store) -> BindsDevices:
+    if not store.capabilities.devices:
+        pytest.skip("this store binds no session to a device")
+    return cast("BindsDevices", store)
