@@ -1,0 +1,7 @@
+/** Who is signed in, for front ends of applications with coatcheck. */
+export { createSessionClient, type SessionClient } from "./client.js";
+export type { CallOptions, Devices } from "./devices.js";
+export type { ClientOptions } from "./options.js";
+export { type ProblemKind, SessionError } from "./problems.js";
+export type { DeviceSession, Me, SessionProblem, SignedInUser } from "./schema.js";
+export type { SessionState } from "./state.js";
