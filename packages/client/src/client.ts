@@ -143,27 +143,28 @@ class Client<User extends SignedInUser> implements SessionClient<User> {
     if (news === "signed-out") {
       const asking = this.#flight;
       this.#forget();
-      if (asking) void this.#ask(true); // it may be for a sign-in that came after
+      if (asking) void this.#ask(); // it may be for a sign-in that came after
     } else if (this.#flight) {
       this.#flight.heard = news.found; // it may find the same; tabs that open together do
-    } else if (news.found !== identity(this.#state)) void this.#ask(true);
+    } else if (news.found !== identity(this.#state)) void this.#ask();
   };
 
   /** Ask anew: what is under way may have left before the cookie changed. */
-  #ask(told = false): Promise<SessionState<User>> {
+  #ask(): Promise<SessionState<User>> {
     this.#cancel();
     this.#askedAt = Date.now();
     const flight: Flight<User> = { controller: new AbortController(), result: Promise.resolve(this.#state) };
     this.#flight = flight;
-    flight.result = this.#fly(flight, told);
+    flight.result = this.#fly(flight);
     return flight.result;
   }
 
-  async #fly(flight: Flight<User>, told: boolean): Promise<SessionState<User>> {
+  async #fly(flight: Flight<User>): Promise<SessionState<User>> {
     const { signal } = flight.controller;
     let found: Answer | SessionError | null;
     try {
-      found = (await this.#look(signal)) ?? (this.#state.session ? await this.#look(signal) : null);
+      found = await this.#look(signal);
+      if (this.#isDoubtful(found, flight)) found = await this.#look(signal);
     } catch (error) {
       found = asSessionError(error);
     }
@@ -171,17 +172,22 @@ class Client<User extends SignedInUser> implements SessionClient<User> {
     if (this.#flight !== flight) return (this.#flight as Flight<User> | null)?.result ?? this.#state;
     this.#flight = null;
     if (found instanceof SessionError) this.#failed(found);
-    else this.#found(found, told);
-    const { heard = identity(this.#state) } = flight;
-    return heard === identity(this.#state) ? this.#state : this.#ask(true);
+    else this.#found(found);
+    return this.#state;
   }
 
   /**
-   * Return the server's answer, null if nobody is signed in.
+   * Tell whether to ask a second time: nobody is signed in, and somebody was; or another tab has found something else.
    *
-   * That is asked twice when somebody was: a rotation elsewhere may have changed the cookie while the first request
-   * was under way with the old one, and the second has the new one.
+   * A rotation or a sign-in may have changed the cookie while the first request was under way with the old one. The
+   * second has the new one.
    */
+  #isDoubtful(answer: Answer | null, { heard }: Flight<User>): boolean {
+    const found = idOf(answer);
+    return (!found && this.#state.session !== null) || (heard !== undefined && heard !== found);
+  }
+
+  /** Return the server's answer, null if nobody is signed in. */
   async #look(signal: AbortSignal): Promise<Answer | null> {
     try {
       const answer = await send(this.#connection, this.#whoIs, { signal });
@@ -194,12 +200,11 @@ class Client<User extends SignedInUser> implements SessionClient<User> {
     throw new SessionError("unexpected", words, { status: 200 });
   }
 
-  #found(answer: Answer | null, told: boolean): void {
+  #found(answer: Answer | null): void {
     const before = identity(this.#state);
-    const session = answer ? (answer.body as User) : null;
     this.#failures = this.#notBefore = 0;
-    this.#set(known(session));
-    if (!told && before !== identity(this.#state)) this.#tabs.tell({ found: session?.session_id ?? null });
+    this.#set(known(answer && (answer.body as User)));
+    if (before !== identity(this.#state)) this.#tabs.tell({ found: idOf(answer) });
     if (answer) this.#skewMs = answer.nowMs - Date.now();
     this.#watchTheEnd();
   }
@@ -257,6 +262,11 @@ class Client<User extends SignedInUser> implements SessionClient<User> {
 
 function isSession(body: unknown): body is SignedInUser {
   return typeof body === "object" && body !== null && "session_id" in body && "exp" in body;
+}
+
+/** Return whose session an answer is: its public id, null for none. */
+function idOf(answer: Answer | null): string | null {
+  return answer && (answer.body as SignedInUser).session_id;
 }
 
 function asSessionError(error: unknown): SessionError {

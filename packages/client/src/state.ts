@@ -31,5 +31,5 @@ export function identity(state: SessionState): string | null | undefined {
 
 /** Tell whether two states say the same: then nobody needs to be told of the second. */
 export function same(one: SessionState, other: SessionState): boolean {
-  return one.error === other.error && JSON.stringify(one) === JSON.stringify(other);
+  return one.error?.message === other.error?.message && JSON.stringify(one) === JSON.stringify(other);
 }

@@ -142,6 +142,23 @@ test("it tries again by itself, ever more slowly, until there is an answer", asy
     assert.equal(server.requests.length, tries + 2);
   }
   assert.equal(statusOf(client), "signed-in");
+  server.answers(new TypeError("fetch failed"), json(ADA)); // the next outage is another one
+  await client.refresh();
+  await pass(1_000);
+  assert.equal(statusOf(client), "signed-in");
+});
+
+test("an outage that goes on tells nobody again, unless it has other words", async () => {
+  server.answers(new TypeError("fetch failed"), new TypeError("fetch failed"));
+  const client = tab();
+  await settled();
+  let changes = 0;
+  open.push(client.subscribe(() => (changes += 1)));
+  await client.refresh();
+  assert.equal(changes, 0);
+  void client.refresh();
+  await pass(10_000);
+  assert.equal(changes, 1);
 });
 
 for (const header of ["20", "Fri, 15 Jan 2027 08:00:20 GMT"]) {
@@ -271,6 +288,36 @@ test("what one tab finds out by itself the others look at too; who knows it alre
   assert.equal(server.requests.length, 6);
 });
 
+test("a tab whose request is under way asks again only if it finds another session than it was told of", async () => {
+  const [here, there] = [tab(), tab()];
+  server.answer(json(ADA));
+  await settled();
+  server.answer(json(ADA)); // of the request that was under way when it was told
+  await settled();
+  assert.equal(server.requests.length, 2);
+
+  const late = there.refresh(); // it leaves with the cookie of Ada
+  server.answers(json(BOB));
+  await here.signedIn();
+  server.answers(json(BOB));
+  server.answer(json(ADA));
+  assert.equal((await late).session.name, "Bob");
+  assert.equal(here.getSnapshot().session.name, "Bob");
+  assert.equal(server.requests.length, 5);
+});
+
+test("a sign-out in another tab does not undo a sign-in that came after it", async () => {
+  server.answers(json(ADA), json(ADA));
+  const [here, there] = [tab(), tab()];
+  await settled();
+  const signedIn = there.signedIn();
+  server.answers(done(), json(BOB), json(BOB));
+  await here.signOut();
+  assert.equal((await signedIn).session.name, "Bob");
+  await settled();
+  assert.equal(here.getSnapshot().session.name, "Bob");
+});
+
 test("tabs of another server are not told", async () => {
   server.answers(json(ADA), json(ADA), done());
   const [here, other] = [tab(), tab({ url: "https://api.example.com/auth/" })];
@@ -296,6 +343,13 @@ test("a session that the page came with needs no request", async () => {
   }
   await settled();
   assert.deepEqual(server.requests, []);
+});
+
+test("its end is asked for like that of any other", async () => {
+  server.answers(signedOut(), signedOut());
+  const client = tab({ initialSession: { ...ADA, exp: 1_800_000_060 } });
+  await pass(62_000);
+  assert.equal(statusOf(client), "signed-out");
 });
 
 test("options that are not possible are named, with the fix", () => {
