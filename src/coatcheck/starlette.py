@@ -13,6 +13,7 @@ from starlette.routing import Route
 from coatcheck.asgi import RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
 from coatcheck.asgi.health import Liveness, Readiness
 from coatcheck.asgi.request_session import RequestSessionMiddleware
+from coatcheck.device_page import DevicePage, device_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
 
 __all__ = [
+    "DevicePage",
     "RecentAuthRequired",
     "RequestSessionMiddleware",
     "SessionBackend",
@@ -32,6 +34,7 @@ __all__ = [
     "SessionUser",
     "SignInRequired",
     "current_session",
+    "device_routes",
     "health_routes",
     "require_recent_auth",
     "require_session",
