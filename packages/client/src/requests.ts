@@ -52,7 +52,9 @@ async function exchange(connection: Connection, url: string, method: string, sig
     return { response, text: await response.text() };
   } catch (cause) {
     signal?.throwIfAborted();
-    const why = late.signal.aborted ? `did not answer within ${connection.timeoutMs} ms` : "cannot be reached";
+    // A browser tells no script which of the two it was.
+    const unreached = url.startsWith("/") ? "cannot be reached" : "cannot be reached, or CORS does not allow this page";
+    const why = late.signal.aborted ? `did not answer within ${connection.timeoutMs} ms` : unreached;
     throw new SessionError("unavailable", `${url} ${why}`, { cause });
   } finally {
     clearTimeout(timer);

@@ -89,6 +89,12 @@ for (const [name, answer, kind, words] of [
   });
 }
 
+test("an API at another origin may be hidden by CORS, and the error says so", async () => {
+  server.answers(new TypeError("Failed to fetch"));
+  const other = createSessionClient({ url: "https://api.example.com", fetch: server.fetch });
+  await assert.rejects(other.devices.list(), { kind: "unavailable", message: /or CORS does not allow this page/ });
+});
+
 test("a call can be ended by whoever made it", async () => {
   const stopping = new AbortController();
   const listed = client.devices.list({ signal: stopping.signal });
