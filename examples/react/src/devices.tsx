@@ -16,7 +16,7 @@ export function Devices() {
   const list = useCallback(
     async (signal?: AbortSignal) => {
       try {
-        setListed(await devices.list(signal ? { signal } : {}));
+        setListed(await devices.list({ signal }));
       } catch (error) {
         if (!signal?.aborted) setSaid(`The devices cannot be listed: ${wordsOf(error)}`);
       }

@@ -8,7 +8,7 @@ export const countRequests = () => requests;
 // One client for the page, made outside of components.
 export const client = createSessionClient({
   url: "/api",
-  timeoutMs: 3_000,
+  timeoutMs: 5_000,
   fetch: (input, init) => {
     if (String(input).endsWith("/session")) requests += 1;
     return fetch(input, init);

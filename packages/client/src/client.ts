@@ -1,3 +1,4 @@
+import type { SessionClient } from "./contract.js";
 import { devicesOf, type Devices } from "./devices.js";
 import { onOccasion, type Occasion } from "./occasions.js";
 import { connectionOf, type ClientOptions } from "./options.js";
@@ -6,28 +7,6 @@ import { type Answer, type Connection, type Details, send } from "./requests.js"
 import type { Me, Operation, SignedInUser } from "./schema.js";
 import { identity, known, LOADING, same, SIGNED_OUT, type SessionState } from "./state.js";
 import { type News, Tabs } from "./tabs.js";
-
-/** Who is signed in, kept current while somebody listens. */
-export interface SessionClient<User extends SignedInUser = SignedInUser> {
-  /** Return what is known: the same object until it changes. */
-  getSnapshot(): SessionState<User>;
-  /** Return what is known before the first request, on a server and while its page is hydrated. */
-  getServerSnapshot(): SessionState<User>;
-  /** Call a function after each change. The first to listen starts the first request; with the last one to stop all ends. */
-  subscribe(listener: () => void): () => void;
-  /** Ask the server now; with a request under way that one is waited for. It never rejects: an outage is a state. */
-  refresh(): Promise<SessionState<User>>;
-  /** Say that a sign-in of the application's own has succeeded: asks who it is, here and in every other tab. */
-  signedIn(): Promise<SessionState<User>>;
-  /**
-   * End this session everywhere; every tab is told. Also fine when nobody is signed in.
-   *
-   * @throws {SessionError} It could not be ended, and the state stays as it was.
-   */
-  signOut(): Promise<void>;
-  /** The user's sessions on all their devices. */
-  readonly devices: Devices;
-}
 
 interface Flight<User extends SignedInUser> {
   readonly controller: AbortController;

@@ -4,7 +4,7 @@ import type { DeviceSession, DeviceSessions, EndedSessions, Operation } from "./
 /** What a call can be given besides. */
 export interface CallOptions {
   /** Ends the call early. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Who is signed in, for front ends of applications with coatcheck. */
-export { createSessionClient, type SessionClient } from "./client.js";
+export { createSessionClient } from "./client.js";
+export type { SessionClient } from "./contract.js";
 export type { CallOptions, Devices } from "./devices.js";
 export type { ClientOptions } from "./options.js";
 export { type ProblemKind, SessionError } from "./problems.js";

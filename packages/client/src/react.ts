@@ -1,7 +1,7 @@
 "use client";
 
 import { createContext, createElement, type ReactElement, type ReactNode, useContext, useMemo, useSyncExternalStore } from "react";
-import type { SessionClient } from "./client.js";
+import type { SessionClient } from "./contract.js";
 import type { SignedInUser } from "./schema.js";
 import type { SessionState } from "./state.js";
 
