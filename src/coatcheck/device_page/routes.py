@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from coatcheck.device_page.content import TITLE, Content, content_html, elsewher
 from coatcheck.device_page.documents import plain_layout
 from coatcheck.devices import describe_device
 from coatcheck.web.errors import IssuedElsewhere
+from coatcheck.web.settings import SITE_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     Endpoint = Callable[[Request], Awaitable[Response]]
 
 _MOST = 200
-_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ class DevicePage:
 
     def __post_init__(self) -> None:
         for setting in ("path", "confirm_path", "after_sign_out"):
-            if not _PATH.fullmatch(value := getattr(self, setting)):
+            if not SITE_PATH.fullmatch(value := getattr(self, setting)):
                 refuse(setting, value, "use a path of this site, such as '/devices'", of="device page")
         if self.path.endswith("/"):
             refuse("path", self.path, "use a path without a slash at its end, such as '/devices'", of="device page")
