@@ -19,8 +19,8 @@ checksum = $(shell cat $(1) 2>/dev/null | cksum | tr ' ' '-')
 DEV_STAMP := $(VENV)/.stamp-$(call checksum,requirements/dev.txt pyproject.toml)
 DEMO_STAMP := $(DEMO_VENV)/.stamp-$(call checksum,requirements/demo.txt pyproject.toml)
 
-# The tests of the pages need axe-core, those of Workers need Pyodide and workerd; without Node they say what is missing
-# and skip themselves.
+# The tests of the pages need axe-core, those of Workers need Pyodide and workerd, those of packages/client TypeScript
+# and Vite; without Node they say what is missing and skip themselves.
 ifneq ($(and $(shell command -v npm 2>/dev/null),$(wildcard package-lock.json)),)
 NODE_STAMP := node_modules/.stamp-$(call checksum,package.json package-lock.json)
 PYODIDE_STAMP := .pyodide/.stamp-$(call checksum,package-lock.json requirements/dev.txt tools/pyodide_wheels.py)
@@ -57,10 +57,11 @@ check: $(DEV_STAMP)
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python tools/generate_sync.py --check
+	$(VENV)/bin/python -m tools.write_client_types --check
 	@echo "looking for addresses in the pinned requirements"
 	@if grep -nE '://|^[[:space:]]*(-i|-f|--(extra-)?index-url|--find-links|--trusted-host)([[:space:]=]|$$)' \
 		requirements/*; then echo "a requirements file names an index or an address"; exit 1; fi
-	@if grep -n '"resolved"' package-lock.json; then \
+	@if grep -n '"resolved": "[a-z+]*:' package-lock.json; then \
 		echo "package-lock.json names a registry: npm install --omit-lockfile-registry-resolved"; exit 1; fi
 
 bench: $(DEV_STAMP)
@@ -69,6 +70,7 @@ bench: $(DEV_STAMP)
 generate: $(DEV_STAMP)
 	$(VENV)/bin/python tools/generate_sync.py
 	$(VENV)/bin/python tools/write_openapi.py
+	$(VENV)/bin/python -m tools.write_client_types
 
 docs: $(DEV_STAMP)
 	$(VENV)/bin/python tools/rule_tests.py
@@ -79,7 +81,7 @@ lock:
 		--no-emit-index-url --no-emit-find-links requirements/$(name).in -o requirements/$(name).txt >/dev/null$(newline))
 
 clean:
-	rm -rf .venv .venv-demo .pyodide node_modules build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf .venv .venv-demo .pyodide node_modules build dist packages/*/dist examples/*/dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache
 	find src tests docs tools benchmarks typing_tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from coatcheck.api import session_router
 
 PATH = Path(__file__).parents[1] / "docs" / "openapi.json"
+PREFIX = "/api"
 
 
 def document() -> dict[str, Any]:
     """Return the document of an application that has nothing but the JSON API, under /api."""
     app = FastAPI(title="coatcheck", version="1", description="The JSON API of sessions.")
-    app.include_router(session_router(), prefix="/api")
+    app.include_router(session_router(), prefix=PREFIX)
     return app.openapi()
 
 

@@ -6,6 +6,7 @@ from typing import assert_type
 from django.http import HttpRequest, HttpResponse
 from fastapi import FastAPI, Request
 from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
 
 from coatcheck import AsyncSessions, CookieSettings, DeviceBinding, NotSignedIn, Session
 from coatcheck.django import (
@@ -22,12 +23,19 @@ from coatcheck.django import (
     require_session as require_session_of_django,
 )
 from coatcheck.django.sessions import SessionStore
-from coatcheck.fastapi import BoundSession, CurrentSession, OptionalSession, SessionMiddleware
-from coatcheck.starlette import current_session, require_device_bound, require_session, sign_in
+from coatcheck.fastapi import BoundSession, CurrentSession, OptionalSession, SessionMiddleware, device_router
+from coatcheck.starlette import DevicePage, current_session, require_device_bound, require_session, sign_in
 
 sessions = AsyncSessions("sqlite:///app.db")
 
+
+async def layout(request: Request, title: str, main: str) -> HTMLResponse:
+    """A layout may return any response."""
+    return HTMLResponse(f"{request.url.path} {title} {main}")
+
+
 api = FastAPI()
+api.include_router(device_router(DevicePage(layout=layout, recent_auth_within=timedelta(minutes=5))))
 api.add_middleware(SessionMiddleware, sessions=sessions, device_binding=DeviceBinding())
 
 site = Starlette()

@@ -18,18 +18,21 @@ from coatcheck.asgi.types import Receive, Scope, Send
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.session import Session
 from coatcheck.core.transport import Transport
+from coatcheck.device_page import DevicePage, device_routes
 from coatcheck.starlette import health_routes, revoke_others, rotate, sign_in, sign_out
 
 __all__ = [
     "BoundSession",
     "CurrentSession",
     "DeviceBindingRequired",
+    "DevicePage",
     "OptionalSession",
     "RecentAuthRequired",
     "SessionCookie",
     "SessionMiddleware",
     "SignInRequired",
     "describe_security",
+    "device_router",
     "health_router",
     "recent_auth",
     "revoke_others",
@@ -153,3 +156,8 @@ def health_router(sessions: HasHealth) -> APIRouter:
     Neither shows up in OpenAPI.
     """
     return APIRouter(routes=list(health_routes(sessions)))
+
+
+def device_router(page: DevicePage | None = None) -> APIRouter:
+    """Return a router with a page of the user's devices, by default at /devices; it does not show up in OpenAPI."""
+    return APIRouter(routes=list(device_routes(page)))

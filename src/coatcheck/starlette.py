@@ -20,6 +20,7 @@ from coatcheck.asgi import (
 )
 from coatcheck.asgi.health import Liveness, Readiness
 from coatcheck.asgi.request_session import RequestSessionMiddleware
+from coatcheck.device_page import DevicePage, device_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DeviceBindingRequired",
+    "DevicePage",
     "RecentAuthRequired",
     "RequestSessionMiddleware",
     "SessionBackend",
@@ -40,6 +42,7 @@ __all__ = [
     "SessionUser",
     "SignInRequired",
     "current_session",
+    "device_routes",
     "health_routes",
     "require_device_bound",
     "require_recent_auth",

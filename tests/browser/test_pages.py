@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.looks import SIZES, faults_of
 from tests.browser.steps import ELSEWHERE, ENDED, heading, press, sign_in
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from tests.demo.processes import Running
 
 pytestmark = pytest.mark.browser
-
-SIZES = {360: 740, 1280: 800}
 
 STRANGERS = {
     "/": "Sign in twice. End one. Watch it end everywhere.",
@@ -37,27 +36,6 @@ MEMBERS = {
     "/status": "Process 1",
     "/devices/others/end": "Method Not Allowed",
 }
-
-
-def faults_of(page: Page, axe: str) -> dict[str, object]:
-    """Return what is wrong with a page in each of its looks; an empty dictionary if nothing is."""
-    page.evaluate(axe)
-    found: dict[str, object] = {}
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
-        for width, height in SIZES.items():
-            page.set_viewport_size({"width": width, "height": height})
-            # Frames hold a page of their own that is looked at by itself.
-            violations = page.evaluate(
-                "axe.run({iframes: false}).then(results => results.violations.map("
-                "one => [one.id, one.help, one.nodes.map(node => node.html)]))"
-            )
-            if violations:
-                found[f"{scheme} at {width}"] = violations
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            if wide > width:
-                found[f"width at {width}"] = wide
-    return found
 
 
 @pytest.mark.parametrize("path", STRANGERS)

@@ -71,7 +71,7 @@ def test_a_form_sent_by_an_ended_device_does_nothing_and_says_why(pair: tuple[Br
     here, there = pair
     actions = ends_of(there.get("/devices").text)
     here.submit(actions["Safari on iPhone"])
-    response = there.post(actions["Firefox 143 on Windows"])
+    response = there.submit(actions["Firefox 143 on Windows"])
     assert (response.status_code, ENDED in response.text) == (401, True)
     assert "Hello, Ada" in here.get("/").text
 
@@ -115,7 +115,7 @@ def test_ending_all_ends_this_one_too(pair: tuple[Browser, Browser]) -> None:
 def test_a_device_that_is_not_there_is_not_found(pair: tuple[Browser, Browser], session_id: str) -> None:
     response = pair[0].post(f"/devices/{session_id}/end")
     assert response.status_code == 404
-    assert "<h1>Not Found</h1>" in response.text
+    assert "no such device in your list any more" in response.text
 
 
 def test_L14_somebody_elses_device_is_not_found_and_stays(demo: Processes, pair: tuple[Browser, Browser]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coatcheck import Unavailable
-from coatcheck.demo.rendering import relative
+from coatcheck.device_page.words import relative
 from coatcheck.stores.sqlite import AsyncSQLiteStore
 from tests.demo.processes import Browser, pids_of
 

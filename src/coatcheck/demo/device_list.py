@@ -1,47 +1,30 @@
-"""The list of the user's devices, and signing them out."""
+"""The list of the user's devices, and signing them out: coatcheck's own page in the demo's frame."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from coatcheck.demo.account import Recent
-from coatcheck.demo.rendering import demo_of, go, page
-from coatcheck.fastapi import CurrentSession, revoke_others, sign_out
+from coatcheck.demo.rendering import page
+from coatcheck.device_page import DevicePage
+
+
+async def _in_our_frame(request: Request, title: str, main: str) -> Response:
+    return await page(request, "framed.html", title=title, main=main)
+
+
+def _route(serve: Callable[[Request], Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    """Return a route of FastAPI's own, which the application's dependencies reach: one of them times who answers."""
+
+    async def answer(request: Request) -> Response:
+        return await serve(request)
+
+    return answer
+
 
 router = APIRouter()
-
-
-@router.get("/devices")
-async def devices(request: Request, session: CurrentSession) -> Response:
-    """List the user's sessions, this one marked."""
-    listed = await demo_of(request).sessions.list(session.user_id or "")
-    others = sum(one.id != session.id for one in listed)
-    return await page(request, "devices.html", sessions=listed, others=others)
-
-
-@router.post("/devices/others/end")
-async def end_others(request: Request, _: Recent) -> Response:
-    """Sign out all devices but this one."""
-    await revoke_others(request)
-    return go("/devices", said="others")
-
-
-@router.post("/devices/all/end")
-async def end_all(request: Request, session: Recent) -> Response:
-    """Sign out all devices, this one too."""
-    await demo_of(request).sessions.revoke_user(session.user_id or "")
-    await sign_out(request)  # this one has ended with the others, but the browser still has its cookie
-    return go("/", said="everywhere")
-
-
-@router.post("/devices/{session_id}/end")
-async def end_one(request: Request, session_id: str, session: Recent) -> Response:
-    """Sign out one of the user's devices; anybody else's is not found."""
-    if session_id == session.id:
-        await sign_out(request)
-        return go("/", said="signed-out")
-    if not await demo_of(request).sessions.revoke_by_id(session_id, user_id=session.user_id):
-        raise HTTPException(404)
-    return go("/devices", said="device")
+for _path, (_method, _serve) in DevicePage(layout=_in_our_frame).endpoints().items():
+    router.add_api_route(_path, _route(_serve), methods=[_method])

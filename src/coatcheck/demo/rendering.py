@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -18,20 +18,17 @@ from coatcheck.demo.answered import answered_in, ask
 from coatcheck.demo.places import host_of, is_loopback, origin
 from coatcheck.demo.settings import Settings
 from coatcheck.demo.users import Users
+from coatcheck.device_page.words import relative
 from coatcheck.devices import describe_device
 
 NOTICES: Final = {
     "deleted": "Your account is deleted, and all its sessions have ended.",
-    "device": "The device is signed out.",
     "everywhere": "You are signed out everywhere.",
-    "others": "All other devices are signed out, and this one has a new token.",
     "signed-out": "You are signed out.",
 }
 """What a page can be asked to say first, by the `said` in its address."""
 
 _HERE = Path(__file__).parent
-_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-_A_MOMENT = 5
 
 
 class Demo:
@@ -109,17 +106,6 @@ def _same_page(request: Request) -> str:
         return "/"
     query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "said"])
     return f"{request.url.path}?{query}" if query else request.url.path
-
-
-def relative(distance: timedelta) -> str:
-    """Return how far away a moment is, in the largest unit that fits: "3 minutes ago", "in 7 days"."""
-    seconds = round(abs(distance.total_seconds()))
-    if seconds < _A_MOMENT:
-        return "just now"
-    size, unit = next((size, unit) for size, unit in _UNITS if seconds >= size)
-    count = round(seconds / size)
-    text = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-    return f"in {text}" if distance > timedelta(0) else f"{text} ago"
 
 
 def go(path: str, **query: str) -> Response:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from coatcheck.core.dbsc.settings import DeviceBinding
 
 _MOST_HOPS = 20
-# A path of this site and nothing more: it goes into a Location header, with "?next=…" behind it.
-_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+SITE_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+"""A path of this site and nothing more: it goes into a Location header, with "?next=…" behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class WebSettings:
     device_binding: DeviceBinding | None = None
 
     def __post_init__(self) -> None:
-        if not _PATH.fullmatch(self.sign_in_path):
+        if not SITE_PATH.fullmatch(self.sign_in_path):
             refuse("sign_in_path", self.sign_in_path, "use a path of this site, such as '/login'")
         if not 0 <= self.trusted_hops <= _MOST_HOPS:
             refuse("trusted_hops", self.trusted_hops, f"use the number of your own proxies, 0 to {_MOST_HOPS}")
