@@ -7,14 +7,17 @@
 """
 
 from coatcheck.asgi import RecentAuthRequired, RequestContext, SignInRequired, safe_next
-from coatcheck.bindings import D1, KV, binding_of
+from coatcheck.bindings import D1, KV, SERVICE, binding_of
+from coatcheck.workers.fetching import Fetch
 from coatcheck.workers.messages import Request, Response
 from coatcheck.workers.worker import ASGIWorker, SessionWorker
 
 __all__ = [
     "D1",
     "KV",
+    "SERVICE",
     "ASGIWorker",
+    "Fetch",
     "RecentAuthRequired",
     "Request",
     "RequestContext",

@@ -89,8 +89,13 @@ class D1Statements:
 
     def prepared(self, statement: Statement) -> Prepared:
         """Return a statement with numbered parameters, and their values."""
-        sql, names = _numbered(statement.sql, tuple(self._clock.items()))
-        return Prepared(sql, tuple(_plain(statement.parameters[name]) for name in names))
+        return prepared(statement, self._clock)
+
+
+def prepared(statement: Statement, expressions: Mapping[str, str] = _NONE) -> Prepared:
+    """Return a statement with numbered parameters, and their values; some may be expressions of the database's."""
+    sql, names = _numbered(statement.sql, tuple(expressions.items()))
+    return Prepared(sql, tuple(_plain(statement.parameters[name]) for name in names))
 
 
 @cache
