@@ -1,0 +1,363 @@
+"""Better Auth's sessions in a Worker: from its tables in D1, and from itself by a service binding.
+
+Better Auth itself runs on workerd's D1, in Node, and counts its queries there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from coatcheck import AsyncProviderSessions, ConfigurationError, ProviderSettings, Unavailable
+from coatcheck.bindings import bytes_of, javascript, object_of
+from coatcheck.caches.kv import AsyncKVCache
+from coatcheck.core.answers import NotSignedIn
+from coatcheck.providers.base import LARGEST_REPLY, HTTPSettings
+from coatcheck.providers.better_auth import AsyncBetterAuth, AsyncBetterAuthD1
+from coatcheck.stores.d1 import AsyncD1Store
+from coatcheck.stores.kv import AsyncKVStore
+from coatcheck.testing.clock import ManualClock
+from coatcheck.workers import D1, SERVICE, Fetch, Request, RequestContext, Response, SessionWorker, binding_of
+from tests.workers.inside.databases import Counted, emptied
+from tests.workers.inside.fetch import Browser, Env, caplog
+from tests.workers.inside.kv_cache import KEYS, PATIENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coatcheck.core.session import Session
+
+__all__ = ["caplog"]
+
+AUTH = "https://auth.example"
+COOKIE = "__Secure-better-auth.session_token"
+SECRETS = ["nT2pX0u9aQe7Lr4sVb6yHc1kWd8mZf3g"]
+BOTH = pytest.mark.parametrize("way", ["d1", "fetch"])
+
+
+async def signed_up(env: Any, name: str = "ann") -> str:
+    """Register somebody at Better Auth, and return the value of their cookie."""
+    body = {"name": name, "email": f"{name}-{secrets.token_hex(4)}@example.org", "password": "a good password"}
+    response = await at_better_auth(env, "sign-up/email", json.dumps(body))
+    (line,) = response.headers.getSetCookie()
+    return str(line).partition(";")[0].partition("=")[2]
+
+
+async def at_better_auth(env: Any, path: str, body: str | None = None, cookie: str = "") -> Any:
+    """Ask Better Auth as a page of its own would."""
+    headers = {"content-type": "application/json", "origin": AUTH, "cookie": f"{COOKIE}={cookie}"}
+    more = {} if body is None else {"method": "POST", "body": body}
+    return await env.AUTH.fetch(f"{AUTH}/api/auth/{path}", object_of(headers=headers, **more))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Begin now: Better Auth's sessions end by a real clock."""
+    return ManualClock(datetime.now(UTC))
+
+
+@pytest.fixture
+async def log(env: Any) -> Counted:
+    """Where the log stands: a migrated database, whose calls are counted."""
+    database = Counted(await emptied(env.DB))
+    await AsyncD1Store(database).migrate()
+    return database
+
+
+class Isolate(AsyncProviderSessions):
+    """An isolate of a Worker that tells what it has asked."""
+
+    tables: Counted | None
+    queries: Callable[[], str]
+
+    @property
+    def calls(self) -> list[str]:
+        """What it has asked of KV since it was last looked at."""
+        calls: list[str] = self.tiers.shared.cache.kv.calls  # type: ignore[union-attr]
+        found = list(calls)
+        calls.clear()
+        return found
+
+    def asked(self) -> int:
+        """Return how many queries the authority's database has answered since then."""
+        if self.tables is None:
+            return len(json.loads(self.queries()))
+        trips = list(self.tables.trips)
+        self.tables.trips.clear()
+        return sum(trips)
+
+
+@pytest.fixture
+def isolate(env: Any, log: Counted, clock: ManualClock, way: str) -> Callable[[], Isolate]:
+    """Another isolate of one Worker: it remembers for ten seconds, and KV for five minutes."""
+    prefix = f"{secrets.token_hex(8)}:"
+    settings = ProviderSettings(
+        memory_ttl=timedelta(seconds=10), revalidate_after=timedelta(minutes=5), lease=timedelta(seconds=30)
+    )
+
+    def start() -> Isolate:
+        tables = Counted(env.AUTH_DB) if way == "d1" else None
+        made = Isolate(
+            AsyncBetterAuth(AUTH, client=Fetch(env.AUTH), secrets=SECRETS)
+            if tables is None
+            else AsyncBetterAuthD1(tables, secrets=SECRETS),
+            AsyncD1Store(log, clock=clock),
+            settings=settings,
+            shared_cache=AsyncKVCache(env.SESSIONS, prefix=prefix, clock=clock),
+            shared_cache_settings=PATIENT,
+            keys=KEYS,
+            clock=clock,
+        )
+        made.tables, made.queries = tables, env.authQueries
+        return made
+
+    return start
+
+
+async def started(isolate: Isolate) -> None:
+    """Have it look at its tables and the log, and count anew."""
+    await isolate.tiers.log.prove()
+    assert isolate.calls == ["get"]
+    isolate.asked()
+
+
+@BOTH
+async def test_A3_a_miss_asks_the_authority_and_a_hit_in_either_tier_nobody(
+    env: Any, isolate: Callable[[], Isolate], way: str, log: Counted
+) -> None:
+    """One query of ours, or Better Auth's own two; then memory answers, and in other isolates KV."""
+    cookie = await signed_up(env)
+    async with isolate() as one, isolate() as other:
+        await started(one)
+        await started(other)
+        log.trips.clear()
+        session = await one.get(cookie)
+        assert session
+        assert session.user
+        assert (session.user.name, session.user.email_verified) == ("ann", False)
+        assert one.asked() == {"d1": 1, "fetch": 2}[way]
+        await one.finish()
+        assert one.calls == ["get", "put"]
+        assert await one.get(cookie)
+        assert (one.asked(), one.calls) == (0, [])  # in memory
+        assert await other.get(cookie)
+        assert (other.asked(), other.calls) == (0, ["get"])  # in KV
+        assert await other.get(cookie)
+        assert (other.asked(), other.calls) == (0, [])
+        assert await other.get(f"{cookie[:-4]}AA%3D") is NotSignedIn.MALFORMED  # signed by nobody
+        assert (other.asked(), other.calls, log.trips) == (0, [], [])
+
+
+@BOTH
+async def test_each_tier_has_a_time_of_its_own(
+    env: Any, isolate: Callable[[], Isolate], way: str, clock: ManualClock
+) -> None:
+    """After ten seconds KV is looked at again, after five minutes the authority, however much it was used."""
+    cookie = await signed_up(env)
+    async with isolate() as one:
+        await started(one)
+        assert await one.get(cookie)
+        await one.finish()
+        one.asked()
+        assert one.calls == ["get", "put"]
+        for _ in range(2):
+            clock.advance(timedelta(seconds=11))
+            assert await one.get(cookie)
+            assert (one.asked(), one.calls) == (0, ["get"])
+        clock.advance(timedelta(minutes=5))
+        assert await one.get(cookie)
+        assert one.asked() == {"d1": 1, "fetch": 2}[way]
+
+
+@BOTH
+async def test_L7_a_sign_out_is_seen_by_both_tiers(
+    env: Any, isolate: Callable[[], Isolate], clock: ManualClock
+) -> None:
+    """By what others remember, and by what KV has: the old copy is still there, and the log has outdated it."""
+    cookie = await signed_up(env)
+    async with isolate() as one, isolate() as other, isolate() as new:
+        for each in (one, other, new):
+            await started(each)
+        assert await one.get(cookie)
+        await one.finish()
+        assert await other.get(cookie)
+        lines = await one.sign_out(cookie)
+        assert any(line.startswith(f"{COOKIE}=;".encode()) for line in lines)
+        assert await (await at_better_auth(env, "get-session", cookie=cookie)).text() == "null"
+        assert not await one.get(cookie)
+        clock.advance(timedelta(seconds=31))  # the lease
+        for each in (other, new):
+            each.asked()
+            assert await each.get(cookie) is NotSignedIn.UNKNOWN
+            assert each.asked() == 0  # the log says so
+
+
+@pytest.mark.parametrize("way", ["d1"])  # the other is the same code
+async def test_I5_requests_at_once_are_one_question(env: Any, isolate: Callable[[], Isolate], way: str) -> None:
+    """However many wait for it."""
+    cookie = await signed_up(env)
+    async with isolate() as one:
+        await started(one)
+        assert all(await asyncio.gather(*(one.get(cookie) for _ in range(20))))
+        assert one.asked() == {"d1": 1}[way]
+
+
+# --- in a Worker
+
+
+async def answer(request: Request, session: RequestContext) -> Response:
+    """Answer everything that the tests want."""
+    if request.path == "/out":
+        await session.sign_out()
+        return Response(status=204)
+    user: Session = await session.require()
+    return Response.json({"user": user.user.email if user.user else None})
+
+
+def made(env: Any) -> AsyncProviderSessions:
+    """Make the sessions of a Worker."""
+    return AsyncProviderSessions(
+        AsyncBetterAuthD1(binding_of(env, "AUTH_DB", D1), secrets=SECRETS),
+        AsyncD1Store(binding_of(env, "DB", D1)),
+        settings=ProviderSettings(lease=timedelta(minutes=1)),
+        shared_cache=AsyncKVCache(env.SESSIONS, prefix=env.prefix),
+        shared_cache_settings=PATIENT,
+        keys=KEYS,
+    )
+
+
+async def test_a_Worker_takes_the_sessions_of_Better_Auth(env: Any, log: Counted) -> None:
+    """The copy for KV is written when the answer is out; the next isolate finds it; a sign-out takes the cookies."""
+    cookie = await signed_up(env)
+    tables = Counted(env.AUTH_DB)
+    prefix = f"{secrets.token_hex(8)}:"
+    bound = Env(DB=log, AUTH_DB=tables, SESSIONS=env.SESSIONS, prefix=prefix)
+    browser, other = (Browser(SessionWorker(made, answer), bound) for _ in range(2))
+    browser.cookie = other.cookie = f"{COOKIE}={cookie}"
+    log.trips.clear()
+    response = await browser.send("GET", "/")
+    assert response.status == 200
+    assert json.loads(await response.text())["user"].startswith("ann-")
+    await browser.context.over()
+    assert (log.trips, tables.trips) == ([1, 1, 1], [1, 1])  # two looks at tables, the log; a look, and the session
+    assert len(await AsyncKVCache(env.SESSIONS, prefix=prefix).kv.keys("")) == 1
+    assert (await other.send("GET", "/")).status == 200
+    await other.context.over()
+    assert (log.trips[3:], tables.trips[2:]) == ([1, 1, 1], [1])  # none for the session: it was in KV
+    for each in (browser, other):
+        assert (await each.send("GET", "/")).status == 200
+    assert (len(log.trips), len(tables.trips)) == (6, 3)  # in memory
+    assert (await browser.send("POST", "/out")).status == 204
+    assert browser.cookie is not None
+    assert browser.cookie.endswith("=")
+    browser.cookie = f"{COOKIE}={cookie}"
+    assert (await browser.send("GET", "/")).status == 401
+    assert await browser.worker.scheduled(bound) == 0
+
+
+# --- what goes wrong
+
+
+class Answering:
+    """A service that answers what it is told."""
+
+    def __init__(self, answer: Callable[[Any], Any]) -> None:
+        self._answer = answer
+        self.signals: list[Any] = []
+
+    async def fetch(self, _: str, options: Any) -> Any:
+        """Answer one request, as another Worker would."""
+        self.signals.append(options.signal)
+        return await self._answer(options)
+
+
+def _response(status: int, body: bytes = b"{}", **headers: str) -> Callable[[Any], Any]:
+    async def answer(_: Any) -> Any:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return javascript().Response.new(bytes_of(body), object_of(status=status, headers=named))
+
+    return answer
+
+
+async def _hang(_: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+async def _reject(_: Any) -> Any:
+    return await javascript().Promise.reject(javascript().TypeError.new("a secret"))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        (_response(302, location="https://evil.example/"), "answered 302"),
+        (_response(503, retry_after="7"), "answered 503"),
+        (_response(200, b"x" * (LARGEST_REPLY + 1)), "more than"),
+        (_response(200, b"<html>"), "not JSON"),
+        (_hang, "in time"),
+        (_reject, "did not answer: TypeError"),
+    ],
+    ids=["redirect", "outage", "large", "nonsense", "hangs", "fails"],
+)
+async def test_S9_a_service_that_fails_is_no_sign_out(behaviour: Callable[[Any], Any], said: str) -> None:
+    """And whatever is under way is aborted; nothing that was sent is in the error."""
+    service = Answering(behaviour)
+    settings = HTTPSettings(timeout=timedelta(milliseconds=200), retries=0)
+    provider = AsyncBetterAuth(AUTH, client=Fetch(service), settings=settings)
+    with pytest.raises(Unavailable, match=said) as raised:
+        await provider.identify(b"token." + b"A" * 43 + b"=")
+    assert "secret" not in str(raised.value)
+    assert "token.A" not in repr(raised.value)
+    assert raised.value.retry_after == (7 if "503" in said else 1)
+    assert [signal.aborted for signal in service.signals] == [True]
+
+
+def test_what_cannot_be_asked_is_refused_at_the_start(env: Any) -> None:
+    """A missing or wrong binding, no way to ask, and a store that has no log: each with the fix."""
+    cases: list[tuple[Callable[[], Any], str]] = [
+        (lambda: binding_of(Env(), "AUTH", SERVICE), r'add \[\[services\]\] with binding = "AUTH"'),
+        (lambda: Fetch(env.SESSIONS), "service='a KV namespace' is not possible: hand in a service"),
+        (lambda: Fetch(None), "service=None is not possible"),
+        (lambda: AsyncD1Store(Answering(_hang)), "'something of type Answering'|'a service'"),
+        (lambda: AsyncKVCache(env.AUTH), "namespace='a service' is not possible: hand in a KV namespace"),
+        (lambda: AsyncBetterAuthD1(env.SESSIONS, secrets=SECRETS), "database='a KV namespace' is not possible"),
+        (lambda: AsyncBetterAuthD1(env.AUTH_DB, secrets=[]), "secrets are missing"),
+        (lambda: AsyncBetterAuth(AUTH), r"httpx2 is missing.*a Worker hands in client=Fetch\(env.AUTH\)"),
+        (
+            lambda: AsyncProviderSessions(AsyncBetterAuthD1(env.AUTH_DB, secrets=SECRETS), AsyncKVStore(env.SESSIONS)),
+            "invalidation log: use D1",
+        ),
+    ]
+    for make, said in cases:
+        with pytest.raises(ConfigurationError, match=said):
+            make()
+
+
+@pytest.mark.parametrize("missing", ["log", "tables", "binding"])
+async def test_what_is_not_there_is_a_503_and_a_line_in_the_log(env: Any, missing: str, caplog: list[str]) -> None:
+    """The client learns nothing of it."""
+    await signed_up(env)  # so that Better Auth's tables are there
+    empty = await emptied(env.DB)
+    bound = {"DB": empty, "AUTH_DB": env.AUTH_DB, "SESSIONS": env.SESSIONS, "prefix": "missing:"}
+    if missing != "log":
+        await AsyncD1Store(empty).migrate()
+    if missing == "tables":
+        bound["AUTH_DB"] = empty
+    if missing == "binding":
+        del bound["AUTH_DB"]
+    browser = Browser(SessionWorker(made, answer), Env(**bound))
+    browser.cookie = f"{COOKIE}=x"
+    response = await browser.send("GET", "/")
+    assert response.status == 503
+    assert "Traceback" not in await response.text()
+    said = {
+        "log": "wrangler d1 migrations apply",
+        "tables": "there is no such table in this database",
+        "binding": "[[d1_databases]]",
+    }
+    assert said[missing] in "".join(caplog)
