@@ -86,9 +86,8 @@ class AsyncCache(AsyncNamespace):
                 clock=clock,
             )
         if tiers.store.capabilities.eventual:
-            refuse(
-                "source", type(tiers.store).__name__, "values need an invalidation log: use D1, with KV as shared_cache"
-            )
+            fix = "values need an invalidation log: use D1, with KV as shared_cache; AsyncKVValues does without, in KV"
+            refuse("source", type(tiers.store).__name__, fix)
         if not tiers.lease:
             refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
         self._tiers = tiers

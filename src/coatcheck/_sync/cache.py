@@ -87,9 +87,8 @@ class Cache(Namespace):
                 clock=clock,
             )
         if tiers.store.capabilities.eventual:
-            refuse(
-                "source", type(tiers.store).__name__, "values need an invalidation log: use D1, with KV as shared_cache"
-            )
+            fix = "values need an invalidation log: use D1, with KV as shared_cache; KVValues does without, in KV"
+            refuse("source", type(tiers.store).__name__, fix)
         if not tiers.lease:
             refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
         self._tiers = tiers

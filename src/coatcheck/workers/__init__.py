@@ -10,6 +10,7 @@ from coatcheck.asgi import RecentAuthRequired, RequestContext, SignInRequired, s
 from coatcheck.bindings import D1, KV, SERVICE, binding_of
 from coatcheck.workers.fetching import Fetch
 from coatcheck.workers.messages import Request, Response
+from coatcheck.workers.values import AsyncKVValues
 from coatcheck.workers.worker import ASGIWorker, SessionWorker
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "KV",
     "SERVICE",
     "ASGIWorker",
+    "AsyncKVValues",
     "Fetch",
     "RecentAuthRequired",
     "Request",

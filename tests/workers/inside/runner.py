@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import ModuleType
 
-MODULES = ("core", "d1", "kv_cache", "kv_store", "fetch", "better_auth", "frameworks")
+MODULES = ("core", "d1", "kv_cache", "kv_store", "kv_values", "fetch", "better_auth", "frameworks")
 """The modules with tests, beside this one."""
 
 DEADLINE = 30
