@@ -18,12 +18,12 @@ from coatcheck.bindings import bytes_of, javascript, object_of
 from coatcheck.caches.kv import AsyncKVCache
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.providers.base import LARGEST_REPLY, HTTPSettings
-from coatcheck.providers.better_auth import AsyncBetterAuth, AsyncBetterAuthD1
+from coatcheck.providers.better_auth import AsyncBetterAuth, AsyncBetterAuthD1, AsyncBetterAuthD1Triggers
 from coatcheck.stores.d1 import AsyncD1Store
 from coatcheck.stores.kv import AsyncKVStore
 from coatcheck.testing.clock import ManualClock
 from coatcheck.workers import D1, SERVICE, Fetch, Request, RequestContext, Response, SessionWorker, binding_of
-from tests.workers.inside.databases import Counted, emptied
+from tests.workers.inside.databases import Counted, emptied, run
 from tests.workers.inside.fetch import Browser, Env, caplog
 from tests.workers.inside.kv_cache import KEYS, PATIENT
 
@@ -205,6 +205,42 @@ async def test_I5_requests_at_once_are_one_question(env: Any, isolate: Callable[
         await started(one)
         assert all(await asyncio.gather(*(one.get(cookie) for _ in range(20))))
         assert one.asked() == {"d1": 1}[way]
+
+
+async def test_L7_what_Better_Auth_itself_ends_is_refused_with_the_triggers(
+    env: Any, log: Counted, clock: ManualClock
+) -> None:
+    """Its log is in the same database then. A session that is extended goes on; and all of it can be taken away."""
+    store = AsyncD1Store(env.AUTH_DB, clock=clock)
+    ann, bob = [await signed_up(env, name) for name in ("ann", "bob")]
+    triggers = AsyncBetterAuthD1Triggers(env.AUTH_DB)
+    with pytest.raises(ConfigurationError, match="coatcheck's tables are not in it"):
+        await triggers.install()
+    with pytest.raises(ConfigurationError, match="there is no such table"):
+        await AsyncBetterAuthD1Triggers(log).problems()
+    await store.migrate()
+    assert len(await triggers.problems()) == 8
+    assert await triggers.install()
+    assert not await triggers.install()
+    assert await triggers.problems() == []
+    settings = ProviderSettings(revalidate_after=timedelta(hours=1))
+    tables = Counted(env.AUTH_DB)
+    provider = AsyncBetterAuthD1(tables, secrets=SECRETS)
+    async with AsyncProviderSessions(provider, store, settings=settings, clock=clock) as sessions:
+        assert await sessions.get(ann)
+        assert await sessions.get(bob)
+        tables.trips.clear()
+        await run(env.AUTH_DB, "UPDATE session SET expiresAt = '2099-01-01T00:00:00.000Z'")
+        clock.advance(timedelta(seconds=3))  # the lease
+        assert await sessions.get(ann)
+        assert tables.trips == []
+        await at_better_auth(env, "sign-out", "{}", ann)
+        clock.advance(timedelta(seconds=3))  # the lease
+        assert not await sessions.get(ann)
+        assert tables.trips == [1]
+        assert await sessions.get(bob)
+    assert await triggers.remove()
+    assert not await triggers.remove()
 
 
 # --- in a Worker

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coatcheck.providers.better_auth.async_d1 import AsyncBetterAuthD1
+    from coatcheck.providers.better_auth.async_d1_triggers import AsyncBetterAuthD1Triggers
     from coatcheck.providers.better_auth.async_database import AsyncBetterAuthDatabase
     from coatcheck.providers.better_auth.async_http import AsyncBetterAuth
     from coatcheck.providers.better_auth.async_triggers import AsyncBetterAuthTriggers
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncBetterAuth",
     "AsyncBetterAuthD1",
+    "AsyncBetterAuthD1Triggers",
     "AsyncBetterAuthDatabase",
     "AsyncBetterAuthTriggers",
     "BetterAuth",
@@ -28,6 +30,7 @@ __all__ = [
 _MODULES = {
     "AsyncBetterAuth": "async_http",
     "AsyncBetterAuthD1": "async_d1",
+    "AsyncBetterAuthD1Triggers": "async_d1_triggers",
     "AsyncBetterAuthDatabase": "async_database",
     "AsyncBetterAuthTriggers": "async_triggers",
     "BetterAuth": "http",

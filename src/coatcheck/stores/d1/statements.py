@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.users import UsersTable
 
 _FOLDER: Final = files("coatcheck.stores.d1") / "sql"
-_OWN: Final = ("poll", "schema", "indexes", "move", "replaced_data", "user_exists")
+_OWN: Final = ("poll", "schema", "move", "replaced_data", "user_exists")
 
 _ALIVE: Final = "AND idle_expires_at > :now AND (expires_at IS NULL OR expires_at > :now)"
 _INSERTED: Final = "AND EXISTS (SELECT 1 FROM coatcheck_sessions WHERE id = :inserted)"
