@@ -32,17 +32,22 @@ const script = `
 const plain = (value) => (value instanceof Uint8Array ? { bytes: [...value] } : value);
 
 /** A D1 binding, with one request for each batch. */
-const batched = (miniflare, name) => ({
-  prepare: (sql) => ({ sql, bind: (...values) => ({ sql, values: values.map(plain) }) }),
-  async batch(statements) {
+const batched = (miniflare, name) => {
+  const batch = async (statements) => {
     const body = JSON.stringify([...statements]);
     const response = await miniflare.dispatchFetch(`http://worker/${name}`, { method: "POST", body });
     const { results, error } = await response.json();
     if (error) throw new Error(error.replace(/^Error: /, ""));
     return results;
-  },
-  withSession() {},
-});
+  };
+  const prepare = (sql, values) => ({
+    sql,
+    values,
+    bind: (...given) => prepare(sql, given.map(plain)),
+    first: async () => (await batch([{ sql, values }]))[0].results[0] ?? null,
+  });
+  return { prepare: (sql) => prepare(sql), batch, withSession() {} };
+};
 
 /** Start everything; returns Pyodide, the bindings, and what stops workerd. */
 export async function start({ root, src, site, packages, wheels }) {

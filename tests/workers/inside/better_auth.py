@@ -353,13 +353,27 @@ async def test_S9_a_service_that_fails_is_no_sign_out(behaviour: Callable[[Any],
     assert [signal.aborted for signal in service.signals] == [True]
 
 
+async def test_a_server_on_the_Internet_is_asked_without_a_binding() -> None:
+    """By JavaScript's own fetch; here nobody listens."""
+    provider = AsyncBetterAuth("http://127.0.0.1:1", client=Fetch.public(), settings=HTTPSettings(retries=0))
+    with pytest.raises(Unavailable, match="better-auth did not answer: TypeError"):
+        await provider.identify(b"token." + b"A" * 43 + b"=")
+
+
+class Another:
+    """A service of RPC: whatever is called may be a method of the other Worker."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: name
+
+
 def test_what_cannot_be_asked_is_refused_at_the_start(env: Any) -> None:
     """A missing or wrong binding, no way to ask, and a store that has no log: each with the fix."""
     cases: list[tuple[Callable[[], Any], str]] = [
         (lambda: binding_of(Env(), "AUTH", SERVICE), r'add \[\[services\]\] with binding = "AUTH"'),
         (lambda: Fetch(env.SESSIONS), "service='a KV namespace' is not possible: hand in a service"),
         (lambda: Fetch(None), "service=None is not possible"),
-        (lambda: AsyncD1Store(Answering(_hang)), "'something of type Answering'|'a service'"),
+        (lambda: AsyncD1Store(Another()), "database='a service' is not possible: hand in a D1 database"),
         (lambda: AsyncKVCache(env.AUTH), "namespace='a service' is not possible: hand in a KV namespace"),
         (lambda: AsyncBetterAuthD1(env.SESSIONS, secrets=SECRETS), "database='a KV namespace' is not possible"),
         (lambda: AsyncBetterAuthD1(env.AUTH_DB, secrets=[]), "secrets are missing"),

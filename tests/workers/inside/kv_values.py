@@ -233,17 +233,41 @@ async def test_KV_that_does_not_answer_costs_loads_and_an_invalidation_is_an_err
     assert await got(values, source) == 2
 
 
+async def test_an_invalidation_that_comes_too_soon_after_another_waits(
+    env: Any, isolate: Callable[..., AsyncKVValues]
+) -> None:
+    """KV takes one write of a key in a second, and says 429; after a few it is an error."""
+    from coatcheck.workers import values as module
+
+    refusing, source = Refusing(env.SESSIONS), Source()
+    values, pause = isolate(refusing), module._PAUSE
+    module._PAUSE = 0  # type: ignore[misc]
+    try:
+        assert await got(values, source) == 1
+        source.value = 2
+        refusing.error, refusing.times = TimeoutError("KV PUT failed: 429 Too Many Requests"), 2
+        await values.invalidate("report")
+        assert await got(isolate(), source) == 2
+        refusing.times = 100
+        with pytest.raises(Unavailable, match="others write the same key"):
+            await values.invalidate("report")
+    finally:
+        module._PAUSE = pause  # type: ignore[misc]
+
+
 class Refusing:
-    """A KV binding that may take nothing."""
+    """A KV binding that takes nothing for a while."""
 
     def __init__(self, namespace: Any) -> None:
         self._namespace = namespace
         self.error: Exception | None = None
+        self.times = 100
         self.get, self.delete = namespace.get, namespace.delete
         self.list, self.getWithMetadata = namespace.list, namespace.getWithMetadata
 
     async def put(self, *order: Any) -> None:
-        if self.error is not None:
+        if self.error is not None and self.times:
+            self.times -= 1
             raise self.error
         await self._namespace.put(*order)
 
