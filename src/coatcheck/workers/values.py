@@ -124,7 +124,7 @@ class AsyncKVValues(AsyncNamespace):
     @property
     def numbers(self) -> Mapping[str, int]:
         """How often values were loaded, could not be, were loaded anew, served stale, unusable or too large."""
-        return dict(self._labelled.numbers)
+        return {**self._labelled.numbers}
 
 
 class _Labelled(AsyncValues):
@@ -138,7 +138,7 @@ class _Labelled(AsyncValues):
         self._cache = cache
         self._waits = waits.timeout.total_seconds()
         self._tier = AsyncSharedTier(cache, waits, clock=tiers.clock)
-        self._labels = Seals(Kind(b"label\x01", lambda label: len(label) == _LABEL), keys)
+        self._labels = Seals(Kind(b"label\x01", _is_label), keys)
         self._written: dict[str, tuple[str, int]] = {}
         self._flights: AsyncFlights[str, tuple[tuple[str, int] | None, bytes]] = AsyncFlights()
         self._renewing: set[str] = set()
@@ -281,6 +281,10 @@ class _Labelled(AsyncValues):
                 await asyncio.sleep(_PAUSE)
         msg = "KV has not taken an invalidation: others write the same key all the time; try again"
         raise Unavailable(msg)
+
+
+def _is_label(label: bytes) -> bool:
+    return len(label) == _LABEL
 
 
 def _text(label: bytes | None) -> str:
