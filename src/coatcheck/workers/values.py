@@ -8,9 +8,8 @@ comes and whatever clocks say. A place of Cloudflare's that does not see the new
 from __future__ import annotations
 
 import asyncio
-import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from coatcheck._async._pair import AsyncFlights, FlightError
 from coatcheck._async.namespace import AsyncNamespace
@@ -18,14 +17,13 @@ from coatcheck._async.shared_tier import AsyncSharedTier
 from coatcheck._async.tiers import AsyncTiers
 from coatcheck._async.values import AsyncValues, Use
 from coatcheck.caches.kv import AsyncKVCache
-from coatcheck.core.namespaces import Space, key_subject, octets
-from coatcheck.core.sealing import Kind, Seals
+from coatcheck.core.namespaces import Space
 from coatcheck.core.session import STAMP
-from coatcheck.core.settings import LONGEST_VALUE, SharedCacheSettings, ValueSettings
-from coatcheck.core.times import duration_nanos
-from coatcheck.core.value_copies import Loaded, Mark
-from coatcheck.errors import ConfigurationError, Unavailable
+from coatcheck.core.settings import SharedCacheSettings, ValueSettings
+from coatcheck.core.value_copies import Mark
+from coatcheck.errors import ConfigurationError
 from coatcheck.stores.kv import AsyncKVStore
+from coatcheck.workers.labels import Labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,23 +31,11 @@ if TYPE_CHECKING:
     from coatcheck._async.values import Wanted
     from coatcheck.clock import Clock
     from coatcheck.core.answers import LoaderFailed
-    from coatcheck.core.sealing import Place
+    from coatcheck.core.value_copies import Loaded
+    from coatcheck.errors import Unavailable
     from coatcheck.values import Codec
     from coatcheck.web.async_authority import Authority
-
-_LABEL: Final = 12
-_NONE: Final = "-"
-
-_LABELLED_FOR: Final = 2 * LONGEST_VALUE + timedelta(days=1)
-"""Longer than any value is of use: when a label is forgotten, those from before it must be gone."""
-
-_KNOWN_FOR: Final = duration_nanos(timedelta(minutes=1))
-"""Nanoseconds for which an isolate goes by a label that it has written itself; by then KV has it everywhere."""
-
-_MOST_KNOWN: Final = 10_000
-_ATTEMPTS: Final = 4
-_PAUSE: Final = 1.1
-"""Seconds between two writes of one key, of which KV takes one a second."""
+    from coatcheck.workers.labels import Written
 
 
 class AsyncKVValues(AsyncNamespace):
@@ -134,13 +120,9 @@ class _Labelled(AsyncValues):
         self, tiers: AsyncTiers, settings: ValueSettings, cache: AsyncKVCache, waits: SharedCacheSettings
     ) -> None:
         super().__init__(tiers, settings)
-        keys = tiers.secrets("values")
-        self._cache = cache
-        self._waits = waits.timeout.total_seconds()
         self._tier = AsyncSharedTier(cache, waits, clock=tiers.clock)
-        self._labels = Seals(Kind(b"label\x01", _is_label), keys)
-        self._written: dict[str, tuple[str, int]] = {}
-        self._flights: AsyncFlights[str, tuple[tuple[str, int] | None, bytes]] = AsyncFlights()
+        self._labels = Labels(cache, tiers.secrets("values"), timeout=waits.timeout, clock=tiers.clock)
+        self._flights: AsyncFlights[str, tuple[Written | None, bytes]] = AsyncFlights()
         self._renewing: set[str] = set()
 
     async def finish(self) -> None:
@@ -151,7 +133,7 @@ class _Labelled(AsyncValues):
 
     async def find(self, key: str, codec: Codec[Any]) -> tuple[bool, Any]:
         use = Use(codec)
-        copy = await self._copy(key, await self._label(key), use)
+        copy = await self._copy(key, await self._labels.of(key), use)
         self.numbers["unusable"] += use.refused
         return copy is not None, None if copy is None else use.value_of(copy)
 
@@ -169,12 +151,12 @@ class _Labelled(AsyncValues):
         while (flight := self._flights.claim(key)) is not None:
             found = await self._flights.wait(flight)
             # It may have begun before this isolate has invalidated the key: then it is not what this caller asked for.
-            if found is not None and self._written.get(key_subject(key)) is found[0] and wanted.usable(found[1]):
+            if found is not None and self._labels.written(key) is found[0] and wanted.usable(found[1]):
                 return found[1]
-        result: tuple[tuple[str, int] | None, bytes] | Unavailable | LoaderFailed | None = None
+        result: tuple[Written | None, bytes] | Unavailable | LoaderFailed | None = None
         try:
-            written = self._written.get(key_subject(key))
-            label = await self._label(key)
+            written = self._labels.written(key)
+            label = await self._labels.of(key)
             copy = await self._copy(key, label, wanted) or await self._brought(key, label, wanted)
             result = written, copy
         except FlightError as error:
@@ -192,7 +174,7 @@ class _Labelled(AsyncValues):
         return copy
 
     async def _past(self, key: str, wanted: Wanted) -> bytes | None:
-        return await self._copy(key, await self._label(key), wanted, wanted.stale) if wanted.stale else None
+        return await self._copy(key, await self._labels.of(key), wanted, wanted.stale) if wanted.stale else None
 
     # --- loading
 
@@ -213,7 +195,7 @@ class _Labelled(AsyncValues):
 
     async def _renewed(self, key: str, wanted: Wanted, now: int) -> None:  # noqa: ARG002 - by when it was due
         try:
-            await self._brought(key, await self._label(key), wanted)
+            await self._brought(key, await self._labels.of(key), wanted)
             self.numbers["refreshes"] += 1
         except FlightError as error:
             self.note_failed(error)
@@ -223,72 +205,16 @@ class _Labelled(AsyncValues):
     async def put(self, key: str, copy: bytes, ttl: int, mark: Mark | None) -> None:
         if mark is not None:
             _refuse("mark=", "what was read before cannot be told from what was invalidated since")
-        self._keep(key, self._measured(Mark(await self._label(key), 0, self.tiers.clock.now()), copy, ttl=ttl))
+        self._keep(key, self._measured(Mark(await self._labels.of(key), 0, self.tiers.clock.now()), copy, ttl=ttl))
 
     async def mark(self) -> Mark:
         _refuse("mark()", "there is no log whose position it could be")
-
-    # --- labels
-
-    async def _label(self, key: str) -> str:
-        """Return what the last invalidation of a key has written, as far as this place has heard; "" if none can tell.
-
-        Under every key of ours, so that an isolate that has not got the newest one yet invalidates for the others too.
-        """
-        known = self._known(key)
-        if known is not None:
-            return known
-        places = self._places(key_subject(key))
-        try:
-            async with asyncio.timeout(self._waits):
-                found = await asyncio.gather(*(self._cache.get(place.name) for place in places))
-        except (Unavailable, TimeoutError):
-            return ""
-        labels = [
-            _NONE if sealed is None else _text(place.open(sealed)) for place, sealed in zip(places, found, strict=True)
-        ]
-        return "".join(labels) if all(labels) else ""
-
-    def _known(self, key: str) -> str | None:
-        label, until = self._written.get(key_subject(key), (None, 0))
-        return label if self.tiers.clock.monotonic() < until else None
-
-    def _places(self, subject: str) -> tuple[Place, ...]:
-        return self._labels.places("", octets(subject))
 
     async def invalidate(self, subjects: Sequence[str], *, wait: bool, connection: Any) -> None:
         self.tiers.check_wait(connection, wait=wait)
         if connection is not None:
             _refuse("connection=", "KV has no transactions to join")
-        await asyncio.gather(*map(self._relabel, subjects))
-
-    async def _relabel(self, subject: str) -> None:
-        label, places, now = secrets.token_bytes(_LABEL), self._places(subject), self.tiers.clock.monotonic()
-        if len(self._written) >= _MOST_KNOWN:
-            self._written = {each: known for each, known in self._written.items() if now < known[1]}
-        # First here, whatever becomes of it elsewhere. Under the new label nothing is kept before KV has it: another's
-        # invalidation may come between, and what was loaded before that would be taken for newer than it is.
-        pending = self._written[subject] = "", now + _KNOWN_FOR
-        await asyncio.gather(*(self._write(place, label) for place in places))
-        if self._written.get(subject) is pending:
-            self._written[subject] = label.hex() * len(places), self.tiers.clock.monotonic() + _KNOWN_FOR
-
-    async def _write(self, place: Place, label: bytes) -> None:
-        for left in range(_ATTEMPTS - 1, -1, -1):
-            if await self._cache.replace(place.name, place.seal(label), _LABELLED_FOR // timedelta(milliseconds=1)):
-                return
-            if left:
-                await asyncio.sleep(_PAUSE)
-        msg = "KV has not taken an invalidation: others write the same key all the time; try again"
-        raise Unavailable(msg)
-
-
-def _is_label(label: bytes) -> bool:
-    return len(label) == _LABEL
-
-
-def _text(label: bytes | None) -> str:
-    return "" if label is None else label.hex()
+        await asyncio.gather(*map(self._labels.renew, subjects))
 
 
 def _refuse(what: str, why: str) -> NoReturn:

@@ -74,7 +74,7 @@ async def test_C4_a_value_is_loaded_once_and_invalidated_on_write(isolate: Calla
     one, other, source = isolate(), isolate(), Source()
     assert await got(one, source) == 1
     for each in (one, other):
-        calls = each._labelled._cache.kv.calls
+        calls = each._labelled._tier.cache.kv.calls  # type: ignore[attr-defined]
         calls.clear()
         assert await got(each, source) == 1
         assert calls == ["get", "get"]
@@ -175,7 +175,7 @@ async def test_C7_values_are_typed_and_what_does_not_fit_counts_as_missing(
     assert values.numbers["unusable"] == 1
     stranger = isolate(keys=[secrets.token_urlsafe(32)])
     assert await stranger.get("report") is None
-    kv = values._labelled._cache.kv
+    kv = values._labelled._tier.cache.kv  # type: ignore[attr-defined]
     for name in await kv.keys(""):
         await kv.put(name, b"\x01" + b"\xff" * 40, 60_000)
     assert await got(values, source, type=str) == "one"
@@ -237,7 +237,7 @@ async def test_an_invalidation_that_comes_too_soon_after_another_waits(
     env: Any, isolate: Callable[..., AsyncKVValues]
 ) -> None:
     """KV takes one write of a key in a second, and says 429; after a few it is an error."""
-    from coatcheck.workers import values as module
+    from coatcheck.workers import labels as module
 
     refusing, source = Refusing(env.SESSIONS), Source()
     values, pause = isolate(refusing), module._PAUSE
