@@ -6,9 +6,9 @@ Nothing that it raises or logs holds what was sent: that is somebody's token.
 
 from __future__ import annotations
 
-import json as js
 import logging
 import random
+from json import dumps
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -181,5 +181,5 @@ def _body_of(form: Mapping[str, str] | None, json: Any) -> tuple[dict[str, str],
     if form is not None:
         return {"content-type": "application/x-www-form-urlencoded"}, urlencode(form).encode()
     if json is not None:
-        return {"content-type": "application/json"}, js.dumps(json, separators=(",", ":")).encode()
+        return {"content-type": "application/json"}, dumps(json, separators=(",", ":")).encode()
     return {}, None
