@@ -30,8 +30,9 @@ export function betterAuthOn(open) {
   };
   return {
     async handle(request) {
-      handler ??= made();
       const { method, url, headers } = request;
+      if (new URL(url).pathname.startsWith("/hang/")) return new Promise(() => {});
+      handler ??= made();
       const body = ["GET", "HEAD"].includes(method) ? undefined : await request.arrayBuffer();
       return (await handler)(new Request(url, { method, headers: [...headers], body }));
     },

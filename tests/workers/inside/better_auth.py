@@ -353,6 +353,18 @@ async def test_S9_a_service_that_fails_is_no_sign_out(behaviour: Callable[[Any],
     assert [signal.aborted for signal in service.signals] == [True]
 
 
+async def test_S9_a_Worker_that_hangs_is_left_alone_and_asked_again(env: Any) -> None:
+    """What is under way there is aborted, and fails when nobody waits for it any more."""
+    cookie = (await signed_up(env)).encode()
+    settings = HTTPSettings(timeout=timedelta(milliseconds=200), retries=0)
+    hanging = AsyncBetterAuth(AUTH, base_path="/hang", client=Fetch(env.AUTH), settings=settings)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="in time"):
+            await hanging.identify(cookie)
+    answer = await AsyncBetterAuth(AUTH, client=Fetch(env.AUTH)).identify(cookie)
+    assert not isinstance(answer.identity, NotSignedIn)
+
+
 async def test_a_server_on_the_Internet_is_asked_without_a_binding() -> None:
     """By JavaScript's own fetch; here nobody listens."""
     provider = AsyncBetterAuth("http://127.0.0.1:1", client=Fetch.public(), settings=HTTPSettings(retries=0))
