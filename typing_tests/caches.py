@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 from coatcheck import AsyncCache, AsyncSessions, Cache, ValueSettings, lifetimes
+from coatcheck.workers import AsyncKVValues
 
 
 @dataclass(frozen=True)
@@ -100,3 +101,10 @@ async def verbs() -> None:
     assert_type(await Shop("one").item_later(5), Item)
     await Shop("one").item_later.invalidate(5)
     assert_type(Shop("one").item_later.key(number=5), str)
+
+
+async def in_kv_alone(namespace: Any, key: str) -> None:
+    """The same verbs, with less behind them."""
+    values = AsyncKVValues(namespace, keys=[key])
+    assert_type(await values.get_or_load("key", load_later, ttl=lifetimes.QUERY_RESULTS, type=list[Item]), list[Item])
+    assert_type(await values.namespace("flags", tenant="acme").get("key", type=Item), Item | None)

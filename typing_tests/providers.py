@@ -1,11 +1,12 @@
 """What type checkers must understand of sessions that a provider issues; never run."""
 
 from datetime import timedelta
-from typing import assert_type
+from typing import Any, assert_type
 
 from fastapi import APIRouter, FastAPI
 
 from coatcheck import (
+    AsyncCache,
     AsyncProviderSessions,
     NotSignedIn,
     ProviderOptions,
@@ -19,7 +20,10 @@ from coatcheck.api import identity_router, session_router
 from coatcheck.core.identities import ProviderAnswer
 from coatcheck.fastapi import SessionMiddleware, describe_security
 from coatcheck.providers.async_protocol import AsyncProvider
+from coatcheck.providers.better_auth import AsyncBetterAuth, AsyncBetterAuthD1
 from coatcheck.providers.protocol import Provider
+from coatcheck.stores.d1 import AsyncD1Store
+from coatcheck.workers import Fetch, Request, RequestContext, Response, SessionWorker
 
 
 class Own:
@@ -107,3 +111,18 @@ async def verbs() -> None:
     assert_type(await issued.sign_out("token"), tuple[bytes, ...])
     assert_type(issued.revalidate_after, timedelta)
     await issued.invalidate_user("7")
+
+
+def in_a_worker(env: Any) -> SessionWorker:
+    """Two ways to Better Auth, and an authority that a Worker takes."""
+
+    def sessions(_: Any) -> AsyncProviderSessions:
+        provider: AsyncProvider = AsyncBetterAuth("https://auth.example.org", client=Fetch(env.AUTH))
+        provider = AsyncBetterAuthD1(env.DB, secrets=[env.BETTER_AUTH_SECRET])
+        assert_type(AsyncCache(AsyncProviderSessions(provider, AsyncD1Store(env.DB))), AsyncCache)
+        return AsyncProviderSessions(provider, AsyncD1Store(env.DB))
+
+    async def answer(_: Request, session: RequestContext) -> Response:
+        return Response.json({"user": (await session.require()).user_id})
+
+    return SessionWorker(sessions, answer)

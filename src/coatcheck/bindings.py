@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 D1: Final = "a D1 database"
 KV: Final = "a KV namespace"
+SERVICE: Final = "a service"
 
 _METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     D1: ("prepare", "batch", "withSession"),
@@ -25,8 +26,9 @@ _METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "a Durable Object namespace": ("idFromName",),
     "a queue": ("sendBatch",),
     "a D1 session": ("prepare", "batch", "getBookmark"),
-    "a service": ("fetch",),
+    SERVICE: ("fetch",),
 }
+_TABLES: Final[Mapping[str, str]] = {D1: "d1_databases", KV: "kv_namespaces", SERVICE: "services"}
 
 
 def require(binding: Any, kind: str, *, setting: str, example: str) -> None:
@@ -34,7 +36,7 @@ def require(binding: Any, kind: str, *, setting: str, example: str) -> None:
 
     Args:
         binding: What was handed in.
-        kind: `D1` or `KV`.
+        kind: `D1`, `KV` or `SERVICE`.
         setting: The argument's name.
         example: How such a binding is written, such as "env.DB".
 
@@ -44,8 +46,9 @@ def require(binding: Any, kind: str, *, setting: str, example: str) -> None:
     fix = f"hand in {kind}, such as {example}, and declare it in wrangler.toml"
     if binding is None or isinstance(binding, str):
         refuse(setting, binding, fix)
-    if not _has(binding, _METHODS[kind]):
-        refuse(setting, next((name for name, of in _METHODS.items() if _has(binding, of)), _shown(binding)), fix)
+    found = _kind_of(binding)
+    if found != kind:
+        refuse(setting, found or _shown(binding), fix)
 
 
 def binding_of(env: Any, name: str, kind: str) -> Any:
@@ -54,17 +57,23 @@ def binding_of(env: Any, name: str, kind: str) -> Any:
     Args:
         env: The Worker's `env`.
         name: The binding's name, such as "DB".
-        kind: `D1` or `KV`.
+        kind: `D1`, `KV` or `SERVICE`.
 
     Raises:
         ConfigurationError: There is none of this name, or it is of another kind.
     """
     binding = getattr(env, name, None)
     if binding is None:
-        table = "d1_databases" if kind == D1 else "kv_namespaces"
-        refuse("binding", name, f'env has none of this name: add [[{table}]] with binding = "{name}" to wrangler.toml')
+        fix = f'env has none of this name: add [[{_TABLES[kind]}]] with binding = "{name}" to wrangler.toml'
+        refuse("binding", name, fix)
     require(binding, kind, setting=f"env.{name}", example=f"env.{name}")
     return binding
+
+
+def _kind_of(binding: Any) -> str | None:
+    # A service first: it seems to have every method, for whatever is called may be one of the other Worker's.
+    order = (SERVICE, *_METHODS)
+    return next((kind for kind in order if _has(binding, _METHODS[kind])), None)
 
 
 def _has(binding: Any, methods: Sequence[str]) -> bool:

@@ -2,21 +2,26 @@
 // (workerd, by way of miniflare) gives a Worker.
 import { readFileSync, statSync } from "node:fs";
 
-import { Miniflare } from "miniflare";
+import { Miniflare, Response as WorkerResponse } from "miniflare";
 import { loadPyodide } from "pyodide";
 
+import { betterAuthOn } from "./better_auth.mjs";
+
 // A Worker beside the tests, which runs a whole batch: miniflare's proxies ask workerd for each `prepare` and `bind`,
-// which takes longer than all the rest.
+// which takes longer than all the rest. Whatever else it is asked it asks the Worker AUTH, by its service binding.
 const script = `
   export default {
     async fetch(request, env) {
+      const { hostname, pathname } = new URL(request.url);
+      if (hostname !== "worker") return env.AUTH.fetch(request);
+      const database = env[pathname.slice(1)];
       const value = (each) => (each && each.bytes ? new Uint8Array(each.bytes) : each);
       const statement = ({ sql, values }) => {
-        const prepared = env.DB.prepare(sql);
+        const prepared = database.prepare(sql);
         return values ? prepared.bind(...values.map(value)) : prepared;
       };
       try {
-        return Response.json({ results: await env.DB.batch((await request.json()).map(statement)) });
+        return Response.json({ results: await database.batch((await request.json()).map(statement)) });
       } catch (error) {
         return Response.json({ error: String(error) });
       }
@@ -26,27 +31,39 @@ const script = `
 
 const plain = (value) => (value instanceof Uint8Array ? { bytes: [...value] } : value);
 
-/** The binding DB, with one request for each batch. */
-const batched = (miniflare) => ({
-  prepare: (sql) => ({ sql, bind: (...values) => ({ sql, values: values.map(plain) }) }),
-  async batch(statements) {
+/** A D1 binding, with one request for each batch. */
+const batched = (miniflare, name) => {
+  const batch = async (statements) => {
     const body = JSON.stringify([...statements]);
-    const response = await miniflare.dispatchFetch("http://worker/", { method: "POST", body });
+    const response = await miniflare.dispatchFetch(`http://worker/${name}`, { method: "POST", body });
     const { results, error } = await response.json();
     if (error) throw new Error(error.replace(/^Error: /, ""));
     return results;
-  },
-  withSession() {},
-});
+  };
+  const prepare = (sql, values) => ({
+    sql,
+    values,
+    bind: (...given) => prepare(sql, given.map(plain)),
+    first: async () => (await batch([{ sql, values }]))[0].results[0] ?? null,
+  });
+  return { prepare: (sql) => prepare(sql), batch, withSession() {} };
+};
 
 /** Start everything; returns Pyodide, the bindings, and what stops workerd. */
 export async function start({ root, src, site, packages, wheels }) {
+  const auth = betterAuthOn(() => miniflare.getD1Database("AUTH_DB"));
   const miniflare = new Miniflare({
     modules: true,
     script,
-    d1Databases: ["DB", "OTHER"],
+    d1Databases: ["DB", "OTHER", "AUTH_DB"],
     kvNamespaces: ["SESSIONS"],
     r2Buckets: ["BUCKET"],
+    serviceBindings: {
+      async AUTH(request) {
+        const { status, headers, body } = await auth.handle(request);
+        return new WorkerResponse(body, { status, headers: [...headers] });
+      },
+    },
     compatibilityDate: "2026-04-01",
     host: "127.0.0.1",
     port: 0,
@@ -54,7 +71,10 @@ export async function start({ root, src, site, packages, wheels }) {
     telemetry: { enabled: false },
   });
   const bindings = async () => ({
-    DB: batched(miniflare),
+    DB: batched(miniflare, "DB"),
+    AUTH_DB: batched(miniflare, "AUTH_DB"),
+    AUTH: { fetch: (url, options) => miniflare.dispatchFetch(url, options) },
+    authQueries: auth.queries,
     OTHER: await miniflare.getD1Database("OTHER"),
     SESSIONS: await miniflare.getKVNamespace("SESSIONS"),
     BUCKET: await miniflare.getR2Bucket("BUCKET"),

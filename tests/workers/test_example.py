@@ -60,6 +60,10 @@ class Device:
         found: list[dict[str, Any]] = json.loads(self.ask("GET", "/api/sessions")[2])["sessions"]
         return found
 
+    def people(self) -> int:
+        """Return how many are signed in."""
+        return int(json.loads(self.ask("GET", "/api/people")[2])["people"])
+
 
 def test_sign_in_list_and_sign_out_everywhere(port: int) -> None:
     """From two devices of one user; somebody else stays signed in."""
@@ -74,6 +78,9 @@ def test_sign_in_list_and_sign_out_everywhere(port: int) -> None:
     assert "Hello, &lt;bob&gt;." in other.ask("GET", "/")[2]
     assert [session["current"] for session in phone.sessions()] == [False, True]
     assert phone.sessions()[0]["ip"] == "127.0.0.1"
+    assert other.people() == 2
+    assert Device(port).sign_in("cid") == 303
+    assert other.people() == 3  # the count from before was outdated by it
     assert json.loads(laptop.ask("POST", "/api/sign-out-everywhere")[2]) == {"ended": 2}
     assert phone.ask("GET", "/")[0] == 302
     assert laptop.ask("GET", "/")[0] == 302

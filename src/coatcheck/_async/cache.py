@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck._async.namespace import AsyncNamespace
+from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._async.tiers import AsyncTiers
 from coatcheck._async.values import AsyncValues
@@ -35,7 +36,7 @@ class AsyncCache(AsyncNamespace):
 
     def __init__(
         self,
-        source: AsyncSessions | AsyncStore | str,
+        source: AsyncSessions | AsyncProviderSessions | AsyncStore | str,
         *,
         settings: ValueSettings | None = None,
         shared_cache: AsyncSharedCache | str | None = None,
@@ -48,8 +49,8 @@ class AsyncCache(AsyncNamespace):
         """Wire the cache to its tiers.
 
         Args:
-            source: The sessions whose store, log and shared cache it uses, and which are opened and closed by
-                themselves. Or a store, or its URL, with everything below.
+            source: The sessions, our own or a provider's, whose store, log and shared cache it uses, and which are
+                opened and closed by themselves. Or a store, or its URL, with everything below.
             settings: How much is kept, and how it is loaded.
             shared_cache: A cache between the processes, or its URL such as `valkey://host`; needs `keys`.
             shared_cache_settings: How long a request waits for it.
@@ -69,8 +70,8 @@ class AsyncCache(AsyncNamespace):
             "lease": lease,
             "clock": clock,
         }
-        self._owns = not isinstance(source, AsyncSessions)
-        if isinstance(source, AsyncSessions):
+        self._owns = not isinstance(source, (AsyncSessions, AsyncProviderSessions))
+        if isinstance(source, (AsyncSessions, AsyncProviderSessions)):
             _refuse(given)
             tiers = source.tiers
         else:
@@ -85,9 +86,8 @@ class AsyncCache(AsyncNamespace):
                 clock=clock,
             )
         if tiers.store.capabilities.eventual:
-            refuse(
-                "source", type(tiers.store).__name__, "values need an invalidation log: use D1, with KV as shared_cache"
-            )
+            fix = "values need an invalidation log: use D1, with KV as shared_cache; AsyncKVValues does without, in KV"
+            refuse("source", type(tiers.store).__name__, fix)
         if not tiers.lease:
             refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
         self._tiers = tiers

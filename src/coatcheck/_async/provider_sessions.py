@@ -175,6 +175,23 @@ class AsyncProviderSessions:
         await self.provider.aclose()
         await self.tiers.aclose()
 
+    async def finish(self) -> None:
+        """Finish what was left for later: copies for the shared cache, values being loaded."""
+        await self.tiers.finish()
+
+    async def sweep(self, *, batch: int = 1000) -> int:
+        """Delete old log entries, and expired sessions of our own where the store has some; returns how many of those.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        total = 0
+        while True:
+            ended = len(await self.store.sweep(batch))
+            total += ended
+            if ended < batch:
+                return total
+
     async def __aenter__(self) -> Self:
         return await self.open()
 

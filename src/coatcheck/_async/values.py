@@ -336,12 +336,16 @@ class AsyncValues:
                 return  # another worker has loaded it, or is about to: then it is found with a later use
             done = await self.reads.renew(key, lambda _: self._loaded(wanted, self._mark(), lease))
         except (LoaderFailed, CoatcheckError) as error:
-            _log.warning("coatcheck.refresh_failed", extra={"reason": _kind_of(error)})
+            self.note_failed(error)
             return
         if done:
             self.numbers["refreshes"] += 1
         else:
             self._end(lease, given=False)
+
+    def note_failed(self, error: BaseException) -> None:
+        """Say that a value could not be loaded anew; the old one is served until its time is over."""
+        _log.warning("coatcheck.refresh_failed", extra={"reason": _kind_of(error)})
 
 
 def _kind_of(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck._sync.namespace import Namespace
+from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
 from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.values import Values
@@ -36,7 +37,7 @@ class Cache(Namespace):
 
     def __init__(
         self,
-        source: Sessions | Store | str,
+        source: Sessions | ProviderSessions | Store | str,
         *,
         settings: ValueSettings | None = None,
         shared_cache: SharedCache | str | None = None,
@@ -49,8 +50,8 @@ class Cache(Namespace):
         """Wire the cache to its tiers.
 
         Args:
-            source: The sessions whose store, log and shared cache it uses, and which are opened and closed by
-                themselves. Or a store, or its URL, with everything below.
+            source: The sessions, our own or a provider's, whose store, log and shared cache it uses, and which are
+                opened and closed by themselves. Or a store, or its URL, with everything below.
             settings: How much is kept, and how it is loaded.
             shared_cache: A cache between the processes, or its URL such as `valkey://host`; needs `keys`.
             shared_cache_settings: How long a request waits for it.
@@ -70,8 +71,8 @@ class Cache(Namespace):
             "lease": lease,
             "clock": clock,
         }
-        self._owns = not isinstance(source, Sessions)
-        if isinstance(source, Sessions):
+        self._owns = not isinstance(source, (Sessions, ProviderSessions))
+        if isinstance(source, (Sessions, ProviderSessions)):
             _refuse(given)
             tiers = source.tiers
         else:
@@ -86,9 +87,8 @@ class Cache(Namespace):
                 clock=clock,
             )
         if tiers.store.capabilities.eventual:
-            refuse(
-                "source", type(tiers.store).__name__, "values need an invalidation log: use D1, with KV as shared_cache"
-            )
+            fix = "values need an invalidation log: use D1, with KV as shared_cache; KVValues does without, in KV"
+            refuse("source", type(tiers.store).__name__, fix)
         if not tiers.lease:
             refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
         self._tiers = tiers

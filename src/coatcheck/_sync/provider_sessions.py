@@ -176,6 +176,23 @@ class ProviderSessions:
         self.provider.close()
         self.tiers.close()
 
+    def finish(self) -> None:
+        """Finish what was left for later: copies for the shared cache, values being loaded."""
+        self.tiers.finish()
+
+    def sweep(self, *, batch: int = 1000) -> int:
+        """Delete old log entries, and expired sessions of our own where the store has some; returns how many of those.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        total = 0
+        while True:
+            ended = len(self.store.sweep(batch))
+            total += ended
+            if ended < batch:
+                return total
+
     def __enter__(self) -> Self:
         return self.open()
 

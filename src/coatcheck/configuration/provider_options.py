@@ -248,6 +248,8 @@ class ProviderOptions(ProviderSettings):
     def _class(self, prefix: str) -> Any:
         kind = PROVIDERS[self.kind]
         try:
+            if kind.http:
+                import_module("httpx2")  # the provider itself asks for it only when it is made
             return getattr(import_module(f"coatcheck.providers.{kind.module}"), prefix + kind.provider)
         except ImportError as error:
             # psycopg without libpq raises an error that names no module.

@@ -8,29 +8,30 @@ from __future__ import annotations
 
 import logging
 import random
-from http.cookiejar import DefaultCookiePolicy
+from json import dumps
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-
-import httpx2
+from urllib.parse import urlencode
 
 from coatcheck.clock import SystemClock
 from coatcheck.core.breaker import Breaker
 from coatcheck.core.times import duration_nanos
 from coatcheck.errors import Unavailable
-from coatcheck.providers._async_pair import AsyncOwnClients, async_sleep, limited
-from coatcheck.providers.base import LARGEST_REPLY, HTTPSettings, Reply, checked_url, retry_after, unlogged
+from coatcheck.providers._async_pair import async_sleep, limited
+from coatcheck.providers.async_exchange import exchange_by
+from coatcheck.providers.base import TOO_MANY, HTTPSettings, NoReply, Question, Reply, checked_url, is_outage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx2
+
     from coatcheck.clock import Clock
     from coatcheck.core.breaker import Ticket
+    from coatcheck.providers.async_exchange import AsyncExchange
 
 _log = logging.getLogger("coatcheck")
 
-_TOO_MANY = 429
-_SERVER_ERROR = 500
 _SECOND = 1_000_000_000
 
 
@@ -47,7 +48,7 @@ class AsyncUpstream:
         url: str,
         settings: HTTPSettings | None = None,
         *,
-        client: httpx2.AsyncClient | None = None,
+        client: httpx2.AsyncClient | AsyncExchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the provider; nothing is connected yet.
@@ -60,13 +61,12 @@ class AsyncUpstream:
             clock: Where the time comes from; for tests.
 
         Raises:
-            ConfigurationError: The address is none.
+            ConfigurationError: The address is none, or there is nothing to ask it with.
         """
         self.name = name
         self.url = checked_url("url", url)
         self.settings = settings or HTTPSettings()
-        self._given = None if client is None else _without_memory(client)
-        self._used = False
+        self._exchange = exchange_by(client, connections=self.settings.max_connections)
         self._clock = clock or SystemClock()
         self._timeout = duration_nanos(self.settings.timeout)
         self.forked()
@@ -74,10 +74,7 @@ class AsyncUpstream:
     def forked(self) -> None:
         """Start anew; connections are the parent's."""
         settings = self.settings
-        most = settings.max_connections
-        limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=30)
-        self._own = AsyncOwnClients(limits)
-        self._inherited = self._used
+        self._exchange.forked()
         self._lock = Lock()
         self._breaker = Breaker(
             failures=settings.failures,
@@ -92,7 +89,7 @@ class AsyncUpstream:
 
     async def aclose(self) -> None:
         """Close its connections; whoever asks again opens others."""
-        await self._own.aclose()
+        await self._exchange.aclose()
 
     def deadline(self) -> int:
         """Return by when one question that is asked now must be answered; several can share it."""
@@ -124,10 +121,11 @@ class AsyncUpstream:
             Unavailable: There was no reply in time, it was 429 or 5xx, or longer than anything it could say.
         """
         deadline = self.deadline() if deadline is None else deadline
-        request = {"method": method, "url": self.url + path, "headers": dict(headers), "data": form, "json": json}
+        kind, body = _body_of(form, json)
+        question = Question(method, self.url + path, {**headers, **kind}, body, 0)
         for left in range(self.settings.retries if repeat else 0, -1, -1):
             try:
-                return await self._once(request, deadline)
+                return await self._once(question, deadline)
             except _AskedTooOften:
                 raise
             except Unavailable:
@@ -137,14 +135,13 @@ class AsyncUpstream:
                 await async_sleep(pause)
         raise AssertionError  # pragma: no cover - the last round has returned or raised
 
-    async def _once(self, request: dict[str, Any], deadline: int) -> Reply:
+    async def _once(self, question: Question, deadline: int) -> Reply:
         with self._lock:
             ticket = self._breaker.enter(self._clock.monotonic())
         if ticket is None:
             raise Unavailable(f"{self.name} is left alone for a moment, because it did not answer")
         try:
-            with unlogged():
-                reply = await self._reply(request, deadline)
+            reply = await self._reply(question, deadline)
         except Unavailable as error:
             self._fail(ticket, str(error))
             raise
@@ -164,47 +161,25 @@ class AsyncUpstream:
         if opened:
             _log.warning("coatcheck.provider_unavailable", extra={"provider": self.name, "reason": reason})
 
-    async def _reply(self, request: dict[str, Any], deadline: int) -> Reply:
+    async def _reply(self, question: Question, deadline: int) -> Reply:
         seconds = max((deadline - self._clock.monotonic()) / _SECOND, 0.001)
         try:
             async with limited(seconds):
-                return await self._answer(request, seconds, deadline)
+                reply = await self._exchange.exchange(question._replace(seconds=seconds))
         except TimeoutError:
             raise Unavailable(f"{self.name} did not answer in time") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-            # Without its cause: that holds the request, and with it the token.
-            raise Unavailable(f"{self.name} did not answer: {type(error).__name__}") from None
-
-    async def _answer(self, request: dict[str, Any], seconds: float, deadline: int) -> Reply:
-        async with self._connected().stream(**request, timeout=seconds, follow_redirects=False) as response:
-            status = response.status_code
-            if status == _TOO_MANY:
-                raise _AskedTooOften(f"{self.name} answered {status}", retry_after=retry_after(response.headers))
-            if status >= _SERVER_ERROR:
-                raise Unavailable(f"{self.name} answered {status}", retry_after=retry_after(response.headers))
-            body = b""
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > LARGEST_REPLY:
-                    raise Unavailable(f"{self.name} answered with more than {LARGEST_REPLY} bytes")
-                if self._clock.monotonic() >= deadline:
-                    raise Unavailable(f"{self.name} did not answer in time")
-            cookies = tuple(value for key, value in response.headers.raw if key.lower() == b"set-cookie")
-            return Reply(status, cookies, body)
-
-    def _connected(self) -> httpx2.AsyncClient:
-        if self._given is None:
-            return _without_memory(self._own.get())
-        if self._inherited:
-            # Two processes on one connection would read each other's answers.
-            raise Unavailable(f"{self.name}'s client was used before the process forked; give it one in each child")
-        if self._given.is_closed:
-            raise Unavailable(f"{self.name}'s client is closed")
-        self._used = True
-        return self._given
+        except NoReply as error:
+            raise Unavailable(f"{self.name} did not answer: {error}") from None
+        if is_outage(reply.status):
+            kind = _AskedTooOften if reply.status == TOO_MANY else Unavailable
+            raise kind(f"{self.name} answered {reply.status}", retry_after=reply.wait)
+        return reply
 
 
-def _without_memory(client: httpx2.AsyncClient) -> httpx2.AsyncClient:
-    """Return a client that keeps no cookies: it would send one visitor's with the next visitor's question (S11)."""
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    return client
+def _body_of(form: Mapping[str, str] | None, json: Any) -> tuple[dict[str, str], bytes | None]:
+    """Return the header that says what a body is, and the body."""
+    if form is not None:
+        return {"content-type": "application/x-www-form-urlencoded"}, urlencode(form).encode()
+    if json is not None:
+        return {"content-type": "application/json"}, dumps(json, separators=(",", ":")).encode()
+    return {}, None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LARGEST_REPLY: Final = 1024 * 1024
 """Octets of a reply that are read; a longer one is nonsense."""
 
+TOO_MANY: Final = 429
+_SERVER_ERROR: Final = 500
+
 _MOST_RETRIES: Final = 5
 _LONGEST_PAUSE: Final = 60
 _SECONDS: Final = re.compile(r"[0-9]{1,6}")
@@ -92,18 +95,46 @@ class NotesCookies(Protocol):
         ...
 
 
-class Reply(NamedTuple):
-    """What a provider has replied, once it is no outage.
+class Question(NamedTuple):
+    """What a provider is asked, on its way there.
 
     Attributes:
-        status: The status code: neither 429 nor 5xx.
+        method: The method.
+        url: The whole address.
+        headers: All that goes with it.
+        body: The body; None for none.
+        seconds: How long the reply may take.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    seconds: float
+
+    def __repr__(self) -> str:
+        """Show nothing of what is sent: it has a token in it (rule T9)."""
+        return f"<Question {self.method}>"
+
+
+class NoReply(Exception):
+    """Why no reply has come; it says nothing of what was asked (rule T9)."""
+
+
+class Reply(NamedTuple):
+    """What a provider has replied.
+
+    Attributes:
+        status: The status code.
         set_cookies: Each value of Set-Cookie.
-        body: The body.
+        body: The body; nothing has to be read of an outage's.
+        wait: After how many seconds it wants to be asked again, if it is an outage: see `retry_after`.
     """
 
     status: int
     set_cookies: tuple[bytes, ...]
     body: bytes
+    wait: int = 1
 
     def __repr__(self) -> str:
         """Show nothing of the content: it has tokens in it (rule T9)."""
@@ -119,6 +150,11 @@ class Reply(NamedTuple):
             return json.loads(self.body)
         except (ValueError, RecursionError):
             raise Nonsense("the body is not JSON") from None
+
+
+def is_outage(status: int) -> bool:
+    """Tell whether a status says nothing of what was asked: 429 and 5xx."""
+    return status == TOO_MANY or status >= _SERVER_ERROR
 
 
 def checked_url(setting: str, url: str) -> str:

@@ -7,15 +7,20 @@
 """
 
 from coatcheck.asgi import DeviceBindingRequired, RecentAuthRequired, RequestContext, SignInRequired, safe_next
-from coatcheck.bindings import D1, KV, binding_of
+from coatcheck.bindings import D1, KV, SERVICE, binding_of
+from coatcheck.workers.fetching import Fetch
 from coatcheck.workers.messages import Request, Response
+from coatcheck.workers.values import AsyncKVValues
 from coatcheck.workers.worker import ASGIWorker, SessionWorker
 
 __all__ = [
     "D1",
     "KV",
+    "SERVICE",
     "ASGIWorker",
+    "AsyncKVValues",
     "DeviceBindingRequired",
+    "Fetch",
     "RecentAuthRequired",
     "Request",
     "RequestContext",

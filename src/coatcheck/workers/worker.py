@@ -15,9 +15,9 @@ from coatcheck.workers.messages import Request
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from coatcheck._async.sessions import AsyncSessions
     from coatcheck.asgi import RequestContext
     from coatcheck.asgi.types import App, Receive, Scope, Send
+    from coatcheck.web.async_authority import Authority
     from coatcheck.web.pages import Answer
     from coatcheck.workers.messages import Response
 
@@ -32,10 +32,10 @@ _BROKEN = problem(500, "Internal server error")
 class _Worker:
     """What both kinds of Workers do."""
 
-    def __init__(self, sessions: Callable[[Any], AsyncSessions], **settings: Any) -> None:
+    def __init__(self, sessions: Callable[[Any], Authority], **settings: Any) -> None:
         self._make = sessions
         self._settings = settings
-        self._sessions: AsyncSessions | None = None
+        self._sessions: Authority | None = None
         self._middleware: App | None = None
 
     def _app(self, env: Any) -> App:
@@ -83,7 +83,7 @@ class _Worker:
             _log.exception("coatcheck.worker_failed")
             return await _answered(_BROKEN)
 
-    async def _opened(self, env: Any) -> tuple[AsyncSessions, App]:
+    async def _opened(self, env: Any) -> tuple[Authority, App]:
         # No lock: an isolate's first requests may each ask the database for its tables, and none waits for another.
         if self._sessions is None or self._middleware is None:
             sessions = await self._make(env).open()
@@ -108,14 +108,14 @@ class ASGIWorker(_Worker):
 
     def __init__(
         self,
-        sessions: Callable[[Any], AsyncSessions],
+        sessions: Callable[[Any], Authority],
         app: App,
         **settings: Any,
     ) -> None:
         """Wire it; nothing is made before the first request, as a Worker may do nothing before it.
 
         Args:
-            sessions: Makes the sessions, from `env`.
+            sessions: Makes the sessions, from `env`: `AsyncSessions`, or `AsyncProviderSessions` of another authority.
             app: The application, without a `SessionMiddleware` of its own; it finds `env` in `scope["env"]`.
             **settings: The fields of `WebSettings`, such as `cookie` or `sign_in_path`.
         """
@@ -135,14 +135,14 @@ class SessionWorker(_Worker):
 
     def __init__(
         self,
-        sessions: Callable[[Any], AsyncSessions],
+        sessions: Callable[[Any], Authority],
         handler: Handler,
         **settings: Any,
     ) -> None:
         """Wire it; nothing is made before the first request, as a Worker may do nothing before it.
 
         Args:
-            sessions: Makes the sessions, from `env`.
+            sessions: Makes the sessions, from `env`: `AsyncSessions`, or `AsyncProviderSessions` of another authority.
             handler: Answers a request; it also gets the request's session. `SignInRequired` and the like, as
                 `await session.require()` raises them, become 401 or the sign-in page.
             **settings: The fields of `WebSettings`, such as `cookie` or `sign_in_path`.

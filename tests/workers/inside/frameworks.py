@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from coatcheck import AsyncSessions, CacheSettings
+from coatcheck import AsyncProviderSessions, AsyncSessions, CacheSettings
 from coatcheck.asgi import context_of
+from coatcheck.providers.better_auth import AsyncBetterAuthD1
 from coatcheck.stores.d1 import AsyncD1Store
 from coatcheck.workers import ASGIWorker
+from tests.workers.inside.better_auth import COOKIE, SECRETS, signed_up
 from tests.workers.inside.databases import emptied
 from tests.workers.inside.fetch import Browser, Env
 
@@ -58,3 +60,25 @@ async def test_the_JSON_API_answers(browser: Browser) -> None:
     assert (await browser.send("GET", "/api/session")).status == 401
     assert (await other.send("GET", "/api/session")).status == 200
     assert (await other.send("GET", "/api/sessions?limit=x")).status == 422
+
+
+async def test_an_ASGI_application_takes_the_sessions_of_Better_Auth(env: Any) -> None:
+    """With the part of the JSON API that they have."""
+    from fastapi import FastAPI
+
+    from coatcheck.api import identity_router
+
+    app = FastAPI()
+    app.include_router(identity_router(), prefix="/api")
+    cookie = await signed_up(env)
+    await AsyncD1Store(await emptied(env.DB)).migrate()
+
+    def sessions(env: Any) -> AsyncProviderSessions:
+        return AsyncProviderSessions(AsyncBetterAuthD1(env.AUTH_DB, secrets=SECRETS), AsyncD1Store(env.DB))
+
+    browser = Browser(ASGIWorker(sessions, app), Env(DB=env.DB, AUTH_DB=env.AUTH_DB))
+    assert (await browser.send("GET", "/api/me")).status == 401
+    browser.cookie = f"{COOKIE}={cookie}"
+    response = await browser.send("GET", "/api/me")
+    assert response.status == 200
+    assert "ann-" in await response.text()

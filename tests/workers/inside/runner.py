@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import ModuleType
 
-MODULES = ("core", "d1", "kv_cache", "kv_store", "fetch", "frameworks")
+MODULES = (
+    *("core", "d1", "kv_cache", "kv_store", "kv_values", "fetch"),
+    *("better_auth", "better_auth_faults", "frameworks"),
+)
 """The modules with tests, beside this one."""
 
 DEADLINE = 30

@@ -69,9 +69,17 @@ class AsyncKVCache:
 
     async def put(self, key: bytes, value: bytes, ttl_ms: int) -> None:
         """Keep a value for so many milliseconds; one that is too long for KV, or comes too soon, is not kept."""
-        end = self._now() // _MILLISECOND + ttl_ms
         if len(value) + _HEADER <= LARGEST:
-            await self.kv.put(_name(key), _VERSION + end.to_bytes(8) + value, ttl_ms)
+            await self.replace(key, value, ttl_ms)
+
+    async def replace(self, key: bytes, value: bytes, ttl_ms: int) -> bool:
+        """Keep a value for so many milliseconds; False when KV has not taken it, as somebody writes this key just now.
+
+        Raises:
+            Unavailable: KV could not answer, or the value is too long for it.
+        """
+        end = self._now() // _MILLISECOND + ttl_ms
+        return await self.kv.put(_name(key), _VERSION + end.to_bytes(8) + value, ttl_ms)
 
     async def remove(self, key: bytes) -> None:
         """Forget what was put under this key."""

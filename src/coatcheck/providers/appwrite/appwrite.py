@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from coatcheck.providers.appwrite.answers import Body
     from coatcheck.providers.appwrite.credentials import Credential
     from coatcheck.providers.base import HTTPSettings, Reply
+    from coatcheck.providers.exchange import Exchange
 
 _log = logging.getLogger("coatcheck")
 
@@ -49,7 +50,7 @@ class Appwrite:
         cookie: str | CookieSettings | None = None,
         bearer: bool = True,
         settings: HTTPSettings | None = None,
-        client: httpx2.Client | None = None,
+        client: httpx2.Client | Exchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the project; nothing is connected yet.

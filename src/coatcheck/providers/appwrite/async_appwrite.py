@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Record
     from coatcheck.providers.appwrite.answers import Body
     from coatcheck.providers.appwrite.credentials import Credential
+    from coatcheck.providers.async_exchange import AsyncExchange
     from coatcheck.providers.base import HTTPSettings, Reply
 
 _log = logging.getLogger("coatcheck")
@@ -48,7 +49,7 @@ class AsyncAppwrite:
         cookie: str | CookieSettings | None = None,
         bearer: bool = True,
         settings: HTTPSettings | None = None,
-        client: httpx2.AsyncClient | None = None,
+        client: httpx2.AsyncClient | AsyncExchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the project; nothing is connected yet.

@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from coatcheck.providers.better_auth.async_d1 import AsyncBetterAuthD1
+    from coatcheck.providers.better_auth.async_d1_triggers import AsyncBetterAuthD1Triggers
     from coatcheck.providers.better_auth.async_database import AsyncBetterAuthDatabase
     from coatcheck.providers.better_auth.async_http import AsyncBetterAuth
     from coatcheck.providers.better_auth.async_triggers import AsyncBetterAuthTriggers
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncBetterAuth",
+    "AsyncBetterAuthD1",
+    "AsyncBetterAuthD1Triggers",
     "AsyncBetterAuthDatabase",
     "AsyncBetterAuthTriggers",
     "BetterAuth",
@@ -25,6 +29,8 @@ __all__ = [
 # Each needs libraries that the others do not, so it is imported when it is asked for.
 _MODULES = {
     "AsyncBetterAuth": "async_http",
+    "AsyncBetterAuthD1": "async_d1",
+    "AsyncBetterAuthD1Triggers": "async_d1_triggers",
     "AsyncBetterAuthDatabase": "async_database",
     "AsyncBetterAuthTriggers": "async_triggers",
     "BetterAuth": "http",

@@ -32,13 +32,8 @@ _log = logging.getLogger("coatcheck")
 _REVALIDATE_AFTER: Final = timedelta(minutes=5)
 
 
-class AsyncBetterAuthDatabase:
-    """Better Auth's sessions, read from its own tables.
-
-    Faster than to ask Better Auth over HTTP, and independent of whether it runs; but it never extends a session: that
-    is what Better Auth's own `get-session` does. With the triggers of `AsyncBetterAuthTriggers`, what Better Auth ends
-    is refused by every worker as fast as what ends here.
-    """
+class AsyncBetterAuthTables:
+    """Better Auth's sessions, read from its own tables, wherever they are."""
 
     name = "better-auth-database"
     marks_bearer = True
@@ -46,49 +41,20 @@ class AsyncBetterAuthDatabase:
 
     def __init__(
         self,
-        url: str,
+        access: AsyncAccess,
         *,
+        shown: str,
         secrets: Sequence[str],
-        cookie_prefix: str = "better-auth",
-        secure_cookies: bool | None = None,
-        cookie_domain: str | None = None,
-        bearer: bool = False,
-        session_table: str = "session",
-        user_table: str = "user",
-        schema: str = "public",
-        columns: Mapping[str, str] | None = None,
-        timeout: timedelta = timedelta(seconds=3),
-        pool_size: int = 8,
-        prepared_statements: bool = True,
+        cookie_prefix: str,
+        secure_cookies: bool | None,
+        cookie_domain: str | None,
+        bearer: bool,
     ) -> None:
-        """Name the database; nothing is connected yet.
-
-        Args:
-            url: Better Auth's database, as `postgresql://user:password@host/database` or `sqlite:///auth.db`. The user
-                needs SELECT on both tables, and DELETE on that of the sessions where `sign_out` is called.
-            secrets: Better Auth's secrets; each is accepted.
-            cookie_prefix: What the names of its cookies begin with, as its `advanced.cookiePrefix`.
-            secure_cookies: Whether their names begin with `__Secure-`; None for both, that with it first.
-            cookie_domain: The domain of its cookies, where it sets them for subdomains too.
-            bearer: Whether bearer tokens are read, as its bearer plugin takes them: without a signature too.
-            session_table: What its table of sessions is called.
-            user_table: What its table of users is called.
-            schema: The schema of both; PostgreSQL only.
-            columns: What columns are called that have another name than their field, and which of the application's
-                own are read: see `Tables`.
-            timeout: How long an answer may take, connecting included.
-            pool_size: How many connections one process has at most; PostgreSQL only.
-            prepared_statements: Whether statements are prepared; switched off by itself where a pooler cannot.
+        """Keep how the tables are reached, and what may be shown of that. The rest is said by those who inherit this.
 
         Raises:
             ConfigurationError: A setting is wrong.
         """
-        place = place_of(url)
-        if not timedelta(milliseconds=10) <= timeout <= timedelta(minutes=1):
-            refuse("timeout", timeout, "use ten milliseconds to one minute", of="provider")
-        if pool_size < 1:
-            refuse("pool_size", pool_size, "use 1 or more", of="provider")
-        tables = Tables(session=session_table, user=user_table, schema=schema, columns=columns or {})
         if not secrets:
             fix = "give Better Auth's BETTER_AUTH_SECRET: without it nobody here knows which cookies it has signed"
             refuse_secret("secrets", "are missing", fix)
@@ -97,11 +63,9 @@ class AsyncBetterAuthDatabase:
         )
         self.bearer = bearer
         self.cookies = self._tokens.cookies
-        self.conditions = f"{place.shown} {tables.describe()} {' '.join(self.cookies)} bearer={bearer}"
+        self.conditions = f"{shown} {' '.join(self.cookies)} bearer={bearer}"
         self._deletions = deletions(self.cookies, domain=cookie_domain)
-        self._tables: AsyncAccess = async_access(
-            place, tables, timeout=timeout.total_seconds(), pool_size=pool_size, prepared=prepared_statements
-        )
+        self._tables = access
         self.available = True
 
     def forked(self) -> None:
@@ -188,6 +152,81 @@ class AsyncBetterAuthDatabase:
         if self.available:
             _log.warning("coatcheck.provider_unavailable", extra={"provider": self.name, "reason": reason})
         self.available = False
+
+
+class AsyncBetterAuthDatabase(AsyncBetterAuthTables):
+    """Better Auth's sessions, read from its own tables.
+
+    Faster than to ask Better Auth over HTTP, and independent of whether it runs; but it never extends a session: that
+    is what Better Auth's own `get-session` does. With the triggers of `AsyncBetterAuthTriggers`, what Better Auth ends
+    is refused by every worker as fast as what ends here.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        secrets: Sequence[str],
+        cookie_prefix: str = "better-auth",
+        secure_cookies: bool | None = None,
+        cookie_domain: str | None = None,
+        bearer: bool = False,
+        session_table: str = "session",
+        user_table: str = "user",
+        schema: str = "public",
+        columns: Mapping[str, str] | None = None,
+        timeout: timedelta = timedelta(seconds=3),
+        pool_size: int = 8,
+        prepared_statements: bool = True,
+    ) -> None:
+        """Name the database; nothing is connected yet.
+
+        Args:
+            url: Better Auth's database, as `postgresql://user:password@host/database` or `sqlite:///auth.db`. The user
+                needs SELECT on both tables, and DELETE on that of the sessions where `sign_out` is called.
+            secrets: Better Auth's secrets; each is accepted.
+            cookie_prefix: What the names of its cookies begin with, as its `advanced.cookiePrefix`.
+            secure_cookies: Whether their names begin with `__Secure-`; None for both, that with it first.
+            cookie_domain: The domain of its cookies, where it sets them for subdomains too.
+            bearer: Whether bearer tokens are read, as its bearer plugin takes them: without a signature too.
+            session_table: What its table of sessions is called.
+            user_table: What its table of users is called.
+            schema: The schema of both; PostgreSQL only.
+            columns: What columns are called that have another name than their field, and which of the application's
+                own are read: see `Tables`.
+            timeout: How long an answer may take, connecting included.
+            pool_size: How many connections one process has at most; PostgreSQL only.
+            prepared_statements: Whether statements are prepared; switched off by itself where a pooler cannot.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
+        """
+        place = place_of(url)
+        check_timeout(timeout)
+        if pool_size < 1:
+            refuse("pool_size", pool_size, "use 1 or more", of="provider")
+        tables = Tables(session=session_table, user=user_table, schema=schema, columns=columns or {})
+        super().__init__(
+            async_access(
+                place, tables, timeout=timeout.total_seconds(), pool_size=pool_size, prepared=prepared_statements
+            ),
+            shown=f"{place.shown} {tables.describe()}",
+            secrets=secrets,
+            cookie_prefix=cookie_prefix,
+            secure_cookies=secure_cookies,
+            cookie_domain=cookie_domain,
+            bearer=bearer,
+        )
+
+
+def check_timeout(timeout: timedelta) -> None:
+    """Refuse a time that is too short or too long for a request to wait.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    if not timedelta(milliseconds=10) <= timeout <= timedelta(minutes=1):
+        refuse("timeout", timeout, "use ten milliseconds to one minute", of="provider")
 
 
 def _said(error: Exception) -> str:

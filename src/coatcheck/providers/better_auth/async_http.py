@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
+    from coatcheck.providers.async_exchange import AsyncExchange
     from coatcheck.providers.base import HTTPSettings, Reply
     from coatcheck.providers.better_auth.settings import Presented
 
@@ -53,7 +54,7 @@ class AsyncBetterAuth:
         secrets: Sequence[str] = (),
         origin: str | None = None,
         settings: HTTPSettings | None = None,
-        client: httpx2.AsyncClient | None = None,
+        client: httpx2.AsyncClient | AsyncExchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the server; nothing is connected yet.

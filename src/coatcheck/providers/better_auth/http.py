@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Record
     from coatcheck.providers.base import HTTPSettings, Reply
     from coatcheck.providers.better_auth.settings import Presented
+    from coatcheck.providers.exchange import Exchange
 
 _log = logging.getLogger("coatcheck")
 
@@ -54,7 +55,7 @@ class BetterAuth:
         secrets: Sequence[str] = (),
         origin: str | None = None,
         settings: HTTPSettings | None = None,
-        client: httpx2.Client | None = None,
+        client: httpx2.Client | Exchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the server; nothing is connected yet.

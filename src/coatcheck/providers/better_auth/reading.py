@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 Dialect = Literal["postgresql", "sqlite"]
 
+_COLUMNS = (
+    "SELECT 'session' AS model, name FROM pragma_table_xinfo(:session)"
+    " UNION ALL SELECT 'user', name FROM pragma_table_xinfo(:user)"
+)
+
 _OBJECT = {"postgresql": "jsonb_build_object({})::text", "sqlite": "json_object({})"}
 
 
@@ -61,6 +66,18 @@ class Questions:
     def sign_out(self, token: str) -> Operation[None]:
         """Delete a session."""
         yield Statement(self._sign_out, {"token": token})
+
+
+def questions_of(tables: Tables) -> Operation[Questions]:
+    """Return the statements for the tables of a SQLite database, after a look at them.
+
+    Raises:
+        ConfigurationError: A table is missing, or a column that is needed or named.
+    """
+    names = {"session": tables.session, "user": tables.user}
+    rows = yield Statement(_COLUMNS, names)
+    columns = {model: {name for of, name in rows if of == model} for model in names}
+    return Questions(tables, "sqlite", columns)
 
 
 def table_name(tables: Tables, dialect: Dialect, table: str) -> str:

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING
 
 from coatcheck.core.refusals import refuse
 from coatcheck.providers.better_auth import sqlite_triggers
-from coatcheck.providers.better_auth.reading import Questions
-from coatcheck.stores.operations import Statement
+from coatcheck.providers.better_auth.reading import questions_of
 from coatcheck.stores.sqlite._threads import Threads
 from coatcheck.stores.sqlite.database import Database, check_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from coatcheck.providers.better_auth.reading import Found
+    from coatcheck.providers.better_auth.reading import Found, Questions
     from coatcheck.providers.better_auth.tables import Tables
-    from coatcheck.stores.operations import Operation
 
 
 class SQLiteTables:
@@ -46,15 +44,8 @@ class SQLiteTables:
 
     def _known(self) -> Questions:
         if self._questions is None:
-            self._questions = self._threads.read(self._look())
+            self._questions = self._threads.read(questions_of(self._tables))
         return self._questions
-
-    def _look(self) -> Operation[Questions]:
-        columns: dict[str, set[str]] = {}
-        for model, table in (("session", self._tables.session), ("user", self._tables.user)):
-            rows = yield Statement("SELECT name FROM pragma_table_xinfo(:table)", {"table": table})
-            columns[model] = {row[0] for row in rows}
-        return Questions(self._tables, "sqlite", columns)
 
     def read(self, token: str) -> Found | None:
         """Return a token's session and its user, in one query."""

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coatcheck.core.refusals import refuse
-from coatcheck.providers.better_auth.sql import filled, quoted
+from coatcheck.providers.better_auth.sql import quoted
+from coatcheck.providers.better_auth.trigger_texts import LOG, PRESENT, missing, same, texts_of
 from coatcheck.stores.sqlite.database import check_file, connect, translated
-from coatcheck.stores.sqlite.keys import columns_of, conflicts
-from coatcheck.stores.sqlite.schema import normal, split
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,7 +28,7 @@ def install(path: str, tables: Tables) -> bool:
     """
     with _writing(path) as connection:
         wanted, present = _wanted(connection, path, tables), _present(connection, tables)
-        if _same(wanted, present):
+        if same(wanted, present):
             return False
         for name in present:
             connection.execute(f"DROP TRIGGER {quoted(name)}")
@@ -54,46 +53,18 @@ def problems(path: str, tables: Tables) -> list[str]:
         ConfigurationError: A table of Better Auth's or the log is missing.
     """
     with _opened(path) as connection:
-        present = {normal(sql) for sql in _present(connection, tables).values()}
-        fix = "so what Better Auth ends is not seen at once: run `coatcheck better-auth install-triggers`"
-        return [
-            f"trigger {statement.split()[2]} is missing or altered, {fix}"
-            for statement in _wanted(connection, path, tables)
-            if normal(statement) not in present
-        ]
-
-
-def _same(wanted: list[str], present: dict[str, str]) -> bool:
-    return set(map(normal, wanted)) == set(map(normal, present.values()))
+        fix = "run `coatcheck better-auth install-triggers`"
+        return missing(_wanted(connection, path, tables), _present(connection, tables), fix=fix)
 
 
 def _wanted(connection: sqlite3.Connection, path: str, tables: Tables) -> list[str]:
-    words = {
-        **{name: quoted(column) for name, column in tables.words().items()},
-        "session_table": tables.session,
-        "user_table": tables.user,
-        "sessions": quoted(tables.session),
-        "users": quoted(tables.user),
-    }
-    for model, table in (("session", tables.session), ("user", tables.user)):
-        columns = columns_of(connection, table)
-        tables.read(model, columns)
-        words[f"{model}_conflicts"] = conflicts(connection, table)
-        quiet = {tables.column(model, name) for name in ("expiresAt", "updatedAt")}
-        same = [f"NEW.{quoted(name)} IS OLD.{quoted(name)}" for name in columns if name not in quiet]
-        words[f"{model}_same"] = "\n    AND ".join(same)
-    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'coatcheck_log'").fetchall():
+    if not connection.execute(LOG).fetchall():
         refuse("store", f"sqlite:///{path}", "coatcheck's tables are not in it: run `coatcheck migrate` on it first")
-    return list(split(filled("sqlite_triggers", words)))
+    return texts_of(connection, tables)
 
 
 def _present(connection: sqlite3.Connection, tables: Tables) -> dict[str, str]:
-    rows = connection.execute(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN (?, ?)"
-        " AND name LIKE 'coatcheck\\_better\\_auth\\_%' ESCAPE '\\'",
-        (tables.session, tables.user),
-    )
-    return dict(rows.fetchall())
+    return dict(connection.execute(PRESENT, (tables.session, tables.user)).fetchall())
 
 
 @contextmanager

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from coatcheck.clock import Clock
+    from coatcheck.providers.async_exchange import AsyncExchange
     from coatcheck.providers.base import HTTPSettings, Reply
 
 _log = logging.getLogger("coatcheck")
@@ -66,7 +67,7 @@ class AsyncIntrospection:
         revocation_url: str | None = None,
         cookie: str | None = None,
         settings: HTTPSettings | None = None,
-        client: httpx2.AsyncClient | None = None,
+        client: httpx2.AsyncClient | AsyncExchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the server; nothing is connected yet.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.providers.base import HTTPSettings, Reply
+    from coatcheck.providers.exchange import Exchange
 
 _log = logging.getLogger("coatcheck")
 
@@ -68,7 +69,7 @@ class Introspection:
         revocation_url: str | None = None,
         cookie: str | None = None,
         settings: HTTPSettings | None = None,
-        client: httpx2.Client | None = None,
+        client: httpx2.Client | Exchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the server; nothing is connected yet.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from coatcheck.clock import Clock
+    from coatcheck.providers.async_exchange import AsyncExchange
     from coatcheck.providers.base import HTTPSettings
     from coatcheck.providers.logout_tokens.signatures import Claimed
 
@@ -46,7 +47,7 @@ class AsyncProviderKeys:
         url: str | None = None,
         *,
         settings: HTTPSettings | None = None,
-        client: httpx2.AsyncClient | None = None,
+        client: httpx2.AsyncClient | AsyncExchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the provider; nothing is connected yet.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from coatcheck.clock import Clock
+    from coatcheck.providers.async_exchange import AsyncExchange
     from coatcheck.providers.base import HTTPSettings
     from coatcheck.providers.logout_tokens.claims import Logout
 
@@ -32,7 +33,7 @@ class AsyncLogoutTokens:
         jwks_url: str | None = None,
         algorithms: Collection[str] = ALGORITHMS,
         settings: HTTPSettings | None = None,
-        client: httpx2.AsyncClient | None = None,
+        client: httpx2.AsyncClient | AsyncExchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the provider; nothing is connected yet.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.providers.base import HTTPSettings
+    from coatcheck.providers.exchange import Exchange
     from coatcheck.providers.logout_tokens.signatures import Claimed
 
 _log = logging.getLogger("coatcheck")
@@ -47,7 +48,7 @@ class ProviderKeys:
         url: str | None = None,
         *,
         settings: HTTPSettings | None = None,
-        client: httpx2.Client | None = None,
+        client: httpx2.Client | Exchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the provider; nothing is connected yet.

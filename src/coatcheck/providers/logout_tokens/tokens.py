@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.providers.base import HTTPSettings
+    from coatcheck.providers.exchange import Exchange
     from coatcheck.providers.logout_tokens.claims import Logout
 
 
@@ -33,7 +34,7 @@ class LogoutTokens:
         jwks_url: str | None = None,
         algorithms: Collection[str] = ALGORITHMS,
         settings: HTTPSettings | None = None,
-        client: httpx2.Client | None = None,
+        client: httpx2.Client | Exchange | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Name the provider; nothing is connected yet.

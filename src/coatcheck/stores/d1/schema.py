@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from coatcheck.errors import ConfigurationError, SchemaError
+from coatcheck.stores.d1.looks import looked_at
 from coatcheck.stores.d1.statements import Prepared
 from coatcheck.stores.sqlite import keys
 from coatcheck.stores.sqlite.schema import MIGRATIONS, migration_statements, name_of, normal, trigger_statements
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from coatcheck.stores.d1.wire import Wire
-    from coatcheck.stores.operations import Row
     from coatcheck.stores.users import UsersTable
 
 FIX = "run `wrangler d1 migrations apply`, or `await store.migrate()`"
@@ -113,44 +113,10 @@ class Schema:
     async def _triggers(self) -> list[str]:
         if self._users is None:
             return trigger_statements(None, "")
-        answers = await self._answers(self._users.table)
+        answers = await looked_at(self._wire, self._users.table)
         check_columns(self._users, keys.columns_of(answers, self._users.table))
         if self._users.foreign_key and (self._users.id,) not in keys.unique_columns(answers, self._users.table):
             fix = "make it so, or set foreign_key=False"
             msg = f"users id={self._users.id!r} is neither primary key nor unique; {fix}"
             raise ConfigurationError(msg)
         return trigger_statements(self._users, keys.conflicts(answers, self._users.table))
-
-    async def _answers(self, table: str) -> _Answers:
-        """Ask beforehand what the questions about the table's keys will be: D1 answers only to who awaits it."""
-        questions = [f'PRAGMA table_xinfo("{table}")', f'PRAGMA index_list("{table}")']
-        columns, listed, texts = await self._wire.batch(
-            [*(Prepared(question, ()) for question in questions), Prepared(_numbered(self._sql("indexes")), (table,))]
-        )
-        more = [f'PRAGMA index_xinfo("{index[1]}")' for index in listed]
-        parts = await self._wire.batch([Prepared(question, ()) for question in more]) if more else []
-        rows = dict(zip([*questions, *more], [columns, listed, *parts], strict=True))
-        return _Answers(rows, dict(texts))
-
-
-def _numbered(sql: str) -> str:
-    return sql.replace(":table", "?1")
-
-
-class _Answers:
-    """Answers that were asked for beforehand."""
-
-    def __init__(self, rows: dict[str, list[Row]], texts: dict[str, str | None]) -> None:
-        self._rows = rows
-        self._texts = texts
-
-    def execute(self, sql: str, parameters: Any = (), /) -> _Rows:
-        return _Rows(self._rows[sql] if sql in self._rows else [(self._texts[parameters[0]],)])
-
-
-class _Rows:
-    def __init__(self, rows: list[Row]) -> None:
-        self._rows = rows
-
-    def fetchall(self) -> list[Row]:
-        return self._rows

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.users import UsersTable
 
 _FOLDER: Final = files("coatcheck.stores.d1") / "sql"
-_OWN: Final = ("poll", "schema", "indexes", "move", "replaced_data", "user_exists")
+_OWN: Final = ("poll", "schema", "move", "replaced_data", "user_exists")
 
 _ALIVE: Final = "AND idle_expires_at > :now AND (expires_at IS NULL OR expires_at > :now)"
 _INSERTED: Final = "AND EXISTS (SELECT 1 FROM coatcheck_sessions WHERE id = :inserted)"
@@ -94,8 +94,13 @@ class D1Statements:
 
     def prepared(self, statement: Statement) -> Prepared:
         """Return a statement with numbered parameters, and their values."""
-        sql, names = _numbered(statement.sql, tuple(self._clock.items()))
-        return Prepared(sql, tuple(_plain(statement.parameters[name]) for name in names))
+        return prepared(statement, self._clock)
+
+
+def prepared(statement: Statement, expressions: Mapping[str, str] = _NONE) -> Prepared:
+    """Return a statement with numbered parameters, and their values; some may be expressions of the database's."""
+    sql, names = _numbered(statement.sql, tuple(expressions.items()))
+    return Prepared(sql, tuple(_plain(statement.parameters[name]) for name in names))
 
 
 @cache

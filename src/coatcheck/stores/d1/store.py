@@ -13,7 +13,7 @@ from coatcheck.stores.base import Capabilities, Ended, Expected, Vitals
 from coatcheck.stores.d1.batches import Batches, Order
 from coatcheck.stores.d1.schema import Schema
 from coatcheck.stores.d1.statements import D1Statements
-from coatcheck.stores.d1.wire import Wire
+from coatcheck.stores.d1.wire import Wire, sent
 from coatcheck.stores.operations import Operations, Statement, merged, only
 from coatcheck.stores.sqlite.pages import KEEP_LOG, continues, first_of, flooded, interrupted, page_of
 
@@ -299,7 +299,7 @@ class AsyncD1Store:
         operations = {each.token_hash: self._operations.read(each.token_hash, self._now()) for each in expected}
         statements = [poll, *map(next, operations.values())]
         rows, *readings = await self._wire.batch([self._statements.prepared(each) for each in statements])
-        read = dict(zip(operations, map(_sent, operations.values(), readings), strict=True))
+        read = dict(zip(operations, map(sent, operations.values(), readings), strict=True))
         for each in expected:
             each.reading = read[each.token_hash]
         return rows
@@ -308,7 +308,7 @@ class AsyncD1Store:
         """Run an operation of a single statement, which is a transaction by itself."""
         statement = next(operation)
         (rows,) = await self._wire.batch([self._statements.prepared(statement)])
-        return _sent(operation, rows)
+        return sent(operation, rows)
 
     async def _run(self, batch: Batch) -> Answer:
         rows = await self._wire.batch([self._statements.prepared(statement) for statement in batch.values()])
@@ -316,17 +316,6 @@ class AsyncD1Store:
 
     def _now(self) -> int | None:
         return None if self._own_clock else self._clock.now() // 1000
-
-
-def _sent(operation: Operation[T], rows: Sequence[Row]) -> T:
-    """Return the result of an operation whose only statement has brought these rows."""
-    try:
-        operation.send(rows)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    msg = "an operation of several statements was run as one"
-    raise AssertionError(msg)
 
 
 def _contended() -> Unavailable:

@@ -1,1 +1,0 @@
-SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = :table
