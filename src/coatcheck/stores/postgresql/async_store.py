@@ -269,9 +269,10 @@ class AsyncPostgreSQLStore:
         """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
         return await self._write(lambda: self._operations.renew(renewal, self._now()), connection)
 
-    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    async def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
-        return await self._write(lambda: self._operations.reuse(token_hash, self._now(), end=end), None, alone=True)
+        make = lambda: self._operations.reuse(token_hash, self._now(), end=end)  # noqa: E731
+        return await self._write(make, connection, alone=True)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
