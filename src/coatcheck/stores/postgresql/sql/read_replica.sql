@@ -4,5 +4,7 @@ SELECT CASE WHEN pg_is_in_recovery() THEN meta.epoch END, pg_snapshot_xmin(pg_cu
     (SELECT /*since*/ FROM /*schema*/coatcheck_retired WHERE session_id = s.id), r.session_id, /*until*/
 FROM /*schema*/coatcheck_meta AS meta
 LEFT JOIN /*schema*/coatcheck_retired AS r ON r.token_hash = :token_hash
-LEFT JOIN /*schema*/coatcheck_sessions AS s ON s.token_hash = coalesce(r.successor, :token_hash) AND s.generation = meta.generation
+LEFT JOIN /*schema*/coatcheck_sessions AS s ON s.token_hash = coalesce(
+        (SELECT successor FROM /*schema*/coatcheck_retired WHERE token_hash = :token_hash), :token_hash
+    ) AND s.generation = meta.generation
 /*user_join*/
