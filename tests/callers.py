@@ -6,6 +6,7 @@ A place is a server's URL, or the path of a file. `async_callers.py` has the sam
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 INSERT = "INSERT INTO users (id, name) VALUES (9, 'Inserted')"
 
-POLICY = Policy(max_sessions=lambda user_id: 1 if user_id == "3" else None, when_full="refuse")
+POLICY = Policy(
+    rotate_after=timedelta(hours=1), max_sessions=lambda user_id: 1 if user_id == "3" else None, when_full="refuse"
+)
 """One user has a limit, which a test can run into."""
 
 
@@ -45,6 +48,7 @@ VERBS: dict[str, Verb] = {
     ),
     "save": lambda sessions, created, connection: sessions.save(created.session, {"key": 1}, connection=connection),
     "rotate": lambda sessions, created, connection: sessions.rotate(created.token, connection=connection),
+    "renew token": lambda sessions, created, connection: sessions.renew_token(created.token, connection=connection),
     "reauthenticate": lambda sessions, created, connection: sessions.rotate(
         created.token, reauthenticated=True, connection=connection
     ),

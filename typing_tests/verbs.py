@@ -21,6 +21,7 @@ assert_type(created, Created)
 assert_type(created.token, Token)
 assert_type(created.token.reveal(), str)
 assert_type(sessions.rotate(created.token), Rotated | NotSignedIn)
+assert_type(sessions.renew_token(created.token), Rotated | NotSignedIn)
 assert_type(sessions.revoke(created.token), bool)
 assert_type(sessions.revoke_user("ada"), int)
 

@@ -309,16 +309,16 @@ class KnowsTheLastTokenOnly(MemoryStore):
 
 
 class EndsInTheGrace(MemoryStore):
-    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         if (retired := self._retired.get(token_hash)) is not None:
             self._retired[token_hash] = retired._replace(until=0)
-        return super().reuse(token_hash, end=end)
+        return super().reuse(token_hash, end=end, connection=connection)
 
 
 class TellsOfEveryUse(MemoryStore):
-    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         retired = dict(self._retired)
-        ended = super().reuse(token_hash, end=end)
+        ended = super().reuse(token_hash, end=end, connection=connection)
         self._retired |= retired
         return ended
 

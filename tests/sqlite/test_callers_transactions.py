@@ -119,7 +119,7 @@ def test_a_write_commits_with_the_caller_s_transaction(
         caller.commit()
     after = dump(path)
     assert (9, "Inserted", None, None, None) in after["users"]
-    changed = [table for table in before if before[table] != after[table]]
+    changed = [table for table in before if before[table] != after[table] and table != "coatcheck_retired"]
     assert changed in (["coatcheck_log", "coatcheck_sessions", "users"], ["coatcheck_log", "users"]) or (
         changed == ["coatcheck_sessions", "users"] and len(after["coatcheck_sessions"]) == 3
     )

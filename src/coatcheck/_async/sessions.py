@@ -237,7 +237,7 @@ class AsyncSessions:
         if isinstance(token_hash, NotSignedIn):
             return token_hash
         reading = await self._with_user(await self.store.read(token_hash, connection=connection))
-        await self._noticed(token_hash, reading)
+        await self._noticed(token_hash, reading, connection)
         return self._judged(reading, None)
 
     async def ask(self, token: bytes) -> Validated:
@@ -270,17 +270,17 @@ class AsyncSessions:
         answer = self._judged(reading, token)
         return Validated(answer, source, due=bool(answer) and self._copies.is_due(reading))
 
-    async def _noticed(self, token_hash: bytes, reading: Reading) -> None:
+    async def _noticed(self, token_hash: bytes, reading: Reading, connection: Any = None) -> None:
         """Act on the use of a retired token after its grace (rule L17); the store sees to it that it is done once."""
         retired, store = reading.retired, self._retires
         if retired is None or store is None or reading.now < retired.until * 1000:
             return
         end = self.policy.on_reuse == "end"
-        ended = await store.reuse(token_hash, end=end)
+        ended = await store.reuse(token_hash, end=end, connection=connection)
         if ended is None:
             return
         if end:
-            self.tiers.changed(None)
+            self.tiers.changed(connection)
         self._events.emit("reused", ended.id, ended.user_id, "ended" if end else "")
 
     async def _read(self, token_hash: bytes) -> Reading:

@@ -238,7 +238,7 @@ class Sessions:
         if isinstance(token_hash, NotSignedIn):
             return token_hash
         reading = self._with_user(self.store.read(token_hash, connection=connection))
-        self._noticed(token_hash, reading)
+        self._noticed(token_hash, reading, connection)
         return self._judged(reading, None)
 
     def ask(self, token: bytes) -> Validated:
@@ -269,17 +269,17 @@ class Sessions:
         answer = self._judged(reading, token)
         return Validated(answer, source, due=bool(answer) and self._copies.is_due(reading))
 
-    def _noticed(self, token_hash: bytes, reading: Reading) -> None:
+    def _noticed(self, token_hash: bytes, reading: Reading, connection: Any = None) -> None:
         """Act on the use of a retired token after its grace (rule L17); the store sees to it that it is done once."""
         retired, store = reading.retired, self._retires
         if retired is None or store is None or reading.now < retired.until * 1000:
             return
         end = self.policy.on_reuse == "end"
-        ended = store.reuse(token_hash, end=end)
+        ended = store.reuse(token_hash, end=end, connection=connection)
         if ended is None:
             return
         if end:
-            self.tiers.changed(None)
+            self.tiers.changed(connection)
         self._events.emit("reused", ended.id, ended.user_id, "ended" if end else "")
 
     def _read(self, token_hash: bytes) -> Reading:

@@ -158,12 +158,13 @@ class Retires(Protocol):
         """
         ...
 
-    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, if its session is alive: once, whoever else does so.
 
         Args:
             token_hash: What was presented.
             end: Whether the session ends, with its log entry; otherwise the retired token is forgotten.
+            connection: The caller's own connection.
 
         Returns:
             Whose token it was; None when there is nothing to act on, or somebody else has.

@@ -180,10 +180,10 @@ class AsyncFaultyStore:
         store = cast("AsyncRetires", self.store)
         return await self._through("renew", lambda: store.renew(renewal, connection=connection))
 
-    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    async def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token."""
         store = cast("AsyncRetires", self.store)
-        return await self._through("reuse", lambda: store.reuse(token_hash, end=end))
+        return await self._through("reuse", lambda: store.reuse(token_hash, end=end, connection=connection))
 
     @property
     def _devices(self) -> AsyncBindsDevices:

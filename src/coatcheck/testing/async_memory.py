@@ -233,8 +233,9 @@ class AsyncMemoryStore:
                 return None
             return Renewed(row, self._retired[renewal.old_hash].seal, fresh=False)
 
-    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    async def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
+        _refuse(connection)
         async with self._lock:
             successor = self._retired.get(token_hash)
             if successor is None or successor.until > self._now():

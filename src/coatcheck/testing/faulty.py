@@ -181,10 +181,10 @@ class FaultyStore:
         store = cast("Retires", self.store)
         return self._through("renew", lambda: store.renew(renewal, connection=connection))
 
-    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token."""
         store = cast("Retires", self.store)
-        return self._through("reuse", lambda: store.reuse(token_hash, end=end))
+        return self._through("reuse", lambda: store.reuse(token_hash, end=end, connection=connection))
 
     @property
     def _devices(self) -> BindsDevices:

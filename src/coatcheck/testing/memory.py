@@ -234,8 +234,9 @@ class MemoryStore:
                 return None
             return Renewed(row, self._retired[renewal.old_hash].seal, fresh=False)
 
-    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
+        _refuse(connection)
         with self._lock:
             successor = self._retired.get(token_hash)
             if successor is None or successor.until > self._now():

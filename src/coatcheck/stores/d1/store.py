@@ -242,8 +242,9 @@ class AsyncD1Store:
         rows = await self._run(self._batches.renew(renewal, self._now()))
         return self._operations.renewed(renewal, rows["renewed"])
 
-    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    async def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
+        _refuse(connection)
         return await self._only(self._operations.reuse(token_hash, self._now(), end=end))
 
     async def bind(self, session_id: str, device: Device) -> bool:

@@ -271,9 +271,10 @@ class AsyncPostgreSQLStore:
         """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
         return await self._write(lambda: self._operations.renew(renewal, self._now()), connection)
 
-    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    async def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
-        return await self._write(lambda: self._operations.reuse(token_hash, self._now(), end=end), None, alone=True)
+        make = lambda: self._operations.reuse(token_hash, self._now(), end=end)  # noqa: E731
+        return await self._write(make, connection, alone=True)
 
     async def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""

@@ -90,7 +90,7 @@ class Statements:
         return {
             "/*columns*/": ", ".join(_columns()),
             "/*since*/": _micros("max(retired_at)"),
-            "/*until*/": _micros("r.until"),
+            "/*until*/": _micros("until"),
             "/*micros_now*/": _micros("/*now*/"),
             "/*alive*/": alive,
             "/*current*/": current,

@@ -272,9 +272,10 @@ class PostgreSQLStore:
         """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
         return self._write(lambda: self._operations.renew(renewal, self._now()), connection)
 
-    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
-        return self._write(lambda: self._operations.reuse(token_hash, self._now(), end=end), None, alone=True)
+        make = lambda: self._operations.reuse(token_hash, self._now(), end=end)  # noqa: E731
+        return self._write(make, connection, alone=True)
 
     def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""

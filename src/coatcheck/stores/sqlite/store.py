@@ -192,9 +192,9 @@ class SQLiteStore:
         """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
         return self._threads.write(self._operations.renew(renewal, self._now()), connection)
 
-    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
-        return self._threads.write(self._operations.reuse(token_hash, self._now(), end=end))
+        return self._threads.write(self._operations.reuse(token_hash, self._now(), end=end), connection)
 
     def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""

@@ -348,8 +348,9 @@ class AsyncValkeyStore:
         fields, successor, seal = answer
         return Renewed(rows.record_of(fields), seal, fresh=successor.decode() == new.hex())
 
-    async def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    async def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
+        _refuse(connection)
         answer = await self._run(scripts.REUSE, token_hash.hex(), "1" if end else "0")
         return None if answer is None else rows.ended_of([answer])[0]
 

@@ -349,8 +349,9 @@ class ValkeyStore:
         fields, successor, seal = answer
         return Renewed(rows.record_of(fields), seal, fresh=successor.decode() == new.hex())
 
-    def reuse(self, token_hash: bytes, *, end: bool) -> Ended | None:
+    def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
+        _refuse(connection)
         answer = self._run(scripts.REUSE, token_hash.hex(), "1" if end else "0")
         return None if answer is None else rows.ended_of([answer])[0]
 

@@ -1,9 +1,17 @@
--- The session, the log's identity and the oldest position that may still be written, in one snapshot. A
--- retired token leads to its successor's session.
+-- The session, the log's identity and the oldest position that may still be written, in one snapshot.
+-- A retired token leads to its successor's session: by a query of its own, for with a join the planner, who takes the
+-- one row of coatcheck_meta for a thousand, reads all sessions. What else is known of it is asked only where it is one.
 SELECT e.epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, /*micros_now*/, /*columns*/, /*user*/,
-    (SELECT /*since*/ FROM /*schema*/coatcheck_retired WHERE session_id = s.id), r.session_id, /*until*/
+    (SELECT /*since*/ FROM /*schema*/coatcheck_retired WHERE session_id = s.id),
+    CASE WHEN s.token_hash = :token_hash THEN NULL ELSE (
+        SELECT session_id FROM /*schema*/coatcheck_retired WHERE token_hash = :token_hash
+    ) END,
+    CASE WHEN s.token_hash = :token_hash THEN NULL ELSE (
+        SELECT /*until*/ FROM /*schema*/coatcheck_retired WHERE token_hash = :token_hash
+    ) END
 FROM /*schema*/coatcheck_meta AS meta
 LEFT JOIN /*schema*/coatcheck_epoch AS e ON /*this_life*/
-LEFT JOIN /*schema*/coatcheck_retired AS r ON r.token_hash = :token_hash
-LEFT JOIN /*schema*/coatcheck_sessions AS s ON s.token_hash = coalesce(r.successor, :token_hash) AND s.generation = meta.generation
+LEFT JOIN /*schema*/coatcheck_sessions AS s ON s.token_hash = coalesce(
+        (SELECT successor FROM /*schema*/coatcheck_retired WHERE token_hash = :token_hash), :token_hash
+    ) AND s.generation = meta.generation
 /*user_join*/
