@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coatcheck.errors import ConfigurationError
+from coatcheck.web.attached import attached
 
 if TYPE_CHECKING:
     from coatcheck.asgi.types import Scope
@@ -19,9 +19,5 @@ def context_of(scope: Scope) -> RequestContext:
     Raises:
         ConfigurationError: There is none: the middleware is missing.
     """
-    try:
-        context: RequestContext = scope[SCOPE_KEY]
-    except KeyError:
-        msg = "no SessionMiddleware has seen this request; add it: app.add_middleware(SessionMiddleware, sessions=…)"
-        raise ConfigurationError(msg) from None
+    context: RequestContext = attached(scope, SCOPE_KEY, "add it: app.add_middleware(SessionMiddleware, sessions=…)")
     return context

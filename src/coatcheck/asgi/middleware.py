@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from coatcheck.asgi.context import SCOPE_KEY
 from coatcheck.asgi.lifespan import Lifespan
-from coatcheck.asgi.streams import OpenStreams
 from coatcheck.asgi.watched import WatchedResponse, WatchedSocket
 from coatcheck.core.cross_origin import SAFE_METHODS
 from coatcheck.errors import Unavailable
@@ -16,6 +15,7 @@ from coatcheck.web.async_context import RequestContext
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, problem_of
 from coatcheck.web.settings import WebSettings
+from coatcheck.web.streams import OpenStreams
 
 if TYPE_CHECKING:
     from coatcheck.asgi.types import App, Receive, Scope, Send

@@ -41,24 +41,27 @@ def answer_to(error: Exception, scope: Scope, context: Asked) -> Answer:
 
 def problem_of(error: Exception, context: Asked) -> Answer:
     """Return the problem details for one of `ANSWERED`, whoever asks."""
+    status, title, members = told(error)
+    status, headers, body = problem(status, title, **members)
     if isinstance(error, Unavailable):
-        status, headers, body = problem(503, "Sessions are unavailable", detail="Try again shortly.")
-        return status, [*headers, (b"retry-after", str(error.retry_after).encode())], body
-    if isinstance(error, LimitReached):
-        sessions = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
-        return problem(409, "Too many sessions", limit=error.limit, sessions=sessions)
-    status, headers, body = _sign_in_problem(error)
-    if context.bearer:
-        headers = [*headers, (b"www-authenticate", b"Bearer")]
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if isinstance(error, (SignInRequired, RecentAuthRequired)) and context.bearer:
+        headers.append((b"www-authenticate", b"Bearer"))
     return status, headers, body
 
 
-def _sign_in_problem(error: Exception) -> Answer:
+def told(error: Exception) -> tuple[int, str, dict[str, Any]]:
+    """Return what problem details say of one of `ANSWERED`: the status, the title, and the other members."""
+    if isinstance(error, Unavailable):
+        return 503, "Sessions are unavailable", {"detail": "Try again shortly."}
+    if isinstance(error, LimitReached):
+        sessions = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
+        return 409, "Too many sessions", {"limit": error.limit, "sessions": sessions}
     if isinstance(error, RecentAuthRequired):
         seconds = int(error.max_age.total_seconds())
-        return problem(401, "Recent authentication required", reason="authentication_too_old", max_age=seconds)
+        return 401, "Recent authentication required", {"reason": "authentication_too_old", "max_age": seconds}
     reason = error.reason.value if isinstance(error, SignInRequired) else "no_token"
-    return problem(401, "Sign-in required", reason=reason)
+    return 401, "Sign-in required", {"reason": reason}
 
 
 def _is_page(scope: Scope) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coatcheck.errors import ConfigurationError
+from coatcheck.web.attached import attached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,9 +57,6 @@ def context_of(environ: WSGIEnvironment) -> RequestContext:
     Raises:
         ConfigurationError: There is none: the middleware is missing.
     """
-    try:
-        context: RequestContext = environ[KEY]
-    except KeyError:
-        msg = "no SessionMiddleware has seen this request; put it around: app = SessionMiddleware(app, sessions=…)"
-        raise ConfigurationError(msg) from None
+    how = "put it around: app = SessionMiddleware(app, sessions=…)"
+    context: RequestContext = attached(environ, KEY, how)
     return context
