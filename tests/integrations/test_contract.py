@@ -1,4 +1,4 @@
-"""What every integration keeps, kept by those for Starlette (and with it FastAPI), Litestar and Flask (and WSGI)."""
+"""What every integration keeps, kept by those for Starlette (and with it FastAPI), Litestar and Flask."""
 
 from __future__ import annotations
 
@@ -6,20 +6,40 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integrations.contract import IntegrationContract, OutageContract
-from tests.integrations.sites import FlaskSite, LitestarSite, SQLiteSite, StarletteSite
+from coatcheck.testing.integration_conformance import (
+    IntegrationConformance,
+    OutageConformance,
+    SilentStreamConformance,
+    SocketConformance,
+    StreamConformance,
+)
+from tests.integrations.loops import LitestarSite, StarletteSite
+from tests.integrations.threads import FlaskSite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.integrations.sites import SQLiteSite
 
-@pytest.fixture(params=[StarletteSite, LitestarSite, FlaskSite], ids=["starlette", "litestar", "flask"])
+LOOPS = {"starlette": StarletteSite, "litestar": LitestarSite}
+THREADS = {"flask": FlaskSite}
+
+
+@pytest.fixture
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SQLiteSite]:
     site: SQLiteSite = request.param(tmp_path)
     yield site
     site.close()
 
 
-class TestContract(IntegrationContract, OutageContract):
+@pytest.mark.parametrize("site", LOOPS.values(), ids=LOOPS, indirect=True)
+class TestInLoops(
+    IntegrationConformance, OutageConformance, StreamConformance, SilentStreamConformance, SocketConformance
+):
     """All of it."""
+
+
+@pytest.mark.parametrize("site", THREADS.values(), ids=THREADS, indirect=True)
+class TestInThreads(IntegrationConformance, OutageConformance, StreamConformance):
+    """All that threads can do: they have no WebSockets, and one that waits cannot be interrupted."""
