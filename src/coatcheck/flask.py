@@ -19,6 +19,7 @@ from coatcheck.errors import ConfigurationError
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
 from coatcheck.web.pages import ANSWERED, answer_to, safe_next
 from coatcheck.web.request_session import RequestSession
+from coatcheck.web.verbs import age_allowed
 from coatcheck.wsgi.environment import context_of, scope_of
 from coatcheck.wsgi.middleware import SessionMiddleware
 
@@ -173,14 +174,13 @@ def fresh_required(within: timedelta, grace: timedelta | None = None) -> Callabl
 
     Args:
         within: How long ago.
-        grace: For how much longer a form that was begun in time may be sent: anything but GET and HEAD.
+        grace: For how much longer a form that was begun in time may be sent: all but GET, HEAD and OPTIONS.
     """
 
     def decorated(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            sends = grace is not None and request.method not in {"GET", "HEAD"}
-            _context().require_recent_auth(within + grace if sends and grace is not None else within)
+            _context().require_recent_auth(age_allowed(request.method, within, grace))
             return _called(view, *args, **kwargs)
 
         return guarded

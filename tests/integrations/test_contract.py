@@ -1,4 +1,4 @@
-"""What every integration keeps, kept by those for Starlette (and with it FastAPI), Litestar and Flask."""
+"""What every integration keeps, kept by those for Starlette (and with it FastAPI), Litestar, aiohttp and Flask."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from coatcheck.testing.integration_conformance import (
     StreamConformance,
 )
 from tests.integrations.loops import LitestarSite, StarletteSite
+from tests.integrations.on_aiohttp import AiohttpSite
 from tests.integrations.threads import FlaskSite
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.integrations.sites import SQLiteSite
 
-LOOPS = {"starlette": StarletteSite, "litestar": LitestarSite}
+LOOPS = {"starlette": StarletteSite, "litestar": LitestarSite, "aiohttp": AiohttpSite}
 THREADS = {"flask": FlaskSite}
 
 

@@ -15,18 +15,14 @@ from coatcheck.web.async_context import RequestContext
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, problem_of
 from coatcheck.web.settings import WebSettings
-from coatcheck.web.streams import OpenStreams
+from coatcheck.web.streams import SESSION_ENDED, TRY_AGAIN_LATER, OpenStreams
 
 if TYPE_CHECKING:
     from coatcheck.asgi.types import App, Receive, Scope, Send
     from coatcheck.web.async_authority import Authority
     from coatcheck.web.pages import Answer
 
-SESSION_ENDED = 4001
-"""The WebSocket close code that tells a client that its session has ended; reconnecting is of no use."""
-
 _POLICY_VIOLATION = 1008
-_TRY_AGAIN_LATER = 1013
 
 
 class SessionMiddleware:
@@ -132,9 +128,9 @@ async def _websocket_result(
     except ANSWERED as error:
         unavailable = isinstance(error, Unavailable)
         if socket.accepted:
-            await socket.close_once(_TRY_AGAIN_LATER if unavailable else SESSION_ENDED)
+            await socket.close_once(TRY_AGAIN_LATER if unavailable else SESSION_ENDED)
         else:
-            code = _TRY_AGAIN_LATER if unavailable else _POLICY_VIOLATION
+            code = TRY_AGAIN_LATER if unavailable else _POLICY_VIOLATION
             await _deny(scope, socket, problem_of(error, context), code)
 
 

@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class ASGIServer:
-    """Calls an ASGI application as a server does; to be entered and left. It brings no lifespan."""
+class LoopThread:
+    """An event loop that runs in a thread of its own, as a server's does; to be entered and left."""
 
-    def __init__(self, application: App) -> None:
-        """Keep the application."""
-        self._application = application
+    def __init__(self) -> None:
+        """Start with no thread."""
         self._ready: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -46,8 +45,17 @@ class ASGIServer:
         self._thread.join(PATIENCE)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run something in the application's event loop, as what closes the sessions."""
+        """Run something in the loop, such as what opens a server or closes the sessions."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE)
+
+
+class ASGIServer(LoopThread):
+    """Calls an ASGI application as a server does, in a thread of its own. It brings no lifespan."""
+
+    def __init__(self, application: App) -> None:
+        """Keep the application."""
+        super().__init__()
+        self._application = application
 
     def __call__(self, method: str, path: str, headers: dict[str, str]) -> Answer:
         """Serve one request beside all others."""

@@ -10,7 +10,7 @@ from socket import create_connection
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import setup_testing_defaults
 
-from coatcheck.testing._loops import ASGIServer
+from coatcheck.testing._loops import ASGIServer, LoopThread
 from coatcheck.testing.browsers import PATIENCE, Answer, SocketRefused, Stream
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from coatcheck.testing.browsers import Socket
 
-__all__ = ["ASGIServer", "ListeningServer", "WSGIServer"]
+__all__ = ["ASGIServer", "ListeningServer", "LoopThread", "WSGIServer"]
 
 
 class WSGIServer:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def attached(request: Mapping[str, Any], key: str, how: str) -> Any:
+def attached(request: Mapping[Any, Any], key: object, how: str) -> Any:
     """Return what a middleware of ours has left in a request.
 
     Args:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from coatcheck.core.cross_origin import SAFE_METHODS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
@@ -90,3 +92,8 @@ class Verbs(Generic[C]):
             SignInRequired: There is no session.
         """
         return await self._context_of(connection).revoke_others()
+
+
+def age_allowed(method: str, within: timedelta, grace: timedelta | None) -> timedelta:
+    """Return how old an authentication may be: `within`, and `grace` more for what sends a form shown in time."""
+    return within if grace is None or method in SAFE_METHODS else within + grace
