@@ -21,6 +21,15 @@ class AiohttpSite(AsyncSite):
     def serve(self) -> Server:
         app = web.Application()
         with_aiohttp.setup(app, self.make_sessions(), **SETTINGS)
+        self.route(app)
+        thread = self.stack.enter_context(LoopThread())
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        port = thread.run(_listening(runner))
+        self.stack.callback(lambda: thread.run(runner.cleanup()))
+        return ListeningServer("127.0.0.1", port)
+
+    def route(self, app: web.Application) -> None:
+        """Have the application answer what the suite asks for."""
         for path, handler in {
             "/stream": _stream,
             "/silence": _stream,
@@ -29,11 +38,6 @@ class AiohttpSite(AsyncSite):
             "/{path:.*}": self._act,
         }.items():
             app.router.add_route("*", path, handler)
-        thread = self.stack.enter_context(LoopThread())
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        port = thread.run(_listening(runner))
-        self.stack.callback(lambda: thread.run(runner.cleanup()))
-        return ListeningServer("127.0.0.1", port)
 
     async def _act(self, request: web.Request) -> web.Response:
         session = await with_aiohttp.get_session(request)
