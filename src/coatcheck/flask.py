@@ -17,10 +17,10 @@ from werkzeug.local import LocalProxy
 
 from coatcheck.errors import ConfigurationError
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
-from coatcheck.web.pages import ANSWERED, answer_to, safe_next
+from coatcheck.web.pages import ANSWERED, safe_next
 from coatcheck.web.request_session import RequestSession
 from coatcheck.web.verbs import age_allowed
-from coatcheck.wsgi.environment import context_of, scope_of
+from coatcheck.wsgi.environment import answered, context_of
 from coatcheck.wsgi.middleware import SessionMiddleware
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ def _context() -> RequestContext:
 
 
 def _answer(error: Exception) -> Response:
-    status, headers, body = answer_to(error, scope_of(request.environ), _context())
-    return Response(body, status, [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
+    return Response(*answered(error, request.environ))
 
 
 # --- verbs

@@ -19,10 +19,17 @@ from litestar.plugins import InitPlugin
 from litestar.types import Empty
 from litestar.types import Scope as LitestarScope
 
-from coatcheck.asgi import RecentAuthRequired, SessionMiddleware, SignInRequired, context_of, safe_next
+from coatcheck.asgi import (
+    ANSWERED,
+    RecentAuthRequired,
+    SessionMiddleware,
+    SignInRequired,
+    answered,
+    context_of,
+    safe_next,
+)
 from coatcheck.core.session import Session
 from coatcheck.web.async_request_session import RequestSession
-from coatcheck.web.pages import ANSWERED, answer_to
 from coatcheck.web.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -180,8 +187,8 @@ def _take_over(session: RequestSession, found: Any) -> None:
 
 
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    status, headers, body = answer_to(error, cast("Scope", request.scope), context_of(cast("Scope", request.scope)))
-    named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    body, status, headers = answered(error, cast("Scope", request.scope))
+    named = dict(headers)
     return Response(body, status_code=status, headers=named, media_type=named.get("content-type", "text/plain"))
 
 

@@ -1,4 +1,4 @@
-"""What every integration keeps, kept by those for Starlette (and with it FastAPI), Litestar, aiohttp and Flask."""
+"""What every integration keeps, kept by ours, and by frameworks behind the plain middleware."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from coatcheck.testing.integration_conformance import (
     SocketConformance,
     StreamConformance,
 )
+from tests.integrations.any_framework import FalconSite, QuartSite
 from tests.integrations.loops import LitestarSite, StarletteSite
 from tests.integrations.on_aiohttp import AiohttpSite
 from tests.integrations.threads import FlaskSite
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from tests.integrations.sites import SQLiteSite
 
-LOOPS = {"starlette": StarletteSite, "litestar": LitestarSite, "aiohttp": AiohttpSite}
-THREADS = {"flask": FlaskSite}
+LOOPS = {"starlette": StarletteSite, "litestar": LitestarSite, "aiohttp": AiohttpSite, "quart": QuartSite}
+THREADS = {"flask": FlaskSite, "falcon": FalconSite}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from coatcheck.aiohttp.responses import WatchedResponse
 from coatcheck.errors import Unavailable
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.cross_origin import refusal
-from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, problem_of
+from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, in_text, problem_of
 from coatcheck.web.settings import WebSettings
 from coatcheck.web.streams import SESSION_ENDED, TRY_AGAIN_LATER, OpenStreams
 
@@ -97,16 +97,16 @@ class Boundary:
 
 async def _answered(error: Exception, scope: Scope, watched: WatchedResponse) -> web.StreamResponse:
     """Return the answer to a request that its handler has refused, or whose session nobody can tell."""
-    if watched.begun is None:
-        page = answer_to if scope["type"] == "http" else None
-        return _response(page(error, scope, watched.context) if page else problem_of(error, watched.context))
-    if not isinstance(watched.begun, web.WebSocketResponse):
+    begun = watched.begun
+    if begun is None:
+        socket = scope["type"] == "websocket"
+        return _response(problem_of(error, watched.context) if socket else answer_to(error, scope, watched.context))
+    if not watched.is_socket():
         raise error  # too late for an answer: the server cuts the connection
     await watched.close(TRY_AGAIN_LATER if isinstance(error, Unavailable) else SESSION_ENDED)
-    return watched.begun
+    return begun
 
 
 def _response(answer: Answer) -> web.Response:
-    status, headers, body = answer
-    named = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name != b"content-length"]
-    return web.Response(status=status, headers=named, body=body)
+    body, status, headers = in_text(answer)
+    return web.Response(status=status, headers=headers, body=body)

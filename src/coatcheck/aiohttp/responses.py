@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -128,19 +128,24 @@ class WatchedResponse:
         # In this order, all within the loop's next round: the end is sent, a stream's connection takes nothing more,
         # and only then the handler hears of it. One that goes on all the same reaches nobody.
         self._ending = asyncio.create_task(self.close(SESSION_ENDED))
-        if self._request.transport is not None and not isinstance(self.begun, web.WebSocketResponse):
+        if self._request.transport is not None and not self.is_socket():
             asyncio.get_running_loop().call_soon(self._request.transport.close)
         if self._task is not None:
             self._task.cancel()
 
     async def close(self, code: int) -> None:
         """End the response, a WebSocket with a close code."""
+        begun: Any = self.begun
         with suppress(ConnectionError):
-            if isinstance(self.begun, web.WebSocketResponse):
-                await self.begun.close(code=code)
-            elif self.begun is not None:
+            if self.is_socket():
+                await begun.close(code=code)
+            elif begun is not None:
                 # Not with the method of a subclass, which would send its whole body.
-                await web.StreamResponse.write_eof(self.begun)
+                await web.StreamResponse.write_eof(begun)
+
+    def is_socket(self) -> bool:
+        """Tell whether the response is a WebSocket that is open, or was."""
+        return isinstance(self.begun, web.WebSocketResponse)
 
     def is_over(self) -> bool:
         """Tell whether the session of a response that goes on has ended."""

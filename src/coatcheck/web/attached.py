@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def attached(request: Mapping[Any, Any], key: object, how: str) -> Any:
+def attached(request: Mapping[Any, Any], key: object, how: str, *, by: str = "SessionMiddleware") -> Any:
     """Return what a middleware of ours has left in a request.
 
     Args:
         request: The request, or what belongs to it, as a mapping.
         key: Where it was left.
         how: How the middleware is put in front of an application, as code.
+        by: Its name.
 
     Raises:
         ConfigurationError: There is none: the middleware is missing.
@@ -24,5 +25,5 @@ def attached(request: Mapping[Any, Any], key: object, how: str) -> Any:
     try:
         return request[key]
     except KeyError:
-        msg = f"no SessionMiddleware has seen this request; {how}"
+        msg = f"no {by} has seen this request; {how}"
         raise ConfigurationError(msg) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from coatcheck.errors import LimitReached, Unavailable
@@ -18,6 +18,20 @@ ANSWERED = (SignInRequired, RecentAuthRequired, Unavailable, LimitReached)
 """The exceptions that the middleware turns into answers."""
 
 PROBLEM = b"application/problem+json"
+
+
+class Answered(NamedTuple):
+    """An answer as frameworks want it; Flask and Quart take it from a handler as it is."""
+
+    body: bytes
+    status: int
+    headers: list[tuple[str, str]]
+
+
+def in_text(answer: Answer) -> Answered:
+    """Return an answer as frameworks want it."""
+    status, headers, body = answer
+    return Answered(body, status, [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
 
 
 def problem(status: int, title: str, **members: Any) -> Answer:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.web.attached import attached
+from coatcheck.web.pages import answer_to, in_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from wsgiref.types import WSGIEnvironment
 
     from coatcheck.web.context import RequestContext
+    from coatcheck.web.pages import Answered
     from coatcheck.web.types import Headers, Scope
 
 KEY = "coatcheck.context"
@@ -60,3 +62,14 @@ def context_of(environ: WSGIEnvironment) -> RequestContext:
     how = "put it around: app = SessionMiddleware(app, sessions=…)"
     context: RequestContext = attached(environ, KEY, how)
     return context
+
+
+def answered(error: Exception, environ: WSGIEnvironment) -> Answered:
+    """Return the answer to a request that ended with one of `ANSWERED`: problem details, or a page's way to sign in.
+
+    It is for frameworks that let no exception out to the middleware, which would answer so itself.
+
+    Raises:
+        ConfigurationError: The middleware is missing.
+    """
+    return in_text(answer_to(error, scope_of(environ), context_of(environ)))
