@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from http.cookies import SimpleCookie
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ __all__ = ["Answer", "Browser", "Pause", "Server", "Socket", "SocketRefused", "S
 
 PATIENCE: Final = 30.0
 """After so many seconds what has not happened will not: the test fails instead of hanging."""
+
+_ENOUGH: Final = 3
+_AT_ONCE: Final = 0.005
+"""Seconds: a part that comes sooner has been there before."""
 
 _pool = ThreadPoolExecutor(16, thread_name_prefix="browser")
 
@@ -50,7 +55,26 @@ class Stream:
         Raises:
             TimeoutError: It does not end.
         """
-        return b"".join(iter(self.read, b""))
+        deadline = monotonic() + PATIENCE
+        parts: list[bytes] = []
+        while part := self.read():
+            parts.append(part)
+            if monotonic() > deadline:
+                raise TimeoutError("the stream does not end")
+        return b"".join(parts)
+
+    def goes_on(self) -> bool:
+        """Wait for something that was not on its way already; returns whether the stream has not ended instead.
+
+        Only what has to be waited for counts, so it is for streams that send something again and again.
+        """
+        waited = 0
+        while waited < _ENOUGH:
+            asked = monotonic()
+            if not self.read():
+                return False
+            waited += monotonic() - asked > _AT_ONCE
+        return True
 
 
 class Socket(Protocol):

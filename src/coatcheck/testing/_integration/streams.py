@@ -27,7 +27,7 @@ class Streams:
             assert ann("POST", "/step-up").status == 200
             site.revoke("bob")
             his.rest()
-            assert hers.read()
+            assert hers.goes_on()
             ann("POST", "/sign-out")
             hers.rest()
 
