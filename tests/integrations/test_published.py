@@ -192,7 +192,12 @@ def test_X8_an_end_with_anothers_session_is_found(
     """Every stream ends whenever one does."""
     crowd: list[Any] = []
     add, end = streams.OpenStreams.add, streams.Stream.end
-    monkeypatch.setattr(streams.OpenStreams, "add", lambda self, stream: (crowd.append(stream), add(self, stream)))
+
+    def gather(self: Any, stream: Any) -> None:
+        crowd.append(stream)
+        add(self, stream)
+
+    monkeypatch.setattr(streams.OpenStreams, "add", gather)
     monkeypatch.setattr(streams.Stream, "end", lambda _: [end(each) for each in crowd])
     with pytest.raises((AssertionError, ConnectionError)):
         _run(suite, test, streaming)

@@ -103,6 +103,7 @@ class _Connection:
 
     def __init__(self, application: App, scope: Message) -> None:
         self._loop = asyncio.get_running_loop()
+        self._kind = scope["type"]
         self._to_application: asyncio.Queue[Message] = asyncio.Queue()
         self._from_application: SimpleQueue[Message | None] = SimpleQueue()
         self._task = asyncio.create_task(application(scope, self._to_application.get, self._send))
@@ -117,9 +118,9 @@ class _Connection:
 
     async def end(self) -> None:
         if not self._task.done():
-            self._to_application.put_nowait({"type": "http.disconnect"})
+            self._to_application.put_nowait({"type": f"{self._kind}.disconnect", "code": 1001})
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await asyncio.gather(self._task, return_exceptions=True)
         elif not self._task.cancelled():
             self._task.result()
 
