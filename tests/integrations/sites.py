@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from coatcheck import CookieSettings, Sessions
@@ -13,7 +16,6 @@ from coatcheck.testing.browsers import Browser, Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from coatcheck.testing.browsers import Server
 
@@ -32,6 +34,17 @@ BEAT = 0.01
 """Seconds between two events of a stream."""
 
 
+@cache
+def _empty_database() -> bytes:
+    """Return a file with the tables, which take longer to make than a test."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        store = SQLiteStore(str(path))
+        store.migrate()
+        store.close()
+        return path.read_bytes()
+
+
 class SQLiteSite:
     """A site on SQLite behind faults that are ordered."""
 
@@ -45,7 +58,7 @@ class SQLiteSite:
         self.store: Any = None
         self.sessions_: Any = None
         self.stack = ExitStack()
-        SQLiteStore(self.path).migrate()
+        Path(self.path).write_bytes(_empty_database())
         self._server = self.serve()
 
     def serve(self) -> Server:
