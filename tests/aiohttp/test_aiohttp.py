@@ -235,13 +235,17 @@ def _is_left() -> bool:
 
 
 @pytest.mark.parametrize("path", STREAMS, ids=lambda handler: handler.__name__)
-def test_X8_nothing_is_streamed_after_the_end(site: Site, ann: Browser, path: Any) -> None:
+def test_X8_nothing_is_streamed_after_the_end(
+    site: Site, ann: Browser, caplog: pytest.LogCaptureFixture, path: Any
+) -> None:
     """Whoever writes it, and whatever the handler does with its cancellation; which it hears of."""
     with ann.stream(f"/{path.__name__}") as stream:
         assert stream.read() == b"begun"
         site.revoke("ann")
         assert stream.rest() == b""
         assert _is_left()
+    site.close()
+    assert not [record for record in caplog.records if record.name.startswith(("aiohttp", "asyncio"))]
 
 
 def test_X8_nothing_is_streamed_after_the_end_to_one_who_reads_slowly(site: Site, ann: Browser) -> None:

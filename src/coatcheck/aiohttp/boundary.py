@@ -83,16 +83,16 @@ class Boundary:
             return _response(cross_origin_problem(reason))
         context.on_session = watched.belongs_to
         try:
-            return await watched.of(handler)
-        except ANSWERED as error:
-            return await _answered(error, scope, watched)
-        except asyncio.CancelledError:
-            if not watched.is_over() or watched.begun is None:
+            response = await watched.of(handler)
+        except (Exception, asyncio.CancelledError) as error:
+            if not watched.is_over():
+                if isinstance(error, ANSWERED):
+                    return await _answered(error, scope, watched)
                 raise
-            await watched.ended()
-            return watched.begun
+            response = None
         finally:
             watched.forget()
+        return response if response is not None and not watched.is_over() else await watched.ended()
 
 
 async def _answered(error: Exception, scope: Scope, watched: WatchedResponse) -> web.StreamResponse:

@@ -151,12 +151,13 @@ class WatchedResponse:
         """Tell whether the session of a response that goes on has ended."""
         return self._stream is not None and self._stream.ended
 
-    async def ended(self) -> None:
-        """Let the task go on that was cancelled to end the response, once that is done."""
+    async def ended(self) -> web.StreamResponse:
+        """Let the task go on that was cancelled to end the response, and return the response once that is done."""
         if self._task is not None:
             self._task.uncancel()
         if self._ending is not None:
             await self._ending
+        return web.Response() if self.begun is None else self.begun
 
     def forget(self) -> None:
         """Watch no more."""
