@@ -1,12 +1,14 @@
-"""What type checkers must understand of Flask, Litestar and WSGI; never run."""
+"""What type checkers must understand of Flask, Litestar, aiohttp and WSGI; never run."""
 
 from datetime import timedelta
 from typing import Any, assert_type
 
+from aiohttp import web
 from flask import Flask
 from litestar import Litestar, Request, get
 
-from coatcheck import AsyncSessions, Session, Sessions
+from coatcheck import AsyncSessions, NotSignedIn, Session, Sessions
+from coatcheck import aiohttp as for_aiohttp
 from coatcheck import litestar as ours
 from coatcheck.flask import (
     Coatcheck,
@@ -54,3 +56,30 @@ async def handler(request: Request[Any, Any, Any], session: CurrentSession, opti
 
 
 site = Litestar([handler], plugins=[CoatcheckPlugin(AsyncSessions("sqlite:///app.db"), bearer=True)])
+
+
+@for_aiohttp.login_required
+async def of_aiohttp(request: web.Request) -> web.Response:
+    """Decorators keep a handler's type, and verbs have exact ones."""
+    assert_type(await for_aiohttp.require_session(request), Session)
+    assert_type(await for_aiohttp.current_session(request), Session | NotSignedIn)
+    assert_type(await for_aiohttp.sign_in(request, "ada", remember=True), Session)
+    assert_type(await for_aiohttp.revoke_others(request), int)
+    (await for_aiohttp.get_session(request))["theme"] = "dark"
+    return web.Response()
+
+
+class View(web.View):
+    """Methods too."""
+
+    @for_aiohttp.fresh_required(within=timedelta(minutes=5), grace=timedelta(minutes=1))
+    async def get(self) -> web.Response:
+        """Return what functions return."""
+        return await of_aiohttp(self.request)
+
+
+api = web.Application()
+api.add_routes(
+    [web.get("/", of_aiohttp), web.view("/view", View), *for_aiohttp.health_routes(AsyncSessions("sqlite:///a.db"))]
+)
+for_aiohttp.setup(api, AsyncSessions("sqlite:///app.db"), user_key="user_id", bearer=True)

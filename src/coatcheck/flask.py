@@ -17,9 +17,10 @@ from werkzeug.local import LocalProxy
 
 from coatcheck.errors import ConfigurationError
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
-from coatcheck.web.pages import ANSWERED, answer_to, safe_next
+from coatcheck.web.pages import ANSWERED, safe_next
 from coatcheck.web.request_session import RequestSession
-from coatcheck.wsgi.environment import context_of, scope_of
+from coatcheck.web.verbs import age_allowed
+from coatcheck.wsgi.environment import answered, context_of
 from coatcheck.wsgi.middleware import SessionMiddleware
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ def _context() -> RequestContext:
 
 
 def _answer(error: Exception) -> Response:
-    status, headers, body = answer_to(error, scope_of(request.environ), _context())
-    return Response(body, status, [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
+    return Response(*answered(error, request.environ))
 
 
 # --- verbs
@@ -175,14 +175,13 @@ def fresh_required(within: timedelta, grace: timedelta | None = None) -> Callabl
 
     Args:
         within: How long ago.
-        grace: For how much longer a form that was begun in time may be sent: anything but GET and HEAD.
+        grace: For how much longer a form that was begun in time may be sent: all but GET, HEAD and OPTIONS.
     """
 
     def decorated(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            sends = grace is not None and request.method not in {"GET", "HEAD"}
-            _context().require_recent_auth(within + grace if sends and grace is not None else within)
+            _context().require_recent_auth(age_allowed(request.method, within, grace))
             return _called(view, *args, **kwargs)
 
         return guarded

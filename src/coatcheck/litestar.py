@@ -22,26 +22,27 @@ from litestar.types import Scope as LitestarScope
 from litestar.types import Send as LitestarSend
 
 from coatcheck.asgi import (
+    ANSWERED,
     DeviceBindingRequired,
     RecentAuthRequired,
     SessionMiddleware,
     SignInRequired,
+    answered,
     context_of,
     safe_next,
 )
 from coatcheck.core.session import Session
 from coatcheck.web.async_request_session import RequestSession
-from coatcheck.web.pages import ANSWERED, answer_to
+from coatcheck.web.verbs import Verbs
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from datetime import timedelta
 
     from litestar.config.app import AppConfig
     from litestar.handlers import BaseRouteHandler
 
     from coatcheck.asgi.types import App, Message, Receive, Scope, Send
-    from coatcheck.core.answers import NotSignedIn
     from coatcheck.web.async_authority import Authority
 
     Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
@@ -199,8 +200,8 @@ def _take_over(session: RequestSession, found: Any) -> None:
 
 
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    status, headers, body = answer_to(error, cast("Scope", request.scope), context_of(cast("Scope", request.scope)))
-    named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    body, status, headers = answered(error, cast("Scope", request.scope))
+    named = dict(headers)
     return Response(body, status_code=status, headers=named, media_type=named.get("content-type", "text/plain"))
 
 
@@ -251,57 +252,10 @@ async def requires_device_bound(connection: Connection, _: BaseRouteHandler) -> 
 # --- verbs
 
 
-async def current_session(connection: Connection) -> Session | NotSignedIn:
-    """Return the session of a request or WebSocket, or why nobody is signed in.
+_verbs: Verbs[Connection] = Verbs(lambda connection: context_of(cast("Scope", connection.scope)))
 
-    Raises:
-        Unavailable: The store did not answer; left alone, it becomes a 503.
-    """
-    return await context_of(cast("Scope", connection.scope)).session()
-
-
-async def sign_in(
-    connection: Connection,
-    user_id: str,
-    *,
-    data: Mapping[str, Any] | None = None,
-    remember: bool = False,
-    transaction: Any = None,
-) -> Session:
-    """Begin a session for a user who has just proved who they are; the response brings the cookie.
-
-    Args:
-        connection: The request.
-        user_id: The user.
-        data: The application's data.
-        remember: Whether the cookie outlives the browser's window, with the policy's longer durations.
-        transaction: The caller's own database connection, inside a transaction.
-
-    Raises:
-        LimitReached: The user has too many sessions, and the policy evicts none.
-    """
-    context = context_of(cast("Scope", connection.scope))
-    return await context.sign_in(user_id, data=data, remember=remember, connection=transaction)
-
-
-async def sign_out(connection: Connection, *, transaction: Any = None) -> None:
-    """End the session everywhere and take back the cookie."""
-    await context_of(cast("Scope", connection.scope)).sign_out(connection=transaction)
-
-
-async def rotate(connection: Connection, *, reauthenticated: bool = False) -> Session:
-    """Give the session a new token: after a change of privileges, or after the user proved again who they are.
-
-    Raises:
-        SignInRequired: The session has ended meanwhile.
-    """
-    return await context_of(cast("Scope", connection.scope)).rotate(reauthenticated=reauthenticated)
-
-
-async def revoke_others(connection: Connection) -> int:
-    """End the user's other sessions and rotate this one's token (ASVS 7.4.3); returns how many ended.
-
-    Raises:
-        SignInRequired: There is no session.
-    """
-    return await context_of(cast("Scope", connection.scope)).revoke_others()
+current_session = _verbs.current_session
+sign_in = _verbs.sign_in
+sign_out = _verbs.sign_out
+rotate = _verbs.rotate
+revoke_others = _verbs.revoke_others

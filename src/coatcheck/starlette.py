@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.routing import Route
@@ -21,15 +21,14 @@ from coatcheck.asgi import (
 from coatcheck.asgi.health import Liveness, Readiness
 from coatcheck.asgi.request_session import RequestSessionMiddleware
 from coatcheck.device_page import DevicePage, device_routes
+from coatcheck.web.verbs import Verbs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import timedelta
+    from collections.abc import Callable, Iterable
 
     from starlette.requests import HTTPConnection
 
     from coatcheck.asgi.health import HasHealth
-    from coatcheck.core.answers import NotSignedIn
     from coatcheck.core.session import Session
 
 __all__ = [
@@ -55,89 +54,16 @@ __all__ = [
 ]
 
 
-async def current_session(connection: HTTPConnection) -> Session | NotSignedIn:
-    """Return the session of a request or WebSocket, or why nobody is signed in.
+_verbs: Verbs[HTTPConnection] = Verbs(lambda connection: context_of(connection.scope))
 
-    Raises:
-        Unavailable: The store did not answer; left alone, it becomes a 503.
-    """
-    return await context_of(connection.scope).session()
-
-
-async def require_session(connection: HTTPConnection) -> Session:
-    """Return the session of a signed-in user; otherwise the request ends with 401 or the sign-in page.
-
-    Raises:
-        SignInRequired: Nobody is signed in.
-    """
-    return await context_of(connection.scope).require()
-
-
-async def require_recent_auth(connection: HTTPConnection, max_age: timedelta) -> Session:
-    """Return the session of a user who proved who they are at most `max_age` ago (ASVS 7.5.1).
-
-    Raises:
-        SignInRequired: Nobody is signed in.
-        RecentAuthRequired: The user must prove it again; activity does not count.
-    """
-    return await context_of(connection.scope).require_recent_auth(max_age)
-
-
-async def require_device_bound(connection: HTTPConnection) -> Session:
-    """Return the session of a signed-in user that belongs to the device which sends the request.
-
-    Raises:
-        SignInRequired: Nobody is signed in.
-        DeviceBindingRequired: The session belongs to no device: the browser cannot, or has not yet; it becomes a 403.
-    """
-    return await context_of(connection.scope).require_device_bound()
-
-
-async def sign_in(
-    connection: HTTPConnection,
-    user_id: str,
-    *,
-    data: Mapping[str, Any] | None = None,
-    remember: bool = False,
-    transaction: Any = None,
-) -> Session:
-    """Begin a session for a user who has just proved who they are; the response brings the cookie.
-
-    Args:
-        connection: The request.
-        user_id: The user.
-        data: The application's data.
-        remember: Whether the cookie outlives the browser's window, with the policy's longer durations.
-        transaction: The caller's own database connection, inside a transaction.
-
-    Raises:
-        LimitReached: The user has too many sessions, and the policy evicts none.
-    """
-    context = context_of(connection.scope)
-    return await context.sign_in(user_id, data=data, remember=remember, connection=transaction)
-
-
-async def sign_out(connection: HTTPConnection, *, transaction: Any = None) -> None:
-    """End the session everywhere and take back the cookie."""
-    await context_of(connection.scope).sign_out(connection=transaction)
-
-
-async def rotate(connection: HTTPConnection, *, reauthenticated: bool = False) -> Session:
-    """Give the session a new token: after a change of privileges, or after the user proved again who they are.
-
-    Raises:
-        SignInRequired: The session has ended meanwhile.
-    """
-    return await context_of(connection.scope).rotate(reauthenticated=reauthenticated)
-
-
-async def revoke_others(connection: HTTPConnection) -> int:
-    """End the user's other sessions and rotate this one's token (ASVS 7.4.3); returns how many ended.
-
-    Raises:
-        SignInRequired: There is no session.
-    """
-    return await context_of(connection.scope).revoke_others()
+current_session = _verbs.current_session
+require_session = _verbs.require_session
+require_recent_auth = _verbs.require_recent_auth
+require_device_bound = _verbs.require_device_bound
+sign_in = _verbs.sign_in
+sign_out = _verbs.sign_out
+rotate = _verbs.rotate
+revoke_others = _verbs.revoke_others
 
 
 class SessionUser(BaseUser):

@@ -46,7 +46,37 @@ class Endless:
 
 endless = Endless()
 bare = Starlette()
+bare_deeper = GZipMiddleware(bare)
+
+def factory():
+    return wrapped
+
 number = 7
+"""
+
+FRAMEWORKS = """\
+from flask import Flask
+from litestar import Litestar
+from aiohttp import web
+from werkzeug.middleware.proxy_fix import ProxyFix
+from coatcheck import AsyncSessions, Sessions, aiohttp, flask as with_flask, litestar, wsgi
+
+asynchronous, threaded = AsyncSessions("sqlite:///app.db"), Sessions("sqlite:///app.db")
+
+flask = Flask("shop")
+with_flask.Coatcheck(flask, threaded, sign_in_path="/in")
+proxied = Flask("shop")
+with_flask.Coatcheck(proxied, threaded, sign_in_path="/in")
+proxied.wsgi_app = ProxyFix(proxied.wsgi_app)
+
+plain_wsgi = ProxyFix(wsgi.SessionMiddleware(lambda *_: [], threaded, sign_in_path="/in"))
+
+with_litestar = Litestar(logging_config=None, plugins=[litestar.CoatcheckPlugin(asynchronous, sign_in_path="/in")])
+
+with_aiohttp = web.Application()
+aiohttp.setup(with_aiohttp, asynchronous, sign_in_path="/in")
+
+bare_flask, bare_litestar, bare_aiohttp = Flask("bare"), Litestar(logging_config=None), web.Application()
 """
 
 
@@ -54,17 +84,24 @@ number = 7
 def module(folder: Path) -> Iterator[None]:
     """Write the module where the command is called from, and forget it afterwards."""
     (folder / "shop_for_tests.py").write_text(SOURCE, encoding="utf-8")
+    (folder / "more_for_tests.py").write_text(FRAMEWORKS, encoding="utf-8")
     yield
-    sys.modules.pop("shop_for_tests", None)
-    sys.modules.pop("broken_for_tests", None)
+    for name in ("shop_for_tests", "more_for_tests", "broken_for_tests"):
+        sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize("name", ["starlette", "fastapi", "wrapped", "deeper"])
-def test_settings_are_found_in_an_application(run: Run, signed_in: list[Session], name: str) -> None:
+@pytest.mark.parametrize(
+    "app",
+    [
+        *(f"shop_for_tests:{name}" for name in ("starlette", "fastapi", "wrapped", "deeper")),
+        *(f"more_for_tests:{name}" for name in ("flask", "proxied", "plain_wsgi", "with_litestar", "with_aiohttp")),
+    ],
+)
+def test_settings_are_found_in_an_application(run: Run, signed_in: list[Session], app: str) -> None:
     """However the middleware was put in front of it."""
-    result = run("check", "--app", f"shop_for_tests:{name}")
+    result = run("check", "--app", app)
     assert result.code == 0
-    assert result.out.startswith(f"configuration: the application shop_for_tests:{name}\n")
+    assert result.out.startswith(f"configuration: the application {app}\n")
     assert "  sign_in_path                  /in\n" in result.out
 
 
@@ -76,10 +113,10 @@ def test_sessions_themselves_can_be_named(run: Run, signed_in: list[Session], na
     assert result.out.startswith(f"configuration: the sessions shop_for_tests:{name}, with default settings for HTTP\n")
 
 
-@pytest.mark.parametrize("name", ["fastapi", "asynchronous", "threaded"])
+@pytest.mark.parametrize("name", ["shop_for_tests:fastapi", "more_for_tests:flask", "shop_for_tests:threaded"])
 def test_commands_work_on_the_applications_database(run: Run, signed_in: list[Session], name: str) -> None:
     """Listing and revoking, by the variable too."""
-    app = ("--app", f"shop_for_tests:{name}")
+    app = ("--app", name)
     assert len(run("sessions", "list", *app).out.splitlines()) == 5
     assert run("sessions", "revoke", signed_in[0].id, *app).out == "ended 1 session\n"
     assert run("sweep", *app).code == 0
@@ -92,12 +129,36 @@ def test_the_variable_names_it_too(run: Run, signed_in: list[Session], monkeypat
     assert len(run("sessions", "list").out.splitlines()) == 5
 
 
-@pytest.mark.parametrize("name", ["bare", "number", "Holder", "endless"])
-def test_what_has_no_sessions_is_refused(run: Run, name: str) -> None:
-    """The line says what could be named."""
-    result = run("check", "--app", f"shop_for_tests:{name}")
-    fix = "it is neither sessions nor an application behind SessionMiddleware"
-    assert (result.code, result.err) == (2, f"coatcheck: app='shop_for_tests:{name}' is not possible: {fix}\n")
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("shop_for_tests:bare", "starlette.applications.Starlette"),
+        ("shop_for_tests:bare_deeper", "starlette.middleware.gzip.GZipMiddleware, and last in it starlette.applica"),
+        ("more_for_tests:bare_flask", "flask.app.Flask"),
+        ("more_for_tests:bare_litestar", "litestar.app.Litestar"),
+        ("more_for_tests:bare_aiohttp", "aiohttp.web_app.Application"),
+        ("shop_for_tests:number", "builtins.int"),
+        ("shop_for_tests:Holder", "builtins.type"),
+        ("shop_for_tests:endless", "shop_for_tests.Endless"),
+    ],
+)
+def test_what_has_no_sessions_is_refused(run: Run, name: str, found: str) -> None:
+    """The line says what was found, and what could be named."""
+    result = run("check", "--app", name)
+    why = "it is neither sessions nor an application behind SessionMiddleware"
+    assert result.code == 2
+    assert result.err.startswith(f"coatcheck: app={name!r} is not possible: {why}; found {found}")
+
+
+def test_what_is_not_looked_into_is_said(run: Run) -> None:
+    """A function is not called, and Django's settings are not in its application."""
+    result = run("check", "--app", "shop_for_tests:factory")
+    assert (result.code, "factory is a function" in result.err) == (2, True)
+    Path("broken_for_tests.py").write_text(
+        "from django.core.handlers.wsgi import WSGIHandler\napp = WSGIHandler.__new__(WSGIHandler)\n", encoding="utf-8"
+    )
+    result = run("check", "--app", "broken_for_tests:app")
+    assert (result.code, "run `manage.py check`" in result.err) == (2, True)
 
 
 @pytest.mark.parametrize(

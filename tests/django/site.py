@@ -6,7 +6,6 @@ import atexit
 import shutil
 import sqlite3
 import tempfile
-import threading
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING
 import django
 from django.conf import settings
 
-from tests.integrations.contract import FragileSite, Site
-from tests.integrations.drivers import ASGIServer, Browser, WSGIServer
+from coatcheck.testing.browsers import Browser, Pause
+from coatcheck.testing.servers import ASGIServer, WSGIServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.integrations.drivers import Answer, Server
+    from coatcheck.testing.browsers import Answer, Server
     from tests.servers.postgresql import PostgreSQL
     from tests.servers.valkey import Valkey
 
@@ -68,8 +67,7 @@ if not settings.configured:
     )
     django.setup()
 
-held = threading.Semaphore(0)
-release = threading.Semaphore(0)
+pause = Pause()
 
 
 def prepared() -> None:
@@ -86,13 +84,12 @@ def prepared() -> None:
         User.objects.create_user(name, password="secret")
 
 
-class DjangoSite(Site):
+class DjangoSite:
     """The site, below one of its two prefixes."""
 
     cookie = "sessionid"
     ways = ("get", "in", "key", "keys", "user", "current")
-    held = held
-    release = release
+    pause = pause
 
     def __init__(self, server: Server, prefix: str, valkey: Valkey) -> None:
         """Keep how it is called, and a server that can stop."""
@@ -115,7 +112,7 @@ class DjangoSite(Site):
             return "\n".join(connection.iterdump())
 
 
-class SiteOnValkey(DjangoSite, FragileSite):
+class SiteOnValkey(DjangoSite):
     """The same on a server that can be stopped."""
 
     def sessions(self) -> int:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integrations.contract import IntegrationContract, OutageContract
+from coatcheck.testing.integration_conformance import IntegrationConformance, OutageConformance
 
 if TYPE_CHECKING:
     from tests.django.site import DjangoSite, SiteOnValkey
 
 
-class TestOnSQLite(IntegrationContract):
+class TestOnSQLite(IntegrationConformance):
     """In the site's own database, which cannot be away."""
 
     @pytest.fixture
@@ -20,7 +20,7 @@ class TestOnSQLite(IntegrationContract):
         return sqlite_site
 
 
-class TestOnValkey(IntegrationContract, OutageContract):
+class TestOnValkey(IntegrationConformance, OutageConformance):
     """On a server."""
 
     @pytest.fixture

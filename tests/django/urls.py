@@ -1,10 +1,10 @@
-"""The pages of the site under test: what `tests/integrations/contract.py` asks for, and what is Django's own."""
+"""The pages of the site under test: what the suite for integrations asks for, and what is Django's own."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import sync_to_async
 from django.contrib import admin
 from django.contrib.auth import alogin, alogout, login, logout
 from django.contrib.auth.models import User
@@ -12,7 +12,7 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
 from coatcheck.django import verbs
-from tests.django.site import held, release
+from tests.django.site import pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,16 @@ def sign_in(request: HttpRequest, user: str) -> HttpResponse:
     return HttpResponse(user)
 
 
+def step_up(request: HttpRequest) -> HttpResponse:
+    login(request, User.objects.get(pk=request.user.pk))
+    return HttpResponse("the same user")
+
+
+def privileges(request: HttpRequest) -> HttpResponse:
+    request.session.cycle_key()
+    return HttpResponse("more")
+
+
 def sign_out(request: HttpRequest) -> HttpResponse:
     logout(request)
     return HttpResponse("out")
@@ -72,8 +82,7 @@ def set_key(request: HttpRequest, key: str, value: str) -> HttpResponse:
 
 def hold(request: HttpRequest, key: str, value: str) -> HttpResponse:
     request.session.get(key)
-    held.release()
-    release.acquire()
+    pause.wait()
     return set_key(request, key, value)
 
 
@@ -106,6 +115,16 @@ async def asign_in(request: HttpRequest, user: str) -> HttpResponse:
     return HttpResponse(user)
 
 
+async def astep_up(request: HttpRequest) -> HttpResponse:
+    await alogin(request, await User.objects.aget(pk=(await request.auser()).pk))
+    return HttpResponse("the same user")
+
+
+async def aprivileges(request: HttpRequest) -> HttpResponse:
+    await request.session.acycle_key()
+    return HttpResponse("more")
+
+
 async def asign_out(request: HttpRequest) -> HttpResponse:
     await alogout(request)
     return HttpResponse("out")
@@ -123,27 +142,34 @@ async def aset_key(request: HttpRequest, key: str, value: str) -> HttpResponse:
 
 async def ahold(request: HttpRequest, key: str, value: str) -> HttpResponse:
     await request.session.aget(key)
-    held.release()
-    await sync_to_async(release.acquire, thread_sensitive=False)()
+    await asyncio.to_thread(pause.wait)
     return await aset_key(request, key, value)
 
 
+PATHS = (
+    "look/<way>",
+    "all",
+    "sign-in/<user>",
+    "step-up",
+    "privileges",
+    "sign-out",
+    "clear",
+    "set/<key>/<value>",
+    "hold/<key>/<value>",
+)
+
+
 def routes(*views: Any) -> list[Any]:
-    look, show_all, sign_in, sign_out, clear, set_key, hold = views
-    return [
-        path("plain", plain),
-        path("look/<way>", look),
-        path("all", show_all),
-        path("sign-in/<user>", sign_in),
-        path("sign-out", sign_out),
-        path("clear", clear),
-        path("set/<key>/<value>", set_key),
-        path("hold/<key>/<value>", hold),
-    ]
+    return [path("plain", plain), *(path(route, view) for route, view in zip(PATHS, views, strict=True))]
 
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("a/", include(routes(alook, ashow_all, asign_in, asign_out, aclear, aset_key, ahold))),
-    path("", include(routes(look, show_all, sign_in, sign_out, clear, set_key, hold))),
+    path(
+        "a/",
+        include(
+            routes(alook, ashow_all, asign_in, astep_up, aprivileges, asign_out, aclear, aset_key, ahold),
+        ),
+    ),
+    path("", include(routes(look, show_all, sign_in, step_up, privileges, sign_out, clear, set_key, hold))),
 ]

@@ -40,11 +40,16 @@ def _gunicorn(app: str, port: str) -> Sequence[str]:
     return ["gunicorn", "--preload", "--no-control-socket", "--workers", WORKERS, "--bind", f"127.0.0.1:{port}", app]
 
 
+def _gunicorn_of_aiohttp(app: str, port: str) -> Sequence[str]:
+    return [*_gunicorn(app, port), "--worker-class", "aiohttp.GunicornWebWorker"]
+
+
 SERVED = {
     "starlette-uvicorn": ("examples.starlette_app:app", _uvicorn),
     "starlette-granian": ("examples.starlette_app:app", _granian),
     "litestar-uvicorn": ("examples.litestar_app:app", _uvicorn),
     "flask-gunicorn": ("examples.flask_app:app", _gunicorn),
+    "aiohttp-gunicorn": ("examples.aiohttp_app:app", _gunicorn_of_aiohttp),
 }
 
 
@@ -77,7 +82,8 @@ class Browser:
 def _served(name: str, folder: Path) -> Iterator[int]:
     app, words = SERVED[name]
     port = Port()
-    environment = {**os.environ, "COATCHECK_STORE": f"sqlite:///{folder / 'app.db'}", "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "COATCHECK_STORE": f"sqlite:///{folder / 'app.db'}", "PYTHONPATH": path}
     command = [sys.executable, "-m", *words(app, str(port.number))]
     process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
     try:

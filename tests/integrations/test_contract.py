@@ -1,4 +1,4 @@
-"""What every integration keeps, kept by those for Starlette (and with it FastAPI), Litestar and Flask (and WSGI)."""
+"""What every integration keeps, kept by ours, and by frameworks behind the plain middleware."""
 
 from __future__ import annotations
 
@@ -9,31 +9,50 @@ import pytest
 
 from coatcheck import Policy
 from coatcheck.testing import ManualClock
-from tests.integrations.contract import IntegrationContract, OutageContract, user_of
-from tests.integrations.sites import FlaskSite, LitestarSite, SQLiteSite, StarletteSite
+from coatcheck.testing._integration.common import user_of
+from coatcheck.testing.integration_conformance import (
+    IntegrationConformance,
+    OutageConformance,
+    SilentStreamConformance,
+    SocketConformance,
+    StreamConformance,
+)
+from tests.integrations.any_framework import FalconSite, QuartSite
+from tests.integrations.loops import LitestarSite, StarletteSite
+from tests.integrations.on_aiohttp import AiohttpSite
+from tests.integrations.threads import FlaskSite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.integrations.sites import SQLiteSite
 
-KINDS = [StarletteSite, LitestarSite, FlaskSite]
-NAMES = ["starlette", "litestar", "flask"]
+LOOPS = {"starlette": StarletteSite, "litestar": LitestarSite, "aiohttp": AiohttpSite, "quart": QuartSite}
+THREADS = {"flask": FlaskSite, "falcon": FalconSite}
 
 
-@pytest.fixture(params=KINDS, ids=NAMES)
+@pytest.fixture
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SQLiteSite]:
     site: SQLiteSite = request.param(tmp_path)
     yield site
     site.close()
 
 
-class TestContract(IntegrationContract, OutageContract):
+@pytest.mark.parametrize("site", LOOPS.values(), ids=LOOPS, indirect=True)
+class TestInLoops(
+    IntegrationConformance, OutageConformance, StreamConformance, SilentStreamConformance, SocketConformance
+):
     """All of it."""
 
 
+@pytest.mark.parametrize("site", THREADS.values(), ids=THREADS, indirect=True)
+class TestInThreads(IntegrationConformance, OutageConformance, StreamConformance):
+    """All that threads can do: they have no WebSockets, and one that waits cannot be interrupted."""
+
+
 @pytest.mark.parametrize("path", ["/all", "/set/a/1"], ids=["reading", "writing"])
-@pytest.mark.parametrize("kind", KINDS, ids=NAMES)
+@pytest.mark.parametrize("kind", [*LOOPS.values(), *THREADS.values()], ids=[*LOOPS, *THREADS])
 def test_L16_L17_a_due_cookie_gets_its_next_token_and_a_replay_ends_all(
     kind: type[SQLiteSite], path: str, tmp_path: Path
 ) -> None:

@@ -1,17 +1,23 @@
 """The trust boundary for every ASGI framework: one middleware that validates, and a context for each request."""
 
-from coatcheck.asgi.context import context_of
+from coatcheck.asgi.context import answered, context_of
 from coatcheck.asgi.middleware import SessionMiddleware
+from coatcheck.asgi.request_session import RequestSessionMiddleware, request_session
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
-from coatcheck.web.pages import safe_next
+from coatcheck.web.pages import ANSWERED, Answered, safe_next
 
 __all__ = [
+    "ANSWERED",
+    "Answered",
     "DeviceBindingRequired",
     "RecentAuthRequired",
     "RequestContext",
+    "RequestSessionMiddleware",
     "SessionMiddleware",
     "SignInRequired",
+    "answered",
     "context_of",
+    "request_session",
     "safe_next",
 ]

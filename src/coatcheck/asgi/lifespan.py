@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from coatcheck.asgi.streams import OpenStreams
     from coatcheck.asgi.types import App, Message, Receive, Scope, Send
     from coatcheck.web.async_authority import Authority
+    from coatcheck.web.streams import OpenStreams
 
 
 class Lifespan:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from coatcheck.asgi.context import SCOPE_KEY
 from coatcheck.asgi.lifespan import Lifespan
-from coatcheck.asgi.streams import OpenStreams
 from coatcheck.asgi.watched import WatchedResponse, WatchedSocket
 from coatcheck.core.cross_origin import SAFE_METHODS
 from coatcheck.errors import Unavailable
@@ -17,17 +16,14 @@ from coatcheck.web.async_device_endpoints import async_device_answer, async_devi
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, problem_of
 from coatcheck.web.settings import WebSettings
+from coatcheck.web.streams import SESSION_ENDED, TRY_AGAIN_LATER, OpenStreams
 
 if TYPE_CHECKING:
     from coatcheck.asgi.types import App, Receive, Scope, Send
     from coatcheck.web.async_authority import Authority
     from coatcheck.web.pages import Answer
 
-SESSION_ENDED = 4001
-"""The WebSocket close code that tells a client that its session has ended; reconnecting is of no use."""
-
 _POLICY_VIOLATION = 1008
-_TRY_AGAIN_LATER = 1013
 
 
 class SessionMiddleware:
@@ -137,9 +133,9 @@ async def _websocket_result(
     except ANSWERED as error:
         unavailable = isinstance(error, Unavailable)
         if socket.accepted:
-            await socket.close_once(_TRY_AGAIN_LATER if unavailable else SESSION_ENDED)
+            await socket.close_once(TRY_AGAIN_LATER if unavailable else SESSION_ENDED)
         else:
-            code = _TRY_AGAIN_LATER if unavailable else _POLICY_VIOLATION
+            code = TRY_AGAIN_LATER if unavailable else _POLICY_VIOLATION
             await _deny(scope, socket, problem_of(error, context), code)
 
 

@@ -6,9 +6,26 @@ from typing import TYPE_CHECKING
 
 from coatcheck.asgi.context import context_of
 from coatcheck.web.async_request_session import RequestSession
+from coatcheck.web.attached import attached
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from coatcheck.asgi.types import App, Message, Receive, Scope, Send
+
+
+_KEY = "session"
+
+
+def request_session(scope: Mapping[str, object]) -> RequestSession:
+    """Return the session's data as a mapping, for frameworks whose requests have no `session`.
+
+    Raises:
+        ConfigurationError: There is no `RequestSessionMiddleware`.
+    """
+    how = "put it inside of SessionMiddleware: RequestSessionMiddleware(app)"
+    session: RequestSession = attached(scope, _KEY, how, by="RequestSessionMiddleware")
+    return session
 
 
 class RequestSessionMiddleware:
@@ -30,7 +47,7 @@ class RequestSessionMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        session = scope["session"] = RequestSession(context_of(scope), self._user_key)
+        session = scope[_KEY] = RequestSession(context_of(scope), self._user_key)
         await session.load()
 
         async def committed(message: Message) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from coatcheck.asgi.streams import Stream
+from coatcheck.web.streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from coatcheck.asgi.streams import OpenStreams
     from coatcheck.asgi.types import Message, Send
     from coatcheck.core.session import Session
     from coatcheck.web.async_context import RequestContext
+    from coatcheck.web.streams import OpenStreams
 
 
 class WatchedResponse:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import closing, contextmanager
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from coatcheck._async.provider_sessions import AsyncProviderSessions
-from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
-from coatcheck.asgi.middleware import SessionMiddleware
+from coatcheck.cli.applications import application
 from coatcheck.cli.blocking import blocking_sessions, blocking_store
 from coatcheck.cli.environment import FromEnvironment
 from coatcheck.configuration import Settings
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from coatcheck.configuration.sources import Source
     from coatcheck.describe import AnySessions
     from coatcheck.stores.protocol import Store
-
-_DEEPEST = 50
 
 
 class Target(NamedTuple):
@@ -64,7 +59,8 @@ def target_of(arguments: argparse.Namespace) -> Target:
     if _typed(app) or (app and not _typed(store) and not _typed(config)):
         if store and not _typed(app):
             raise ConfigurationError(_BOTH)
-        return _application(app)
+        origin, sessions, web = application(app)
+        return Target(origin, sessions, web)
     if store or config:
         return _configured(arguments)
     msg = (
@@ -180,48 +176,3 @@ def _check(store: Store) -> None:
     problems = store.problems() if store.capabilities.log else ()
     if problems:
         raise SchemaError(f"the database is not ready: {'; '.join(problems)}")
-
-
-# --- applications
-
-
-def _application(name: str) -> Target:
-    found = _imported(name)
-    for _ in range(_DEEPEST):
-        if isinstance(found, (AsyncSessions, Sessions, AsyncProviderSessions, ProviderSessions)):
-            return Target(f"the sessions {name}, with default settings for HTTP", found, WebSettings())
-        middleware = _middleware_of(found)
-        if middleware is not None:
-            return Target(f"the application {name}", middleware.sessions, middleware.settings)
-        if (inner := getattr(found, "app", None)) is None:
-            break
-        found = inner
-    msg = f"app={name!r} is not possible: it is neither sessions nor an application behind SessionMiddleware"
-    raise ConfigurationError(msg)
-
-
-def _middleware_of(found: Any) -> SessionMiddleware | None:
-    """Return the middleware itself, or the one that a Starlette application will put in front of itself."""
-    if isinstance(found, SessionMiddleware):
-        return found
-    for entry in getattr(found, "user_middleware", ()):
-        if isinstance(entry.cls, type) and issubclass(entry.cls, SessionMiddleware):
-            return entry.cls(found, *entry.args, **entry.kwargs)
-    return None
-
-
-def _imported(name: str) -> Any:
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        msg = f"app={name!r} is not possible: use 'module:attribute', such as 'shop.main:app'"
-        raise ConfigurationError(msg)
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # the folder it is called from, as servers do
-    try:
-        found: Any = import_module(module_name)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except Exception as error:
-        msg = f"app={name!r} cannot be imported: {type(error).__name__}: {error}"
-        raise ConfigurationError(msg) from error
-    return found

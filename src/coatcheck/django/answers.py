@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from django.conf import settings as django_settings
 from django.http import HttpResponseRedirect, JsonResponse
 from django.shortcuts import resolve_url
 
-from coatcheck.errors import LimitReached, Unavailable
+from coatcheck.errors import Unavailable
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
+from coatcheck.web.pages import PROBLEM, told
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -23,17 +24,10 @@ def answer_to(error: Exception, request: HttpRequest, login_url: str | None = No
     """Return the answer to a request that ended with one of `ANSWERED`; a browser page goes to the sign-in page."""
     if isinstance(error, Unavailable):
         return unavailable(error)
-    if isinstance(error, LimitReached):
-        listed = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
-        return problem(409, "Too many sessions", limit=error.limit, sessions=listed)
-    if request.method in _PAGES and "text/html" in request.headers.get("accept", ""):
+    asks_for_page = request.method in _PAGES and "text/html" in request.headers.get("accept", "")
+    if isinstance(error, (SignInRequired, RecentAuthRequired)) and asks_for_page:
         return _to_sign_in(request, login_url)
-    if isinstance(error, RecentAuthRequired):
-        seconds = int(error.max_age.total_seconds())
-        title = "Recent authentication required"
-        return problem(401, title, reason="authentication_too_old", max_age=seconds)
-    reason = error.reason.value if isinstance(error, SignInRequired) else "no_token"
-    return problem(401, "Sign-in required", reason=reason)
+    return _problem(error)
 
 
 def _to_sign_in(request: HttpRequest, login_url: str | None) -> HttpResponse:
@@ -46,15 +40,15 @@ def _to_sign_in(request: HttpRequest, login_url: str | None) -> HttpResponse:
 
 def unavailable(error: Unavailable) -> HttpResponse:
     """Return the answer when nobody can tell who it is: 503, and no word about the cookie (rule S9)."""
-    response = problem(503, "Sessions are unavailable", detail="Try again shortly.")
+    response = _problem(error)
     response["Retry-After"] = str(error.retry_after)
     return response
 
 
-def problem(status: int, title: str, **members: Any) -> HttpResponse:
-    """Return an answer in problem details (RFC 9457)."""
+def _problem(error: Exception) -> HttpResponse:
+    status, title, members = told(error)
     content = {"type": "about:blank", "title": title, "status": status, **members}
-    response = JsonResponse(content, status=status, content_type="application/problem+json")
+    response = JsonResponse(content, status=status, content_type=PROBLEM.decode())
     never_stored(response)
     return response
 

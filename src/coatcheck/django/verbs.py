@@ -10,6 +10,7 @@ from coatcheck.django.sessions import SessionStore
 from coatcheck.django.transactions import to_write
 from coatcheck.errors import ConfigurationError
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
+from coatcheck.web.verbs import age_allowed
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from coatcheck.core.session import Session
-
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def session_of(request: HttpRequest) -> SessionStore:
@@ -87,8 +86,7 @@ def recently(request: HttpRequest, session: Session, within: timedelta, grace: t
     Raises:
         RecentAuthRequired: It is longer ago.
     """
-    allowed = within if grace is None or request.method in _SAFE else within + grace
-    if not session.authenticated_within(allowed, running.now()):
+    if not session.authenticated_within(age_allowed(request.method or "", within, grace), running.now()):
         raise RecentAuthRequired(within)
     return session
 

@@ -6,9 +6,9 @@ that have faults of their own. They need nothing but coatcheck.
 
 Other modules need more, `pip install coatcheck[testing]`: `coatcheck.testing.conformance` and
 `coatcheck.testing.async_conformance` say whether a store keeps its promises, `coatcheck.testing.cache_conformance` and
-`coatcheck.testing.async_cache_conformance` whether a cache does, `coatcheck.testing.machine` compares
-`Sessions` over a store with a plain model. Coroutines run with the plugin of your choice: mark your subclass with
-`@pytest.mark.anyio` or its like.
+`coatcheck.testing.async_cache_conformance` whether a cache does, `coatcheck.testing.integration_conformance` whether an
+integration with a framework does; `coatcheck.testing.machine` compares `Sessions` over a store with a plain model.
+Coroutines run with the plugin of your choice: mark your subclass with `@pytest.mark.anyio` or its like.
 """
 
 from coatcheck.testing.async_faulty import AsyncFaultyStore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from coatcheck.core.answers import NotSignedIn
@@ -29,6 +29,20 @@ ANSWERED = (
 PROBLEM = b"application/problem+json"
 
 
+class Answered(NamedTuple):
+    """An answer as frameworks want it; Flask and Quart take it from a handler as it is."""
+
+    body: bytes
+    status: int
+    headers: list[tuple[str, str]]
+
+
+def in_text(answer: Answer) -> Answered:
+    """Return an answer as frameworks want it."""
+    status, headers, body = answer
+    return Answered(body, status, [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
+
+
 def problem(status: int, title: str, **members: Any) -> Answer:
     """Return an answer in problem details (RFC 9457)."""
     body = json.dumps({"type": "about:blank", "title": title, "status": status, **members}).encode()
@@ -52,33 +66,38 @@ def answer_to(error: Exception, scope: Scope, context: Asked) -> Answer:
 
 def problem_of(error: Exception, context: Asked) -> Answer:
     """Return the problem details for one of `ANSWERED`, whoever asks."""
+    status, title, members = told(error)
+    status, headers, body = problem(status, title, **members)
     if isinstance(error, Unavailable):
-        status, headers, body = problem(503, "Sessions are unavailable", detail="Try again shortly.")
-        return status, [*headers, (b"retry-after", str(error.retry_after).encode())], body
-    if isinstance(error, LimitReached):
-        sessions = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
-        return problem(409, "Too many sessions", limit=error.limit, sessions=sessions)
-    if isinstance(error, FormTokenRejected):
-        return problem(403, "Form token rejected", detail="Load the page again, and send the form once more.")
-    if isinstance(error, DeviceBindingRequired):
-        return problem(403, "Device-bound session required", reason="device_not_bound")
-    status, headers, body = _sign_in_problem(error)
-    if context.bearer:
-        headers = [*headers, (b"www-authenticate", b"Bearer")]
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if isinstance(error, (SignInRequired, RecentAuthRequired)) and context.bearer:
+        headers.append((b"www-authenticate", b"Bearer"))
     return status, headers, body
 
 
-def _sign_in_problem(error: Exception) -> Answer:
+def told(error: Exception) -> tuple[int, str, dict[str, Any]]:
+    """Return what problem details say of one of `ANSWERED`: the status, the title, and the other members."""
+    if isinstance(error, Unavailable):
+        return 503, "Sessions are unavailable", {"detail": "Try again shortly."}
+    if isinstance(error, LimitReached):
+        sessions = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
+        return 409, "Too many sessions", {"limit": error.limit, "sessions": sessions}
+    if isinstance(error, DeviceBindingRequired):
+        return 403, "Device-bound session required", {"reason": "device_not_bound"}
+    if isinstance(error, FormTokenRejected):
+        return 403, "Form token rejected", {"detail": "Load the page again, and send the form once more."}
+    return _told_to_sign_in(error)
+
+
+def _told_to_sign_in(error: Exception) -> tuple[int, str, dict[str, Any]]:
     if isinstance(error, RecentAuthRequired):
         seconds = int(error.max_age.total_seconds())
         wanted = {"factors": error.factors} if error.factors > 1 else {}
-        return problem(
-            401, "Recent authentication required", reason="authentication_too_old", max_age=seconds, **wanted
-        )
+        return 401, "Recent authentication required", {"reason": "authentication_too_old", "max_age": seconds, **wanted}
+    reason = error.reason if isinstance(error, SignInRequired) else NotSignedIn.NO_TOKEN
     if isinstance(error, DeviceProofAwaited):
-        return problem(401, "Sign-in required", reason=NotSignedIn.DEVICE.value)
-    reason = error.reason.value if isinstance(error, SignInRequired) else "no_token"
-    return problem(401, "Sign-in required", reason=reason)
+        reason = NotSignedIn.DEVICE
+    return 401, "Sign-in required", {"reason": reason.value}
 
 
 _INTERSTITIAL = b"""<!doctype html>

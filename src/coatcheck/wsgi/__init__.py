@@ -2,16 +2,22 @@
 
 from coatcheck.web.context import RequestContext
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
-from coatcheck.web.pages import safe_next
-from coatcheck.wsgi.environment import context_of
+from coatcheck.web.pages import ANSWERED, Answered, safe_next
+from coatcheck.wsgi.environment import answered, context_of
 from coatcheck.wsgi.middleware import SessionMiddleware
+from coatcheck.wsgi.request_session import RequestSessionMiddleware, request_session
 
 __all__ = [
+    "ANSWERED",
+    "Answered",
     "DeviceBindingRequired",
     "RecentAuthRequired",
     "RequestContext",
+    "RequestSessionMiddleware",
     "SessionMiddleware",
     "SignInRequired",
+    "answered",
     "context_of",
+    "request_session",
     "safe_next",
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coatcheck.errors import ConfigurationError
+from coatcheck.web.attached import attached
+from coatcheck.web.pages import answer_to, in_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from wsgiref.types import WSGIEnvironment
 
     from coatcheck.web.context import RequestContext
+    from coatcheck.web.pages import Answered
     from coatcheck.web.types import Headers, Scope
 
 KEY = "coatcheck.context"
@@ -57,9 +59,17 @@ def context_of(environ: WSGIEnvironment) -> RequestContext:
     Raises:
         ConfigurationError: There is none: the middleware is missing.
     """
-    try:
-        context: RequestContext = environ[KEY]
-    except KeyError:
-        msg = "no SessionMiddleware has seen this request; put it around: app = SessionMiddleware(app, sessions=…)"
-        raise ConfigurationError(msg) from None
+    how = "put it around: app = SessionMiddleware(app, sessions=…)"
+    context: RequestContext = attached(environ, KEY, how)
     return context
+
+
+def answered(error: Exception, environ: WSGIEnvironment) -> Answered:
+    """Return the answer to a request that ended with one of `ANSWERED`: problem details, or a page's way to sign in.
+
+    It is for frameworks that let no exception out to the middleware, which would answer so itself.
+
+    Raises:
+        ConfigurationError: The middleware is missing.
+    """
+    return in_text(answer_to(error, scope_of(environ), context_of(environ)))

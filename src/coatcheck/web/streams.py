@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from coatcheck.errors import Unavailable
 
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
     from coatcheck.core.session import Session
     from coatcheck.web.async_authority import Authority
+
+SESSION_ENDED: Final = 4001
+"""The WebSocket close code that tells a client that its session has ended; reconnecting is of no use."""
+
+TRY_AGAIN_LATER: Final = 1013
+"""The WebSocket close code that tells a client that nobody knows at the moment whose session it is (RFC 6455)."""
 
 _log = logging.getLogger("coatcheck")
 

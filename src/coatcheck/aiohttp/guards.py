@@ -1,0 +1,61 @@
+"""Decorators for handlers: functions, methods, and the methods of `web.View`."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from aiohttp import web
+
+from coatcheck.aiohttp.requests import context_of
+from coatcheck.errors import ConfigurationError
+from coatcheck.web.verbs import age_allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from datetime import timedelta
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def login_required(handler: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Let a handler be called only for a user who is signed in; others get 401, or the sign-in page."""
+
+    @wraps(handler)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        await context_of(_request_in(args)).require()
+        return await handler(*args, **kwargs)
+
+    return guarded
+
+
+def fresh_required(
+    within: timedelta, grace: timedelta | None = None
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Coroutine[Any, Any, R]]]:
+    """Let a handler be called only for a user who proved who they are at most `within` ago (ASVS 7.5.1, rule A1).
+
+    Args:
+        within: How long ago.
+        grace: For how much longer a form that was begun in time may be sent: all but GET, HEAD and OPTIONS.
+    """
+
+    def decorated(handler: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+        @wraps(handler)
+        async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            request = _request_in(args)
+            await context_of(request).require_recent_auth(age_allowed(request.method, within, grace))
+            return await handler(*args, **kwargs)
+
+        return guarded
+
+    return decorated
+
+
+def _request_in(args: tuple[Any, ...]) -> web.Request:
+    for each in args:
+        request = each.request if isinstance(each, web.View) else each
+        if isinstance(request, web.Request):
+            return request
+    msg = "login_required and fresh_required are for handlers, and this function was called without a request"
+    raise ConfigurationError(msg)
