@@ -89,6 +89,7 @@ class RequestContext:
         Raises:
             Unavailable: The store did not answer; the middleware makes it a 503.
         """
+        self.consulted = True
         if self._answer is not None:
             return self._answer
         answer: Session | NotSignedIn = NotSignedIn.NO_TOKEN
