@@ -12,6 +12,7 @@ from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.events import Event
+from coatcheck.core.imported import ImportedTokens
 from coatcheck.core.policy import Policy
 from coatcheck.core.session import Session
 from coatcheck.core.settings import CacheSettings, ProviderSettings, SharedCacheSettings, ValueSettings
@@ -41,6 +42,7 @@ __all__ = [
     "CrossOriginPolicy",
     "DataError",
     "Event",
+    "ImportedTokens",
     "LimitReached",
     "NotSignedIn",
     "Policy",

@@ -23,6 +23,7 @@ PUBLIC = {
         "CrossOriginPolicy",
         "DataError",
         "Event",
+        "ImportedTokens",
         "LimitReached",
         "NotSignedIn",
         "Policy",

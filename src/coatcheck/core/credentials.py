@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.imported import imported_hash
+from coatcheck.core.refusals import refuse
 from coatcheck.core.tokens import Token
 
 if TYPE_CHECKING:
+    from coatcheck.core.imported import ImportedTokens
     from coatcheck.core.signing import KeyRing
     from coatcheck.core.tokens import TokenHash
 
@@ -27,12 +30,19 @@ def presented_bytes(token: str | bytes | Token | None) -> bytes:
 class Credentials:
     """How tokens are judged before any store is asked, and how they are handed out."""
 
-    __slots__ = ("_hash", "_keys")
+    __slots__ = ("_hash", "_imported", "_keys")
 
-    def __init__(self, token_hash: TokenHash, keys: KeyRing | None) -> None:
-        """Keep the hash, and the keys if tokens are signed."""
+    def __init__(self, token_hash: TokenHash, keys: KeyRing | None, imported: ImportedTokens | None = None) -> None:
+        """Keep the hash, the keys if tokens are signed, and whose tokens are accepted besides ours.
+
+        Raises:
+            ConfigurationError: Both are tokens of others.
+        """
+        if imported is not None and token_hash.adopted:
+            refuse("imported", imported.library, "the table is adopted from another system, and knows only its tokens")
         self._hash = token_hash
         self._keys = keys
+        self._imported = imported
 
     @property
     def token_hash(self) -> TokenHash:
@@ -47,7 +57,11 @@ class Credentials:
     def hash_of(self, presented: bytes) -> bytes | NotSignedIn:
         """Return the hash under which stores know the token, once its form and signature are good (T5, T7)."""
         secret = self._secret(presented)
-        return secret if isinstance(secret, NotSignedIn) else self._hash(secret)
+        if not isinstance(secret, NotSignedIn):
+            return self._hash(secret)
+        if self._imported is not None and self._imported.well_formed(presented):
+            return imported_hash(self._hash, presented)
+        return secret
 
     def _secret(self, presented: bytes) -> bytes | NotSignedIn:
         if not presented:

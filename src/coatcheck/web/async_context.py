@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck.core.addresses import client_address, network_of
 from coatcheck.core.answers import NotSignedIn
-from coatcheck.core.cookies import delete_cookie, set_cookie
+from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
 from coatcheck.core.drafts import printable
 from coatcheck.core.tokens import Token
+from coatcheck.core.transport import has_one
 from coatcheck.errors import CoatcheckError
 from coatcheck.web.async_authority import own
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
@@ -186,7 +187,7 @@ class RequestContext:
         self._answer = NotSignedIn.NO_TOKEN
         self.clear_site_data = self.settings.clear_site_data
         if set_cookies or self.settings.cookie.name.encode() in self._transport.cookies:
-            self._cookies = set_cookies or (delete_cookie(self.settings.cookie),)
+            self._cookies = set_cookies or (delete_cookie(self.settings.cookie), *self._delete_imported())
         if self._is_bearer():
             self._cookies = ()
 
@@ -237,14 +238,30 @@ class RequestContext:
     def _renewed_cookie(self, presented: bytes, answer: Session | NotSignedIn) -> tuple[bytes, ...]:
         """Return the cookie anew when an older key signed it, or when it could end before its session does.
 
-        Done where the session was read from the store, so it costs a memory hit nothing.
+        And where it is the cookie of the library before: the same token, protected as ours are. Done where the session
+        was read from the store, so it costs a memory hit nothing.
         """
         if not answer or not isinstance(self.authority, AsyncSessions):
             return ()
         token = self.authority.renewed(presented)
-        if token is None and answer.expires_at is None and self._persists(answer):
+        if token is None and (
+            (answer.expires_at is None and self._persists(answer)) or self._came_by_imported_cookie()
+        ):
             token = Token(presented.decode("ascii"))
         return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self._max_age(answer)),)
+
+    def _came_by_imported_cookie(self) -> bool:
+        """Tell whether the token stands in the cookie of the library before: there is none of ours."""
+        names = self._transport.cookies
+        return len(names) > 1 and not has_one(self._headers, names[:1])
+
+    def _delete_imported(self) -> tuple[bytes, ...]:
+        """Return what takes back the cookie of the library before; its token has ended with the session."""
+        if len(self._transport.cookies) == 1 or not isinstance(self.authority, AsyncSessions):
+            return ()
+        name = self._transport.cookies[1].decode()
+        secure = self.settings.cookie.secure or name.startswith("__")
+        return (delete_cookie(CookieSettings(name=name, secure=secure)),)
 
     def _persists(self, session: Session) -> bool:
         return session.remember or self.settings.cookie.persistent
