@@ -351,3 +351,16 @@ def test_times_of_tables_are_utc_whether_they_say_so_or_not() -> None:
     assert moment_of("2026-01-01 00:00:00.000000") == moment_of(datetime(2026, 1, 1)) == aware  # noqa: DTZ001 - it is what is tested
     assert moment_of("2026-01-01 02:00:00+02:00") == aware
     assert moment_of(None) is None
+
+
+def test_the_check_says_what_is_accepted_and_that_anybody_can_plant_it(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "coatcheck.toml").write_text(
+        f'[coatcheck]\nstore = "{STORE}"\n[coatcheck.imported]\nlibrary = "fastapi-users"\n', encoding="utf-8"
+    )
+    assert main(["migrate", "--config", "coatcheck.toml"]) == 0
+    assert main(["check", "--config", "coatcheck.toml"]) == 1
+    said = capsys.readouterr().out
+    assert "UNSAFE C1 imported: tokens of fastapi-users, also from the cookie fastapiusersauth:" in said
+    assert "imported.library" in said
