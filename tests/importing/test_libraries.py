@@ -168,3 +168,17 @@ def test_nobody_is_signed_out_by_the_change(
     for value in cookies.values():
         assert value not in repr(rows())
         assert value not in printed.out + printed.err
+
+
+@pytest.mark.parametrize("before", ["starsessions valkey"], indirect=True)
+def test_C8_a_token_of_ours_does_not_count_in_the_old_cookie(
+    before: old.Old, visitor: Callable[[str], TestClient]
+) -> None:
+    """A sibling subdomain could have planted it there, to have somebody work in its own session."""
+    client = visitor("")
+    client.post("/sign-in")
+    token = client.cookies[COOKIE]
+    assert client.get("/me").json() == {"user": "bob"}
+    answer = visitor(token).get("/me")
+    assert answer.json() == {"user": None}
+    assert "set-cookie" not in answer.headers

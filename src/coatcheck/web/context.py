@@ -254,7 +254,12 @@ class RequestContext:
     def _came_by_imported_cookie(self) -> bool:
         """Tell whether the token stands in the cookie of the library before: there is none of ours."""
         names = self._transport.cookies
-        return len(names) > 1 and not has_one(self._headers, names[:1])
+        own = isinstance(self.authority, Sessions) and len(names) > 1
+        return own and not self._is_bearer() and not has_one(self._headers, names[:1])
+
+    def _can_be_imported(self, token: bytes) -> bool:
+        imported = self.authority.imported if isinstance(self.authority, Sessions) else None
+        return imported is not None and imported.well_formed(token)
 
     def _delete_imported(self) -> tuple[bytes, ...]:
         """Return what takes back the cookie of the library before; its token has ended with the session."""
@@ -285,6 +290,8 @@ class RequestContext:
         self.consulted = True
         if self._presented is None:
             self._presented = self._transport.find(self._headers, self.authority.well_formed)
+            if self._came_by_imported_cookie() and not self._can_be_imported(self._presented):
+                self._presented = b""  # anybody may have planted a token of ours there
         return self._presented
 
     def _is_bearer(self) -> bool:
