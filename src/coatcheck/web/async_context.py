@@ -253,8 +253,9 @@ class RequestContext:
     def _came_by_imported_cookie(self) -> bool:
         """Tell whether the token stands in the cookie of the library before: there is none of ours."""
         names = self._transport.cookies
-        own = isinstance(self.authority, AsyncSessions) and len(names) > 1
-        return own and not self._is_bearer() and not has_one(self._headers, names[:1])
+        if len(names) == 1 or not isinstance(self.authority, AsyncSessions):
+            return False
+        return not self._is_bearer() and not has_one(self._headers, names[:1])
 
     def _can_be_imported(self, token: bytes) -> bool:
         imported = self.authority.imported if isinstance(self.authority, AsyncSessions) else None
