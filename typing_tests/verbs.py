@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import assert_type
 
-from coatcheck import AsyncSessions, Created, NotSignedIn, Policy, Rotated, Session, Sessions, Token
+from coatcheck import AsyncSessions, Created, ImportedTokens, NotSignedIn, Policy, Rotated, Session, Sessions, Token
 
 sessions = Sessions("sqlite:///app.db", policy=Policy(max_sessions=lambda user_id: 3 if user_id else None))
 
@@ -33,3 +33,12 @@ async def verbs(sessions: AsyncSessions) -> None:
     assert_type(await sessions.create(None, data={"cart": [1]}), Created)
     assert_type(sessions.lookup(b"token"), Session | None)
     assert_type(await sessions.save(created.session, {"cart": []}, remove=["draft"]), Session | NotSignedIn)
+
+
+def tokens_of_another_library() -> None:
+    imported: ImportedTokens | None = AsyncSessions(
+        "sqlite:///app.db", imported=ImportedTokens(library="litestar", cookie="session")
+    ).imported
+    Sessions("sqlite:///app.db", imported=imported)
+    Sessions("sqlite:///app.db", imported="litestar")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ImportedTokens("litestar")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

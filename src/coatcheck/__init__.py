@@ -18,6 +18,7 @@ from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.core.events import Event
 from coatcheck.core.form_tokens import FormTokens
+from coatcheck.core.imported import ImportedTokens
 from coatcheck.core.policy import Policy
 from coatcheck.core.session import Session
 from coatcheck.core.settings import CacheSettings, ProviderSettings, SharedCacheSettings, ValueSettings
@@ -54,6 +55,7 @@ __all__ = [
     "Event",
     "FormTokenRejected",
     "FormTokens",
+    "ImportedTokens",
     "LimitReached",
     "NotSignedIn",
     "PendingSignIn",

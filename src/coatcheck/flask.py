@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 import click
 from flask import Flask, Response, current_app, request
 from flask.cli import with_appcontext
+from flask.json.tag import TaggedJSONSerializer
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.local import LocalProxy
 
@@ -20,7 +21,7 @@ from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, Sign
 from coatcheck.web.pages import ANSWERED, safe_next
 from coatcheck.web.request_session import RequestSession
 from coatcheck.web.verbs import age_allowed
-from coatcheck.wsgi.environment import answered, context_of
+from coatcheck.wsgi.environment import KEY, answered, context_of, scope_of
 from coatcheck.wsgi.middleware import SessionMiddleware
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
     from coatcheck.web.authority import Authority
     from coatcheck.web.context import RequestContext
+    from coatcheck.web.types import Headers
 
 __all__ = [
     "Coatcheck",
@@ -52,6 +54,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _EXTENSION = "coatcheck"
+_OUTSIDE = "coatcheck.outside"
+_tags = TaggedJSONSerializer()
 
 
 class Coatcheck:
@@ -209,7 +213,35 @@ def _called(view: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 class FlaskSession(RequestSession, SessionMixin):
-    """`flask.session`, kept in the session's data."""
+    """`flask.session`, kept in the session's data; tuples, bytes, times, UUIDs and Markup in Flask's own tagged JSON.
+
+    Attributes:
+        outside: The context of a request that did not come through the middleware, as in Flask's own test client.
+    """
+
+    outside: RequestContext | None = None
+    accessed = False  # Flask notes it
+
+    def _encoded(self, value: Any) -> str:
+        try:
+            return _tags.dumps(value)
+        except TypeError:
+            return repr(value)  # it is refused when it is to be written, in words of ours
+
+    def _decoded(self, text: str) -> Any:
+        return _tags.loads(text)
+
+    def _plain(self, value: Any) -> Any:
+        return _tags.tag(value)
+
+    @property
+    def modified(self) -> bool:
+        """Whether anything has changed, inside of values too; nobody has to say so."""
+        return self._looked and any(self._changes())
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        """Do nothing: what has changed is compared."""
 
 
 class CoatcheckSessionInterface(SessionInterface):
@@ -219,16 +251,28 @@ class CoatcheckSessionInterface(SessionInterface):
         """Keep the key under which the application keeps the id of its user."""
         self._user_key = user_key
 
-    def open_session(self, app: Flask, request: Any) -> FlaskSession:  # noqa: ARG002 - as Flask calls it
+    def open_session(self, app: Flask, request: Any) -> FlaskSession:
         """Read the session's data; an outage is raised to whoever looks at it."""
-        session = FlaskSession(context_of(request.environ), self._user_key)
+        environ = request.environ
+        if KEY not in environ:
+            # `test_request_context`, or `session_transaction` of the test client; either may open it twice.
+            middleware: SessionMiddleware = app.extensions[_EXTENSION]
+            environ[_OUTSIDE] = middleware.attach(environ, scope_of(environ))
+        session = FlaskSession(context_of(environ), self._user_key)
+        session.outside = environ.get(_OUTSIDE)
         session.load()
         return session
 
-    def save_session(self, app: Flask, session: SessionMixin, response: Any) -> None:  # noqa: ARG002 - likewise
+    def save_session(self, app: Flask, session: SessionMixin, response: Any) -> None:  # noqa: ARG002 - as Flask calls it
         """Write what has changed; the middleware adds the cookie."""
-        if isinstance(session, FlaskSession):
-            session.commit()
+        if not isinstance(session, FlaskSession):
+            return
+        session.commit()
+        if session.outside is not None:
+            lines: Headers = []
+            session.outside.finish(lines)
+            for name, value in lines:
+                response.headers.add(name.decode("latin-1"), value.decode("latin-1"))
 
     def is_null_session(self, obj: object) -> bool:  # noqa: ARG002 - there is always a mapping
         """Return False: there is always a session to write to."""

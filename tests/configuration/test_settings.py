@@ -16,6 +16,7 @@ from coatcheck import (
     AsyncSessions,
     CacheSettings,
     ConfigurationError,
+    ImportedTokens,
     Policy,
     Sessions,
     Settings,
@@ -90,6 +91,10 @@ table = "people"
 role = "none"
 attributes = ["tier"]
 foreign_key = true
+
+[coatcheck.imported]
+library = "litestar"
+cookie = "sid"
 """
 
 ENVIRONMENT = {
@@ -118,6 +123,8 @@ ENVIRONMENT = {
     "COATCHECK_USERS_ROLE": "None",
     "COATCHECK_USERS_ATTRIBUTES": "tier",
     "COATCHECK_USERS_FOREIGN_KEY": "yes",
+    "COATCHECK_IMPORTED_LIBRARY": "litestar",
+    "COATCHECK_IMPORTED_COOKIE": "sid",
 }
 
 CODE = Settings(
@@ -140,6 +147,7 @@ CODE = Settings(
         max_entries=500, ttl=timedelta(days=1), jitter=0.0, refresh=0.25, load_timeout=timedelta(seconds=3)
     ),
     users=UsersTable(table="people", role=None, attributes=("tier",), foreign_key=True),
+    imported=ImportedTokens(library="litestar", cookie="sid"),
 )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.django.source import source
+from tests.upstream import source
 
 if TYPE_CHECKING:
     from tests.servers.postgresql import PostgreSQL
@@ -43,7 +43,12 @@ def results(what: str, store: str, database: dict[str, Any] | None = None) -> di
     environment = {**os.environ, "DATABASE": json.dumps(database)}
     command = [sys.executable, "-W", "error::ResourceWarning", "-m", "tests.django.upstream"]
     done = subprocess.run(
-        [*command, str(source()), what, store], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*command, str(source("django")), what, store],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "ResourceWarning" not in done.stderr

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psycopg
@@ -37,7 +40,10 @@ def test_samples_print_what_they_say(
     """A page's samples run in their order, in one namespace and an empty folder; SQL in the page's own database."""
     monkeypatch.chdir(tmp_path)
     blocks = blocks_of(page)
-    namespace: dict[str, Any] = {"__name__": page.stem}
+    module = ModuleType(page.stem)
+    if find_spec(page.stem) is None:  # frameworks look there for what annotations mean
+        monkeypatch.setitem(sys.modules, page.stem, module)
+    namespace = vars(module)
     for index, (language, code) in enumerate(blocks):
         if language == "sql":
             with psycopg.connect(request.getfixturevalue("postgresql_url")) as connection:

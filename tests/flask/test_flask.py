@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+import flask
 import pytest
 from flask import Flask
 from flask_login import (  # type: ignore[import-untyped]
@@ -16,6 +18,7 @@ from flask_login import (  # type: ignore[import-untyped]
     login_user,
     logout_user,
 )
+from markupsafe import Markup
 
 from coatcheck import ConfigurationError, Sessions
 from coatcheck.flask import Coatcheck
@@ -296,3 +299,54 @@ def test_the_command_works_on_the_applications_sessions(tmp_path: Path) -> None:
 def test_without_sessions_it_says_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match=r"Coatcheck\(app, Sessions\("):
         Coatcheck(Flask("bare"))
+
+
+# --- Flask's own ways of testing, and of keeping values
+
+
+def test_the_test_client_s_session_transaction(site: Site) -> None:
+    """What a test puts into the session is there for the next request, and the other way round."""
+    browser = site.browser()
+    client: Any = browser.client
+    with client.session_transaction(base_url="https://site.example") as session:
+        assert not session
+        session["cart"] = ["hat"]
+    assert site.asks(browser, dict) == {"cart": ["hat"]}
+    site.asks(browser, lambda session: session["cart"].append("coat"))
+    with client.session_transaction(base_url="https://site.example") as session:
+        assert session["cart"] == ["hat", "coat"]
+
+
+def test_a_request_context_without_a_request(site: Site) -> None:
+    with site.app.test_request_context(base_url="https://site.example"):
+        assert not flask.session.modified
+        flask.session["a"] = 1
+        assert flask.session.modified
+        flask.flash("saved", "note")
+        assert flask.get_flashed_messages(with_categories=True) == [("note", "saved")]
+
+
+def test_values_are_what_they_were(site: Site) -> None:
+    """As in Flask's cookie: tuples, bytes, times, UUIDs and Markup; changes inside of them are seen."""
+    values = {"t": (1, {"b": b"\xff"}), "m": Markup("<b>"), "u": uuid4(), "d": datetime(2026, 1, 1, tzinfo=UTC)}
+    browser = site.browser()
+    site.asks(browser, lambda session: session.update(values))
+    found: dict[str, Any] = {}
+    site.asks(browser, found.update)
+    assert found == values
+    assert isinstance(found["m"], Markup)
+    site.asks(browser, lambda session: session["t"][1].update(more=True))
+    site.asks(browser, found.update)
+    assert found["t"] == (1, {"b": b"\xff", "more": True})
+
+
+def test_H1_one_line_says_what_a_response_depends_on(site: Site) -> None:
+    """Joined with the application's own."""
+
+    @site.app.after_request
+    def varies(response: flask.Response) -> flask.Response:
+        response.vary.add("Accept-Language")
+        return response
+
+    site.do = dict
+    assert site.browser().get("/").headers.getlist("Vary") == ["Accept-Language, Cookie"]

@@ -24,6 +24,7 @@ PUBLIC = {
         "DataError",
         "DeviceBinding",
         "Event",
+        "ImportedTokens",
         "LimitReached",
         "NotSignedIn",
         "Policy",

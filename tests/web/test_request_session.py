@@ -15,7 +15,14 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
 from coatcheck import AsyncSessions, Policy, User
-from coatcheck.starlette import RequestSessionMiddleware, SessionBackend, SessionMiddleware, sign_in, sign_out
+from coatcheck.starlette import (
+    RequestSessionMiddleware,
+    SessionBackend,
+    SessionMiddleware,
+    current_session,
+    sign_in,
+    sign_out,
+)
 from coatcheck.stores.sqlite import AsyncSQLiteStore
 from coatcheck.testing import AsyncFaultyStore
 from tests.web.browser import COOKIE, Browser
@@ -44,6 +51,7 @@ class Site:
             routes=[
                 Route("/", self._does),
                 Route("/public", self._public),
+                Route("/who", self._who),
                 Route("/slow", self._slow, methods=["POST"]),
                 Route("/in", self._in, methods=["POST"]),
                 Route("/out", self._out, methods=["POST"]),
@@ -60,6 +68,9 @@ class Site:
 
     async def _public(self, request: Request) -> Response:
         return PlainTextResponse(type(request.session).__name__)
+
+    async def _who(self, request: Request) -> Response:
+        return PlainTextResponse(str(await current_session(request)))
 
     async def _slow(self, request: Request) -> Response:
         change = await request.json()
@@ -149,6 +160,11 @@ async def test_L9_a_request_that_only_reads_writes_nothing_and_sets_no_cookie(si
 async def test_H1_looking_at_it_in_any_form_varies_by_cookie(site: Site, look: Callable[[Any], Any]) -> None:
     site.do = look
     assert "cookie" in (await site.browser().get("/")).vary()
+
+
+async def test_H1_asking_who_it_is_varies_by_cookie_though_the_data_was_read_before(site: Site) -> None:
+    browser = site.browser()
+    assert (await browser.get("/who")).vary() == {"cookie"}
 
 
 async def test_H1_a_page_that_never_looks_does_not_vary_by_cookie(site: Site) -> None:

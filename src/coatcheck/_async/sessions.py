@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from coatcheck.core.answers import Source
     from coatcheck.core.events import Event
     from coatcheck.core.health import Health
+    from coatcheck.core.imported import ImportedTokens
     from coatcheck.core.settings import SharedCacheSettings
     from coatcheck.core.users import User
     from coatcheck.stores.async_protocol import AsyncRetires, AsyncStore
@@ -71,6 +72,7 @@ class AsyncSessions:
         shared_cache_settings: SharedCacheSettings | None = None,
         purpose: str = "session",
         token_hash: TokenHash | None = None,
+        imported: ImportedTokens | None = None,
         keys: Sequence[str | bytes] | None = None,
         deployment: str = "coatcheck",
         users: UsersTable | None = None,
@@ -90,6 +92,7 @@ class AsyncSessions:
             shared_cache_settings: Its time to live and how long a request waits for it.
             purpose: What the tokens are for; tokens of two purposes are never interchangeable.
             token_hash: How tokens are hashed, for tables adopted from another system.
+            imported: Whose tokens are accepted besides ours, after `coatcheck import`.
             keys: Keys of 32 bytes or more that sign what the client holds: the first signs, all verify. Without
                 keys a token is not signed, and a forged one costs a look into the store.
             deployment: The name that signatures are bound to.
@@ -117,7 +120,9 @@ class AsyncSessions:
         )
         self._clock = self.tiers.clock
         self._log = self.tiers.log
-        self._credentials = Credentials(token_hash or TokenHash(purpose=purpose), self.tiers.ring(purpose))
+        self.imported = imported
+        hashed = token_hash or TokenHash(purpose=purpose)
+        self._credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
         self._purpose = purpose
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)
@@ -325,7 +330,8 @@ class AsyncSessions:
 
     def transport(self, cookie: str, *, bearer: bool) -> Transport:
         """Return where tokens stand in a request: in a cookie of this name, or behind `Authorization: Bearer` too."""
-        return Transport(cookies=(cookie.encode(),), bearer=bearer)
+        names = [cookie] if self.imported is None else dict.fromkeys((cookie, self.imported.cookie_name))
+        return Transport(cookies=tuple(name.encode() for name in names), bearer=bearer)
 
     def well_formed(self, token: str | bytes | Token) -> bool:
         """Tell whether this could be a token of ours: its form, and with keys its signature."""

@@ -6,8 +6,9 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from coatcheck.cli import better_auth_commands, commands, session_commands, value_commands
+from coatcheck.cli import better_auth_commands, commands, import_commands, session_commands, value_commands
 from coatcheck.cli.environment import FromEnvironment
+from coatcheck.configuration.durations import NoDuration, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ def parser() -> Parser:
     _sessions(parsers.add_parser("sessions", help="list, show and end sessions", allow_abbrev=False))
     _invalidate(_command(parsers, "invalidate", "have cached values loaded anew", value_commands.invalidate))
     _sweep(_command(parsers, "sweep", "delete expired sessions, in bounded batches", commands.sweep))
+    _import(parsers.add_parser("import", help="bring the live sessions of another library here", allow_abbrev=False))
     _better_auth(parsers.add_parser("better-auth", help="have Better Auth's own sign-outs seen", allow_abbrev=False))
     _store(_command(parsers, "check", "print the configuration and say what is unsafe", commands.check))
     return root
@@ -112,6 +114,42 @@ def _invalidate(invalidating: argparse.ArgumentParser) -> None:
     )
 
 
+def _import(importing: argparse.ArgumentParser) -> None:
+    parsers = importing.add_subparsers(title="libraries", metavar="LIBRARY", required=True, dest="subcommand")
+    # What is read and written is said by who types it: no variable stands for it.
+    for library, options in _LIBRARIES.items():
+        what = f"import what {library} keeps"
+        command = _command(parsers, library, what, import_commands.import_them)
+        command.add_argument(
+            "--from", dest="source", metavar="URL", required=True, help="where its sessions are: see docs/migrating.md"
+        )
+        for flag, settings in options.items():
+            command.add_argument(flag, **settings)
+        command.add_argument("--dry-run", action="store_true", help="say what would be imported, and write nothing")
+        _batch(command, "how many sessions are read at a time", 500)
+        _store(command)
+
+
+def _prefix(default: str) -> dict[str, Any]:
+    return {"metavar": "TEXT", "default": default, "help": f"what its keys begin with, {default} if not given"}
+
+
+def _user_key(default: str) -> dict[str, Any]:
+    what = "where the data has the id of the user"
+    return {"metavar": "KEY", "default": default, "help": f"{what}, {default} if not given"}
+
+
+def _table(default: str) -> dict[str, Any]:
+    return {"metavar": "NAME", "default": default, "help": f"the name of its table, {default} if not given"}
+
+
+_SCHEMA: dict[str, Any] = {"metavar": "NAME", "help": "the schema of the table, in PostgreSQL"}
+
+
+def _batch(command: argparse.ArgumentParser, what: str, default: int) -> None:
+    _option(command, "--batch", "COATCHECK_BATCH", what, kind=_whole(1, 1_000_000), default=default)
+
+
 def _better_auth(better_auth: argparse.ArgumentParser) -> None:
     parsers = better_auth.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="subcommand")
     verbs = {
@@ -158,14 +196,7 @@ def _better_auth(better_auth: argparse.ArgumentParser) -> None:
 
 def _sweep(sweeping: argparse.ArgumentParser) -> None:
     _store(sweeping)
-    _option(
-        sweeping,
-        "--batch",
-        "COATCHECK_BATCH",
-        "how many rows one transaction deletes at most",
-        kind=_whole(1, 1_000_000),
-        default=1000,
-    )
+    _batch(sweeping, "how many rows one transaction deletes at most", 1000)
 
 
 # --- options that several commands have
@@ -266,6 +297,14 @@ def _pairs(value: str) -> dict[str, str]:
     return {name: column for name, _, column in pairs}
 
 
+def _long(value: str) -> Any:
+    try:
+        return duration(value)
+    except NoDuration as error:
+        msg = f"{value!s} is not possible: {error}"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
 def _whole(least: int, most: int) -> Kind:
     def convert(value: str) -> int:
         try:
@@ -278,3 +317,20 @@ def _whole(least: int, most: int) -> Kind:
         return number
 
     return convert
+
+
+_UUIDS: dict[str, Any] = {"action": "store_true", "help": "take sessions with UUIDs for tokens too (122 random bits)"}
+_LIFETIME: dict[str, Any] = {"metavar": "DURATION", "type": _long, "help": "its lifetime_seconds, as 14d or 3600"}
+
+_LIBRARIES: dict[str, dict[str, dict[str, Any]]] = {
+    "starsessions": {"--prefix": _prefix("starsessions."), "--user-key": _user_key("user_id")},
+    "flask-session": {
+        "--prefix": _prefix("session:"),
+        "--user-key": _user_key("_user_id"),
+        "--table": _table("sessions"),
+        "--schema": _SCHEMA,
+        "--uuids": _UUIDS,
+    },
+    "litestar": {"--prefix": _prefix("LITESTAR:"), "--user-key": _user_key("user_id")},
+    "fastapi-users": {"--table": _table("accesstoken"), "--schema": _SCHEMA, "--lifetime": _LIFETIME},
+}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Generator
 
+    from coatcheck._async.sessions import AsyncSessions
     from coatcheck.configuration.sources import Source
     from coatcheck.describe import AnySessions
     from coatcheck.stores.protocol import Store
@@ -121,11 +122,35 @@ def opened(arguments: argparse.Namespace) -> Generator[Sessions]:
         SchemaError: It is not in order; the message says what to do.
     """
     target = target_of(arguments)
+    _own(target)
+    with closing(_sessions_on(_ready(target))) as sessions:
+        yield sessions
+
+
+@contextmanager
+def opened_with_settings(arguments: argparse.Namespace) -> Generator[tuple[AsyncSessions | Sessions, Store]]:
+    """Give the sessions as configured, not open, and their store for threads, which has been found in order.
+
+    Raises:
+        ConfigurationError: They are a provider's, which alone can begin them.
+        SchemaError: The store is not in order; the message says what to do.
+    """
+    target = target_of(arguments)
+    sessions = _own(target)
+    with closing(_ready(target)) as store:
+        yield sessions, store
+
+
+def _own(target: Target) -> AsyncSessions | Sessions:
+    """Return the sessions that a command is about.
+
+    Raises:
+        ConfigurationError: They are a provider's.
+    """
     if isinstance(target.sessions, (AsyncProviderSessions, ProviderSessions)):
         msg = f"the sessions are not kept here: {target.sessions.provider.name} issues them, list and end them there"
         raise ConfigurationError(msg)
-    with closing(_sessions_on(_ready(target))) as sessions:
-        yield sessions
+    return target.sessions
 
 
 @contextmanager

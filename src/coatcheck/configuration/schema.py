@@ -14,6 +14,7 @@ from coatcheck.configuration.durations import NoDuration, duration
 from coatcheck.configuration.provider_options import SECRETS as PROVIDER_SECRETS
 from coatcheck.configuration.provider_options import ProviderOptions
 from coatcheck.configuration.store_options import StoreOptions
+from coatcheck.core.imported import ImportedTokens
 from coatcheck.core.policy import Policy
 from coatcheck.core.refusals import Refusal, redacted_url
 from coatcheck.core.settings import CacheSettings, SharedCacheSettings, ValueSettings
@@ -31,6 +32,7 @@ GROUPS: Final = {
     "shared_cache": SharedCacheSettings,
     "values": ValueSettings,
     "users": UsersTable,
+    "imported": ImportedTokens,
     "provider": ProviderOptions,
 }
 """The groups, and the dataclass whose fields are settings of each."""

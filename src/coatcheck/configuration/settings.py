@@ -34,11 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
     from coatcheck.configuration.sources import Given, Source
+    from coatcheck.core.imported import ImportedTokens
     from coatcheck.stores.async_protocol import AsyncStore
     from coatcheck.stores.protocol import Store
 
 _EXAMPLE: Final = "valkey://host:6379/0"
-_OPTIONAL: Final = frozenset({"users", "provider"})
+_OPTIONAL: Final = frozenset({"users", "imported", "provider"})
 """Groups that are there only if something of them is written."""
 
 
@@ -56,6 +57,7 @@ class Settings:
         shared_cache_settings: How it is used.
         values: What is kept of the application's own values, beside the sessions or alone.
         users: The application's users table, in the store's database.
+        imported: Whose tokens are accepted besides ours, after `coatcheck import`.
         provider: Who issues the sessions, if we do not, and for how long its answers stand in for asking it.
         keys: Keys that sign what the client holds: the first signs, all verify.
         deployment: The name that signatures are bound to.
@@ -71,6 +73,7 @@ class Settings:
     shared_cache_settings: SharedCacheSettings = field(default_factory=SharedCacheSettings)
     values: ValueSettings = field(default_factory=ValueSettings)
     users: UsersTable | None = None
+    imported: ImportedTokens | None = None
     provider: ProviderOptions | None = None
     keys: tuple[str | bytes, ...] = ()
     deployment: str = "coatcheck"
@@ -155,6 +158,7 @@ class Settings:
             shared_cache_settings=parts["shared_cache"],
             values=parts["values"],
             users=parts.get("users"),
+            imported=parts.get("imported"),
             provider=parts.get("provider"),
             origins=origins,
             **{name: values[name] for name in ("keys", "deployment", "purpose") if name in values},
@@ -261,7 +265,8 @@ class Settings:
         return store_from_url(self.store, self.users, more.get("clock"), **self.store_options.given())
 
     def _arguments(self) -> dict[str, Any]:
-        return {"policy": self.policy, "cache": self.cache, "purpose": self.purpose, **self._tiers()}
+        own = {"policy": self.policy, "cache": self.cache, "purpose": self.purpose, "imported": self.imported}
+        return {**own, **self._tiers()}
 
     def _tiers(self) -> dict[str, Any]:
         return {
@@ -283,6 +288,7 @@ class Settings:
             "shared_cache": self.shared_cache_settings,
             "values": self.values,
             "users": self.users,
+            "imported": self.imported,
             "provider": self.provider,
         }
         found: dict[str, Any] = {path: url and redacted_url(url) for path, url in urls.items()}

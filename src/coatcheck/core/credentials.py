@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from coatcheck.core import successors
 from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.imported import imported_hash
+from coatcheck.core.refusals import refuse
 from coatcheck.core.tokens import Token, new_token
 
 if TYPE_CHECKING:
+    from coatcheck.core.imported import ImportedTokens
     from coatcheck.core.signing import KeyRing
     from coatcheck.core.tokens import TokenHash
 
@@ -28,12 +31,19 @@ def presented_bytes(token: str | bytes | Token | None) -> bytes:
 class Credentials:
     """How tokens are judged before any store is asked, and how they are handed out."""
 
-    __slots__ = ("_hash", "_keys")
+    __slots__ = ("_hash", "_imported", "_keys")
 
-    def __init__(self, token_hash: TokenHash, keys: KeyRing | None) -> None:
-        """Keep the hash, and the keys if tokens are signed."""
+    def __init__(self, token_hash: TokenHash, keys: KeyRing | None, imported: ImportedTokens | None = None) -> None:
+        """Keep the hash, the keys if tokens are signed, and whose tokens are accepted besides ours.
+
+        Raises:
+            ConfigurationError: Both are tokens of others.
+        """
+        if imported is not None and token_hash.adopted:
+            refuse("imported", imported.library, "the table is adopted from another system, and knows only its tokens")
         self._hash = token_hash
         self._keys = keys
+        self._imported = imported
 
     @property
     def token_hash(self) -> TokenHash:
@@ -47,8 +57,17 @@ class Credentials:
 
     def hash_of(self, presented: bytes) -> bytes | NotSignedIn:
         """Return the hash under which stores know the token, once its form and signature are good (T5, T7)."""
+        known = self._known(presented)
+        return known if isinstance(known, NotSignedIn) else known[0]
+
+    def _known(self, presented: bytes) -> tuple[bytes, bytes] | NotSignedIn:
+        """Return the hash of a token and what it is without its signature."""
         secret = self._secret(presented)
-        return secret if isinstance(secret, NotSignedIn) else self._hash(secret)
+        if not isinstance(secret, NotSignedIn):
+            return self._hash(secret), secret
+        if self._imported is not None and self._imported.well_formed(presented):
+            return imported_hash(self._hash, presented), presented
+        return secret
 
     def _secret(self, presented: bytes) -> bytes | NotSignedIn:
         if not presented:
@@ -64,16 +83,16 @@ class Credentials:
 
     def succession(self, presented: bytes) -> tuple[bytes, bytes, bytes] | NotSignedIn:
         """Make a successor for a token: the hash of the token, the successor's, and the seal on the successor."""
-        secret = self._secret(presented)
-        if isinstance(secret, NotSignedIn):
-            return secret
+        known = self._known(presented)
+        if isinstance(known, NotSignedIn):
+            return known
         successor = new_token()
-        return self._hash(secret), self.hash_of_new(successor), successors.sealed(successor, secret)
+        return known[0], self.hash_of_new(successor), successors.sealed(successor, known[1])
 
     def opened(self, seal: bytes, presented: bytes) -> Token:
         """Return the successor of a token, as the client gets it; the token's form and signature were good."""
-        secret = self._secret(presented)
-        return self.issued(successors.opened(seal, secret if isinstance(secret, bytes) else b""))
+        known = self._known(presented)
+        return self.issued(successors.opened(seal, b"" if isinstance(known, NotSignedIn) else known[1]))
 
     def hash_of_new(self, token: Token) -> bytes:
         """Return the hash of a token that was just made, and is not signed yet."""

@@ -22,6 +22,7 @@ Algorithm = Literal["sha256", "blake3"]
 # secret must not exist.
 _ISSUED = re.compile(rb"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _ADOPTED = re.compile(rb"[A-Za-z0-9_-]{22,256}")
+_IMPORTED = b"coatcheck:imported:"
 
 
 class Token:
@@ -128,6 +129,10 @@ class TokenHash:
         if self._raw:
             return self._digest(_decoded(token))
         return self._digest(self._prefix + token)
+
+    def of_digest(self, digest: bytes) -> bytes:
+        """Return the 32-byte hash of an imported token, of which only a digest is known; no token hashes to it."""
+        return self._digest(_IMPORTED + self._prefix + digest)
 
     def __repr__(self) -> str:
         return f"TokenHash({self._algorithm!r})"

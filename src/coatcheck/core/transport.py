@@ -55,14 +55,14 @@ class Transport:
                     values += find_cookies(value, name)
             if values:
                 token = values[0] if len(values) == 1 else _one_of(values, well_formed)
-                return token + NOTED if self.noted and _has_one(headers, self.noted) else token
+                return token + NOTED if self.noted and has_one(headers, self.noted) else token
         return b""
 
     def has_cookie(self, headers: Headers) -> bool:
         """Tell whether a request carries such a cookie, and no bearer token instead."""
         if self.is_bearer(headers):
             return False
-        return _has_one(headers, self.cookies)
+        return has_one(headers, self.cookies)
 
     def is_bearer(self, headers: Headers) -> bool:
         """Tell whether the token is a bearer token."""
@@ -77,7 +77,8 @@ def bearer_token(headers: Headers) -> bytes | None:
     return None
 
 
-def _has_one(headers: Headers, names: Sequence[bytes]) -> bool:
+def has_one(headers: Headers, names: Sequence[bytes]) -> bool:
+    """Tell whether a request carries a cookie of one of these names."""
     lines = [value for key, value in headers if key == b"cookie"]
     return any(find_cookies(value, name) for value in lines for name in names)
 

@@ -75,6 +75,15 @@ def token_lines(sessions: AsyncSessions | Sessions) -> Iterator[Line]:
     yield Line("token_hash", f"{algorithm}, {purpose}")
     count = sessions.signing_keys
     yield Line("signing_keys", f"{count}; the first signs, all verify" if count else "none: tokens are not signed")
+    if (imported := sessions.imported) is not None:
+        cookie = imported.cookie_name
+        plant = Unsafe(
+            "C1",
+            "a sibling subdomain or plain http can plant a cookie of this name",
+            "remove the setting when the imported sessions have ended",
+        )
+        safe = cookie.lower().startswith("__host-")
+        yield Line("imported", f"tokens of {imported.library}, also from the cookie {cookie}", None if safe else plant)
 
 
 # --- what is remembered, and where

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck.core.addresses import client_address, network_of
 from coatcheck.core.answers import NotSignedIn
-from coatcheck.core.cookies import delete_cookie, set_cookie
+from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
 from coatcheck.core.drafts import printable
 from coatcheck.core.tokens import Token
-from coatcheck.core.transport import Transport
+from coatcheck.core.transport import Transport, has_one
 from coatcheck.errors import CoatcheckError
 from coatcheck.web import device_gate
 from coatcheck.web.async_authority import own
@@ -112,6 +112,7 @@ class RequestContext:
             Unavailable: The store did not answer; the middleware makes it a 503.
             DeviceProofAwaited: The session is bound, and its browser has to come again; the middleware tells it so.
         """
+        self.consulted = True
         if self._answer is not None:
             return self._answer
         answer = await self.read()
@@ -252,7 +253,7 @@ class RequestContext:
         self.due = False
         self.clear_site_data = self.settings.clear_site_data
         if set_cookies or self.settings.cookie.name.encode() in self._transport.cookies:
-            self._cookies = set_cookies or (delete_cookie(self.settings.cookie),)
+            self._cookies = set_cookies or (delete_cookie(self.settings.cookie), *self._delete_imported())
         if self._is_bearer():
             self._cookies = ()
         self._forget_device()
@@ -351,18 +352,39 @@ class RequestContext:
     def _renewed_cookie(self, presented: bytes, answer: Session | NotSignedIn) -> tuple[bytes, ...]:
         """Return the cookie anew when an older key signed it, or when it could end before its session does.
 
-        Done where the session was read from the store, so it costs a memory hit nothing.
+        And where it is the cookie of the library before: the same token, protected as ours are. Done where the session
+        was read from the store, so it costs a memory hit nothing.
         """
         if not answer or not isinstance(self.authority, AsyncSessions):
             return ()
         token = self.authority.renewed(presented)
+        imported = self._came_by_imported_cookie()
         if self.authority.policy.rotate_after is not None:
-            # Under a new signature a token could come back that has been retired when the response is there.
-            self.due |= token is not None
+            # Sent again, a token could come back that has been retired when the response is there.
+            self.due |= imported or token is not None
             return ()
-        if token is None and answer.expires_at is None and self._persists(answer):
+        if token is None and (imported or (answer.expires_at is None and self._persists(answer))):
             token = Token(presented.decode("ascii"))
         return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self._max_age(answer)),)
+
+    def _came_by_imported_cookie(self) -> bool:
+        """Tell whether the token stands in the cookie of the library before: there is none of ours."""
+        names = self._transport.cookies
+        if len(names) == 1 or not isinstance(self.authority, AsyncSessions):
+            return False
+        return not self._is_bearer() and not has_one(self._headers, names[:1])
+
+    def _can_be_imported(self, token: bytes) -> bool:
+        imported = self.authority.imported if isinstance(self.authority, AsyncSessions) else None
+        return imported is not None and imported.well_formed(token)
+
+    def _delete_imported(self) -> tuple[bytes, ...]:
+        """Return what takes back the cookie of the library before; its token has ended with the session."""
+        if len(self._transport.cookies) == 1 or not isinstance(self.authority, AsyncSessions):
+            return ()
+        name = self._transport.cookies[1].decode()
+        secure = self.settings.cookie.secure or name.startswith("__")
+        return (delete_cookie(CookieSettings(name=name, secure=secure)),)
 
     def _persists(self, session: Session) -> bool:
         return session.remember or self.settings.cookie.persistent
@@ -385,6 +407,8 @@ class RequestContext:
         self.consulted = True
         if self._presented is None:
             self._presented = self._transport.find(self._headers, self.authority.well_formed)
+            if self._came_by_imported_cookie() and not self._can_be_imported(self._presented):
+                self._presented = b""  # anybody may have planted a token of ours there
         return self._presented
 
     def _is_bearer(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck.core.session import Session
 from coatcheck.errors import Unavailable
@@ -43,7 +43,7 @@ class RequestSession(MutableMapping[str, Any]):
         except (Unavailable, DeviceProofAwaited) as error:
             self._failure = error
         else:
-            self._data = json.loads(json.dumps(dict(answer.data))) if answer else {}
+            self._data = self._decoded(json.dumps(dict(answer.data))) if answer else {}
         self._context.consulted = consulted  # the application has not looked yet
 
     def _opened(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class RequestSession(MutableMapping[str, Any]):
             self._context.consulted = True
             if self._failure is None:
                 # Only now: a request that never looks shall not pay for noticing what changes inside of a value.
-                self._before = {key: json.dumps(value) for key, value in self._data.items()}
+                self._before = {key: self._encoded(value) for key, value in self._data.items()}
         if self._failure is not None:
             raise self._failure
         return self._data
@@ -72,6 +72,14 @@ class RequestSession(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._opened())
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the key that was set last, as a dictionary does."""
+        return self._opened().popitem()
+
+    def __ior__(self, other: Mapping[str, Any]) -> Self:
+        self.update(other)
+        return self
 
     def clear(self) -> None:
         """Forget everything, and with the response end the session."""
@@ -100,6 +108,7 @@ class RequestSession(MutableMapping[str, Any]):
         if not self._looked or self._failure is not None:
             return
         changes, removed = self._changes()
+        changes = {key: self._plain(value) for key, value in changes.items()}
         context = self._context
         if self._entered and (user := self._data.get(self._user_key)) is not None:
             # Of what an anonymous visitor had, only the policy's `carry_over` moves along (rule L2).
@@ -118,9 +127,20 @@ class RequestSession(MutableMapping[str, Any]):
         changes = {
             key: value
             for key, value in self._data.items()
-            if key not in self._before or json.dumps(value, default=repr) != self._before[key]
+            if key not in self._before or self._encoded(value) != self._before[key]
         }
         return changes, tuple(key for key in self._before if key not in self._data)
+
+    # What a framework keeps that is no JSON by itself, it writes as such in the two below.
+
+    def _encoded(self, value: Any) -> str:
+        return json.dumps(value, default=repr)
+
+    def _decoded(self, text: str) -> Any:
+        return json.loads(text)
+
+    def _plain(self, value: Any) -> Any:
+        return value
 
     def _ends(self, removed: tuple[str, ...]) -> bool:
         return (self._cleared and not self._data) or self._user_key in removed

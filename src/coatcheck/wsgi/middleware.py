@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
     from coatcheck.web.authority import Authority
     from coatcheck.web.pages import Answer
-    from coatcheck.web.types import Headers
+    from coatcheck.web.types import Headers, Scope
 
     Fault = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
@@ -55,10 +55,15 @@ class SessionMiddleware:
         sessions.open()
         atexit.register(sessions.close)
 
+    def attach(self, environ: WSGIEnvironment, scope: Scope) -> RequestContext:
+        """Give a request its context."""
+        context = environ[KEY] = RequestContext(scope, self.sessions, self.settings, self._transport, self._devices)
+        return context
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         scope = scope_of(environ)
-        context = environ[KEY] = RequestContext(scope, self.sessions, self.settings, self._transport, self._devices)
+        context = self.attach(environ, scope)
         response = Response(context, start_response)
         context.on_session = response.belongs_to
         if scope["method"] not in SAFE_METHODS and (reason := refusal(scope, context)) is not None:
@@ -99,6 +104,7 @@ class Response:
             self._context.renew()
         lines: Headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         self._context.finish(lines)
+        lines = _with_one_vary(lines)
         sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in lines]
         return self._start(status, sent) if fault is None else self._start(status, sent, fault)
 
@@ -114,3 +120,12 @@ class Response:
         if isinstance(body, (list, tuple)) or self._owner is None:
             return body
         return WatchedBody(body, self._context.authority, *self._owner, check_every)
+
+
+def _with_one_vary(lines: Headers) -> Headers:
+    """Join `Vary` with the application's own; some caches look at the first line only."""
+    found = [value for name, value in lines if name.lower() == b"vary"]
+    if len(found) < 2:  # noqa: PLR2004 - one is as it should be
+        return lines
+    fields = dict.fromkeys(part.strip() for value in found for part in value.split(b","))
+    return [*(pair for pair in lines if pair[0].lower() != b"vary"), (b"Vary", b", ".join(fields))]
