@@ -15,6 +15,7 @@ import coatcheck.demo
 from coatcheck import Unavailable
 from coatcheck.cli import arguments
 from coatcheck.stores.sqlite import SQLiteStore
+from coatcheck.stores.sqlite.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -273,7 +274,10 @@ COMMANDS = ["check", "migrate", *LOOKING]
 @pytest.mark.parametrize(
     ("prepare", "complaint"),
     [
-        (newer, "database='app.db' has schema 99, newer than 1 of this release; upgrade coatcheck"),
+        (
+            newer,
+            f"database='app.db' has schema 99, newer than {len(MIGRATIONS)} of this release; upgrade coatcheck",
+        ),
         (
             no_database,
             (

@@ -212,14 +212,16 @@ async def test_a_site_below_a_path_names_its_addresses_so() -> None:
     async with site(device_binding=binding) as it:
 
         async def below(scope: Any, receive: Any, send: Any) -> None:
-            await it.apps[0]({**scope, "root_path": "/shop"}, receive, send)
+            await it.apps[0]({**scope, "root_path": '/my "shop"'}, receive, send)
 
         browser = Browser(below)
-        offer = (await browser.post("/shop/sign-in")).header("secure-session-registration") or ""
-        assert parameters_of(offer)["path"] == "/shop/bind"
-        lines = [*OWN, ("secure-session-response", Device().registration(offer))]
-        told = (await browser.post("/shop/bind", headers=lines)).json()
-        assert told["refresh_url"] == "/shop/renew"
-        excluded = [{"type": "exclude", "domain": "*", "path": "/shop/static"}]
+        offer = (await browser.post("/my%20%22shop%22/sign-in")).header("secure-session-registration") or ""
+        assert parameters_of(offer)["path"] == "/my%20%22shop%22/bind"
+        aud = {"aud": f"https://{browser.host}/my%20%22shop%22/bind"}
+        lines = [*OWN, ("secure-session-response", Device().registration(offer, claims=aud))]
+        told = (await browser.post("/my%20%22shop%22/bind", headers=lines)).json()
+        assert told["refresh_url"] == "/my%20%22shop%22/renew"
+        excluded = [{"type": "exclude", "domain": "*", "path": "/my%20%22shop%22/static"}]
         assert told["scope"]["scope_specification"] == excluded
-        assert (await browser.post("/shop/renew", headers=[*OWN, ("sec-secure-session-id", "x")])).status == 401
+        named = [*OWN, ("sec-secure-session-id", "x")]
+        assert (await browser.post("/my%20%22shop%22/renew", headers=named)).status == 401

@@ -97,7 +97,7 @@ class AsyncDevices:
     async def register(self, session: Session, text: str, *, audiences: Collection[str]) -> bytes:
         """Bind a session to the key that a proof brings; returns the value of Set-Cookie.
 
-        No worker accepts the session's cookie alone afterwards, as after a revocation (DESIGN.md, rule 3).
+        No worker accepts the session's cookie alone afterwards, as after a revocation.
 
         Args:
             session: The session, as its cookie shows it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck.core.addresses import client_address, network_of
@@ -77,7 +78,7 @@ class RequestContext:
         self.devices = devices
         self._bound = False
         self._offer: tuple[bytes, bytes] | None = None
-        self._root_path: str = "" if devices is None else scope.get("root_path", "")
+        self._root_path: str = "" if devices is None else quote(scope.get("root_path", ""))
         self._transport = transport
         self._answer: Session | NotSignedIn | None = None
         self._presented: bytes | None = None

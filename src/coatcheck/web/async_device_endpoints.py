@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from coatcheck._async.devices import AsyncDevices
 from coatcheck.core.answers import NotSignedIn
@@ -12,7 +13,7 @@ from coatcheck.core.dbsc import headers
 from coatcheck.core.dbsc.proofs import ProofRefused
 from coatcheck.core.dbsc.settings import instructions
 from coatcheck.web.async_authority import own
-from coatcheck.web.pages import problem
+from coatcheck.web.pages import path_of, problem
 
 if TYPE_CHECKING:
     from coatcheck.web.async_authority import Authority
@@ -62,7 +63,7 @@ async def async_device_answer(devices: AsyncDevices, scope: Scope, context: Requ
         status, lines, body = problem(405, "Use POST")
         return status, [*lines, (b"allow", b"POST")], body
     text = headers.proof_in(context.header_lines(headers.RESPONSE))
-    audiences = [f"https://{host.decode('latin-1')}{scope['path']}" for host in context.header_lines(b"host")]
+    audiences = [f"https://{host.decode('latin-1')}{path_of(scope)}" for host in context.header_lines(b"host")]
     if _path(scope) == devices.binding.register_path:
         return await _registered(devices, scope, context, text, audiences)
     return await _renewed(devices, context, text, audiences)
@@ -81,7 +82,7 @@ async def _registered(
     except ProofRefused as refused:
         _log.warning("coatcheck.proof_refused", extra={"session_id": session.id, "reason": str(refused)})
         return _refusal(400, str(refused))
-    told = instructions(devices.binding, devices.cookie, session.id, root_path=scope.get("root_path", ""))
+    told = instructions(devices.binding, devices.cookie, session.id, root_path=quote(scope.get("root_path", "")))
     body = json.dumps(told).encode()
     lines = [*_PROTECTED, (b"content-type", b"application/json"), (b"set-cookie", cookie)]
     return 200, [*lines, (b"content-length", str(len(body)).encode())], body

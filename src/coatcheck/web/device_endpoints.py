@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from coatcheck._sync.devices import Devices
 from coatcheck.core.answers import NotSignedIn
@@ -13,7 +14,7 @@ from coatcheck.core.dbsc import headers
 from coatcheck.core.dbsc.proofs import ProofRefused
 from coatcheck.core.dbsc.settings import instructions
 from coatcheck.web.authority import own
-from coatcheck.web.pages import problem
+from coatcheck.web.pages import path_of, problem
 
 if TYPE_CHECKING:
     from coatcheck.web.authority import Authority
@@ -63,7 +64,7 @@ def device_answer(devices: Devices, scope: Scope, context: RequestContext) -> An
         status, lines, body = problem(405, "Use POST")
         return status, [*lines, (b"allow", b"POST")], body
     text = headers.proof_in(context.header_lines(headers.RESPONSE))
-    audiences = [f"https://{host.decode('latin-1')}{scope['path']}" for host in context.header_lines(b"host")]
+    audiences = [f"https://{host.decode('latin-1')}{path_of(scope)}" for host in context.header_lines(b"host")]
     if _path(scope) == devices.binding.register_path:
         return _registered(devices, scope, context, text, audiences)
     return _renewed(devices, context, text, audiences)
@@ -82,7 +83,7 @@ def _registered(
     except ProofRefused as refused:
         _log.warning("coatcheck.proof_refused", extra={"session_id": session.id, "reason": str(refused)})
         return _refusal(400, str(refused))
-    told = instructions(devices.binding, devices.cookie, session.id, root_path=scope.get("root_path", ""))
+    told = instructions(devices.binding, devices.cookie, session.id, root_path=quote(scope.get("root_path", "")))
     body = json.dumps(told).encode()
     lines = [*_PROTECTED, (b"content-type", b"application/json"), (b"set-cookie", cookie)]
     return 200, [*lines, (b"content-length", str(len(body)).encode())], body

@@ -114,7 +114,7 @@ def _come_again(error: DeviceProofAwaited, scope: Scope) -> Answer | None:
         headers += [(b"refresh", b"0"), (b"content-type", b"text/html; charset=utf-8"), (b"x-frame-options", b"DENY")]
         headers.append((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"))
         return 200, [*headers, (b"content-length", str(len(_INTERSTITIAL)).encode())], _INTERSTITIAL
-    place = quote(scope["path"], safe="/")
+    place = path_of(scope)
     if error.how != "again" or safe_next(place, "") != place:
         return None
     query = scope.get("query_string", b"")
@@ -129,10 +129,15 @@ def _is_page(scope: Scope) -> bool:
 
 
 def _sign_in_url(scope: Scope, context: Asked) -> bytes:
-    target = scope.get("root_path", "") + scope["path"].removeprefix(scope.get("root_path", ""))
     query = scope.get("query_string", b"").decode("latin-1")
-    wanted = quote(target, safe="/") + (f"?{query}" if query else "")
+    wanted = path_of(scope) + (f"?{query}" if query else "")
     return f"{context.settings.sign_in_path}?next={quote(wanted, safe='')}".encode("latin-1")
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path of a request as a browser writes it, with what a proxy or another application has taken off."""
+    root = scope.get("root_path", "")
+    return quote(root + scope["path"].removeprefix(root), safe="/")
 
 
 def safe_next(target: str | None, default: str = "/") -> str:
