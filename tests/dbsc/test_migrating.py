@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEVICE = Device("thumbprint", "{}", "[]")
-STEP = "0002_devices"
+STEP = "0003_devices"
 _BEFORE = (
     "DROP TABLE coatcheck_devices",
     "ALTER TABLE coatcheck_sessions DROP COLUMN device_bound",
