@@ -32,6 +32,9 @@ pytestmark = pytest.mark.anyio
 
 Told = Sequence[tuple[str, str | None, str]]
 MONTH = timedelta(days=31)
+DUE = timedelta(days=6)
+MINUTE = timedelta(minutes=1)
+POLICY = Policy(max_sessions=3, rotate_after=DUE)
 
 
 async def signing_in(it: Site) -> Told:
@@ -59,6 +62,18 @@ async def rotating(it: Site) -> Told:
 async def proving_it_again(it: Site) -> Told:
     await (await it.signed_in()).post("/rotate?reauthenticated")
     return [("created", "alice", ""), ("rotated", "alice", "reauthenticated")]
+
+
+async def presenting_a_retired_token(it: Site) -> Told:
+    browser = await it.signed_in()
+    old = dict(browser.cookies)
+    it.clock.advance(DUE)
+    for cookies in (old, browser.cookies, old):  # the last one in its grace still
+        await it.browser(cookies=dict(cookies)).get("/me")
+    it.clock.advance(MINUTE)
+    for _ in range(3):
+        await it.browser(cookies=dict(old)).get("/me")
+    return [("created", "alice", ""), ("rotated", "alice", "periodic"), ("reused", "alice", "ended")]
 
 
 async def signing_out(it: Site) -> Told:
@@ -146,6 +161,7 @@ SCENARIOS = [
     signing_in_after_a_visit,
     rotating,
     proving_it_again,
+    presenting_a_retired_token,
     signing_out,
     ending_others,
     closing_an_account,
@@ -179,7 +195,7 @@ async def test_S15_each_scenario_is_told_once(tmp_path: Path, scenario: Callable
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
-        async with site(tmp_path, policy=Policy(max_sessions=3)) as it:
+        async with site(tmp_path, policy=POLICY) as it:
             expected = await scenario(it)
     finally:
         log.removeHandler(handler)
@@ -195,7 +211,7 @@ async def test_S15_every_documented_kind_has_a_scenario(tmp_path: Path) -> None:
     """Between them the scenarios tell all there is to tell."""
     kinds = set()
     for number, scenario in enumerate(SCENARIOS):
-        async with site(tmp_path, name=f"{number}.db", policy=Policy(max_sessions=3)) as it:
+        async with site(tmp_path, name=f"{number}.db", policy=POLICY) as it:
             await scenario(it)
             kinds |= {event.kind for event in it.events}
     told_of_devices = {"bound", "unproven"}  # by tests/dbsc: that needs a device
