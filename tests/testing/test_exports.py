@@ -12,8 +12,10 @@ import pytest
 PUBLIC = {
     "coatcheck": {
         "AsyncCache",
+        "AsyncPendingSignIns",
         "AsyncProviderSessions",
         "AsyncSessions",
+        "AsyncTickets",
         "Cache",
         "CacheSettings",
         "CoatcheckError",
@@ -42,6 +44,8 @@ PUBLIC = {
         "Settings",
         "SharedCacheSettings",
         "StoreOptions",
+        "Ticket",
+        "Tickets",
         "Token",
         "TokenHash",
         "TransactionRequired",
