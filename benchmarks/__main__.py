@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.report import Report
 
 NAMES = (
-    *("hits", "middleware", "django", "million", "rows", "ways", "costs"),
+    *("hits", "middleware", "frameworks", "million", "rows", "ways", "costs"),
     *("postgresql", "valkey", "shared", "connections", "propagation", "values", "providers"),
 )
 RESULTS = Path(__file__).parent / "results.md"
