@@ -107,7 +107,7 @@ def _answer(error: Exception) -> Response:
 
 
 def _current() -> Session | NotSignedIn:
-    return _context().session()
+    return context_of(request.environ).session()
 
 
 current_session = cast("Session", LocalProxy(_current))

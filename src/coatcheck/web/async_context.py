@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from coatcheck.web.settings import WebSettings
     from coatcheck.web.types import Headers, Scope
 
+NO_STORE = (b"cache-control", b"no-store")
+"""What a response with a cookie says, instead of whatever the application says of caches."""
+
 _log = logging.getLogger("coatcheck")
 
 
@@ -107,7 +110,7 @@ class RequestContext:
     def _settle(self, answer: Session | NotSignedIn) -> None:
         self._answer = answer
         if answer and self.on_session is not None:
-            self.on_session(answer, self.presented())
+            self.on_session(answer, self._presented or b"")
 
     async def _ask(self, presented: bytes) -> Session | NotSignedIn:
         answer, self.source, set_cookies = await self.authority.ask(presented)
@@ -303,6 +306,6 @@ class RequestContext:
         if self._cookies:
             # A stored Set-Cookie would sign other people in (rule H2).
             headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
-            headers += [(b"cache-control", b"no-store"), *((b"set-cookie", line) for line in self._cookies)]
+            headers += [NO_STORE, *((b"set-cookie", line) for line in self._cookies)]
         if self.clear_site_data:
             headers.append((b"clear-site-data", b'"cookies", "storage"'))

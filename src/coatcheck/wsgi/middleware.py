@@ -7,12 +7,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.cross_origin import SAFE_METHODS
-from coatcheck.web.context import RequestContext
+from coatcheck.web.context import NO_STORE, RequestContext
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem
 from coatcheck.web.settings import WebSettings
 from coatcheck.wsgi.body import WatchedBody
-from coatcheck.wsgi.environment import KEY, scope_of
+from coatcheck.wsgi.environment import KEY, asked_of, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,24 +50,28 @@ class SessionMiddleware:
         self.sessions = sessions
         self.settings = WebSettings(**settings)
         self._transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
+        self._check_every = self.settings.stream_check_every.total_seconds()
         sessions.open()
         atexit.register(sessions.close)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        scope = scope_of(environ)
-        context = environ[KEY] = RequestContext(scope, self.sessions, self.settings, self._transport)
+        context = RequestContext(asked_of(environ), self.sessions, self.settings, self._transport)
+        environ[KEY] = context
         response = Response(context, start_response)
         context.on_session = response.belongs_to
-        if scope["method"] not in SAFE_METHODS and (reason := refusal(scope, context)) is not None:
+        if (
+            environ["REQUEST_METHOD"] not in SAFE_METHODS
+            and (reason := refusal(scope_of(environ), context)) is not None
+        ):
             return response.answer(cross_origin_problem(reason))
         try:
             body = self.app(environ, response.start)
         except ANSWERED as error:
             if response.started:
                 raise
-            return response.answer(answer_to(error, scope, context))
-        return response.watched(body, self.settings.stream_check_every.total_seconds())
+            return response.answer(answer_to(error, scope_of(environ), context))
+        return response.watched(body, self._check_every)
 
 
 class Response:
@@ -91,10 +95,12 @@ class Response:
     ) -> Callable[[bytes], object]:
         """Begin the response."""
         self.started = True
-        lines: Headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        self._context.finish(lines)
-        sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in lines]
-        return self._start(status, sent) if fault is None else self._start(status, sent, fault)
+        added: Headers = []
+        self._context.finish(added)
+        if NO_STORE in added:
+            headers = [pair for pair in headers if pair[0].lower() != "cache-control"]
+        headers = [*headers, *((name.decode("latin-1"), value.decode("latin-1")) for name, value in added)]
+        return self._start(status, headers) if fault is None else self._start(status, headers, fault)
 
     def answer(self, answer: Answer) -> list[bytes]:
         """Answer in the application's place."""
