@@ -46,6 +46,8 @@ class SessionCopies:
         self._touch_every = touch_every
         self._shared_ttl = shared_ttl
         self._seals = Seals(SEALED, secrets)
+        # What was read last: for the cache, for the shared one and for the answer it is wanted one after the other.
+        self._packed: tuple[Record | None, bytes] = None, b""
 
     def subjects(self, _: bytes, copy: bytes) -> Iterable[str]:
         """Return what log entries may call it: the session, and its user."""
@@ -66,7 +68,11 @@ class SessionCopies:
         """Return a copy of a record, stamped with when it was read and how long it may be served."""
         last_seen, end = record.last_seen_at * 1000, min(record.ends_at(), NEVER // 1000) * 1000
         serve_until = min(end, reading.now + ttl)
-        return STAMP.pack(reading.as_of, serve_until, last_seen + self._touch_every) + record.pack()
+        latest, packed = self._packed
+        if latest is not record:
+            packed = record.pack()
+            self._packed = record, packed
+        return STAMP.pack(reading.as_of, serve_until, last_seen + self._touch_every) + packed
 
     def places(self, epoch: str, key: bytes) -> tuple[Place, ...]:
         """Return where a session's copy belongs in a shared cache."""
