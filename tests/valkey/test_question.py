@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -32,7 +32,7 @@ def asked(side: Side, token_hash: bytes) -> Reading | None:
 
 
 @pytest.mark.parametrize("fields", [EVERYTHING, NOTHING], ids=["everything", "nothing"])
-def test_a_session_reads_like_by_the_script(fields: dict[str, object], server: Valkey, connect: Connect) -> None:
+def test_a_session_reads_like_by_the_script(fields: dict[str, Any], server: Valkey, connect: Connect) -> None:
     side = connect(server.url())
     token_hash, row = side.added(**fields)
     side.read(token_hash)
