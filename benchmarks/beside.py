@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.measure import Batch
     from tests.servers.valkey import Valkey
 
-_REQUESTS = 50
+_REQUESTS = 15
 KEY, _VALUE = "a key", "x" * 250
 """A value about as long as a session is."""
 
@@ -31,6 +31,7 @@ VERB, MAPPING = "coatcheck's verb, hit", "coatcheck as the framework's mapping, 
 FROM_STORE = "coatcheck's verb, miss: the store, Valkey"
 FROM_SHARED = "coatcheck's verb, miss: the shared cache, Valkey"
 GET = "one bare GET of redis-py in the handler"
+NOTHING = "the framework's own part, with nothing done in it"
 LOOP = "bare GETs of redis-py in a loop"
 
 
@@ -41,11 +42,13 @@ class Cases(NamedTuple):
         name: The framework.
         peer: Its usual session system; a case has that name.
         batches: The cases above, and the peer.
+        note: What one has to know to read the table.
     """
 
     name: str
     peer: str
     batches: Mapping[str, Batch]
+    note: str
 
 
 class Site(NamedTuple):

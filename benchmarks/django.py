@@ -23,7 +23,7 @@ from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import path
 
-from benchmarks.beside import BARE, GET, KEY, LOOP, MAPPING, VERB, Cases, bare_sync, in_loop_sync, opened_sync
+from benchmarks.beside import BARE, GET, KEY, LOOP, MAPPING, NOTHING, VERB, Cases, bare_sync, in_loop_sync, opened_sync
 from benchmarks.calling import wsgi
 from benchmarks.measure import insist
 from benchmarks.scene import COOKIE, cookie_header
@@ -42,12 +42,17 @@ if TYPE_CHECKING:
     from coatcheck.django.configuration import Wiring
 
 PEER = "cached_db, Redis"
-NOTHING = "an engine that does nothing"
 LOCAL = "cached_db, memory of the process"
 SQLITE = "coatcheck as the framework's mapping, hit; in the same SQLite as cached_db"
 
 _OURS = ("coatcheck.django.sessions", "coatcheck.django.middleware.SessionMiddleware")
 _THEIRS = "django.contrib.sessions.middleware.SessionMiddleware"
+
+
+_NOTE = (
+    "WSGI, one thread; the user is not loaded. The framework's own part is its middleware with an engine that knows "
+    "the answer: the cookies are parsed, an engine is made, and the response gets its Vary."
+)
 
 
 class SessionStore(CachedDB):
@@ -112,7 +117,7 @@ async def cases(at: Site, stack: AsyncExitStack) -> Cases:
     found = await loop.run_in_executor(thread, _cases, at, stack, Path(folder))
     stack.push_async_callback(loop.run_in_executor, thread, _close)
     batches = {name: batch(case) for name, case in found.items()}
-    return Cases("Django", PEER, {**batches, LOOP: in_loop_sync(client, at)})
+    return Cases("Django", PEER, {**batches, LOOP: in_loop_sync(client, at)}, _NOTE)
 
 
 def _cases(at: Site, stack: AsyncExitStack, folder: Path) -> dict[str, Callable[[], float]]:

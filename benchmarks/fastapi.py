@@ -1,15 +1,30 @@
 """FastAPI, beside starsessions with Redis."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse
+from starlette.requests import HTTPConnection
 from starsessions import load_session
 
-from benchmarks.beside import BARE, FROM_SHARED, FROM_STORE, GET, KEY, LOOP, MAPPING, VERB, Cases, bare, in_loop, opened
+from benchmarks.beside import (
+    BARE,
+    FROM_SHARED,
+    FROM_STORE,
+    GET,
+    KEY,
+    LOOP,
+    MAPPING,
+    NOTHING,
+    VERB,
+    Cases,
+    bare,
+    in_loop,
+    opened,
+)
 from benchmarks.calling import asgi
 from benchmarks.measure import insist
-from benchmarks.starlette import PEER, starsessions
+from benchmarks.starlette import NOTE, PEER, starsessions
 from coatcheck.fastapi import CurrentSession, SessionMiddleware
 from coatcheck.starlette import RequestSessionMiddleware
 
@@ -41,12 +56,14 @@ async def cases(at: "Site", stack: "AsyncExitStack") -> Cases:
     batches = {
         BARE: asgi(_app(_hello), at.cookies()),
         **{case: asgi(ours(case), at.cookies(case)) for case in (VERB, FROM_STORE, FROM_SHARED)},
+        NOTHING: asgi(_app(_nothing), at.cookies()),
         MAPPING: asgi(mapping, at.cookies()),
         PEER: asgi(theirs, at.cookies()),
         GET: asgi(_app(get), at.cookies()),
         LOOP: in_loop(client, at),
     }
-    return Cases("FastAPI", PEER, batches)
+    own = "The framework's own part is to solve one dependency on the connection."
+    return Cases("FastAPI", PEER, batches, f"{NOTE} {own}")
 
 
 def _app(handler: "Callable[..., Awaitable[PlainTextResponse]]") -> FastAPI:
@@ -56,6 +73,15 @@ def _app(handler: "Callable[..., Awaitable[PlainTextResponse]]") -> FastAPI:
 
 
 async def _hello(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+async def _solved(connection: HTTPConnection) -> HTTPConnection:
+    return connection
+
+
+async def _nothing(connection: Annotated[HTTPConnection, Depends(_solved)]) -> PlainTextResponse:
+    insist(connection is not None)
     return PlainTextResponse("hello")
 
 

@@ -59,7 +59,8 @@ async def cases(at: Site, stack: AsyncExitStack) -> Cases:
         GET: _batch(_app(get), at.cookies()),
         LOOP: in_loop_sync(client, at),
     }
-    return Cases("Flask", PEER, batches)
+    note = "Flask-Session reads the session before each view and writes it after, as its defaults have it."
+    return Cases("Flask", PEER, batches, note)
 
 
 def _batch(app: Flask, cookies: list[bytes]) -> Batch:

@@ -45,7 +45,8 @@ async def cases(at: Site, stack: AsyncExitStack) -> Cases:
         GET: asgi(_plain(got), at.cookies()),
         LOOP: in_loop(client, at),
     }
-    return Cases("Litestar", PEER, batches)
+    note = "Its sessions are read before each handler and written with each response. All handlers take the request."
+    return Cases("Litestar", PEER, batches, note)
 
 
 async def _theirs(at: Site, stack: AsyncExitStack) -> Any:

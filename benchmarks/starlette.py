@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from benchmarks.beside import Site
 
 PEER = "starsessions, Redis"
+NOTE = "starsessions reads the session when the handler asks and writes it with every response."
 
 
 async def cases(at: Site, stack: AsyncExitStack) -> Cases:
@@ -53,7 +54,7 @@ async def cases(at: Site, stack: AsyncExitStack) -> Cases:
         GET: asgi(_app(get), at.cookies()),
         LOOP: in_loop(client, at),
     }
-    return Cases("Starlette", PEER, batches)
+    return Cases("Starlette", PEER, batches, NOTE)
 
 
 def _app(handler: Callable[[Request], Awaitable[Response]], *middleware: Middleware) -> Starlette:
