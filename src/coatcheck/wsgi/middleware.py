@@ -57,20 +57,18 @@ class SessionMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         context = RequestContext(asked_of(environ), self.sessions, self.settings, self._transport)
+        sent = environ.copy()  # what lies inside may give the request another path
         environ[KEY] = context
         response = Response(context, start_response)
         context.on_session = response.belongs_to
-        if (
-            environ["REQUEST_METHOD"] not in SAFE_METHODS
-            and (reason := refusal(scope_of(environ), context)) is not None
-        ):
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS and (reason := refusal(scope_of(sent), context)) is not None:
             return response.answer(cross_origin_problem(reason))
         try:
             body = self.app(environ, response.start)
         except ANSWERED as error:
             if response.started:
                 raise
-            return response.answer(answer_to(error, scope_of(environ), context))
+            return response.answer(answer_to(error, scope_of(sent), context))
         return response.watched(body, self._check_every)
 
 
