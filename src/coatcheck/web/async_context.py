@@ -244,7 +244,7 @@ class RequestContext:
         if not answer or not isinstance(self.authority, AsyncSessions):
             return ()
         token = self.authority.renewed(presented)
-        if token is None and answer.expires_at is None and self._persists(answer):
+        if token is None and self._persists(answer) and answer.expires_at is None:
             token = Token(presented.decode("ascii"))
         return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self._max_age(answer)),)
 
