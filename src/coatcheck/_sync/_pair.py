@@ -26,12 +26,14 @@ _log = logging.getLogger("coatcheck")
 class _Flight(Generic[A]):
     """A read. Its lock is held until it has ended: making to make an event takes ten times as long."""
 
-    __slots__ = ("_under_way", "result")
+    __slots__ = ("_under_way", "result", "waiting")
 
     def __init__(self) -> None:
         self._under_way = threading.Lock()
         self._under_way.acquire()
         self.result: A | Unavailable | LoaderFailed | None = None
+        self.waiting: list[int] = []
+        """The threads that have asked for it."""
 
     def end(self, result: A | Unavailable | LoaderFailed | None) -> None:
         """Let those go on who wait."""
@@ -40,6 +42,7 @@ class _Flight(Generic[A]):
 
     def wait(self, patience: float | None) -> bool:
         """Wait for so many seconds; tells whether it has ended."""
+        self.waiting.append(threading.get_ident())
         ended = self._under_way.acquire(timeout=-1 if patience is None else patience)
         if ended:
             self._under_way.release()  # the next one may go on as well
