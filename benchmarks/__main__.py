@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.report import Report
 
 NAMES = (
-    *("hits", "middleware", "django", "million", "rows", "ways", "costs"),
+    *("hits", "middleware", "frameworks", "million", "rows", "ways", "costs"),
     *("postgresql", "valkey", "shared", "connections", "propagation", "values", "providers"),
 )
 RESULTS = Path(__file__).parent / "results.md"
@@ -39,10 +39,18 @@ def main() -> int:
         for report in asyncio.run(import_module(f"benchmarks.{name}").run()):
             print(report.markdown())
             reports.append(report)
-    tables = [report.markdown() for report in reports]
     if options.write:
-        RESULTS.write_text("\n".join([f"# Results of `make bench`\n\n{setting()}\n", *tables]))
+        RESULTS.write_text(_with(RESULTS.read_text() if RESULTS.exists() else "", reports))
     return 0
+
+
+def _with(before: str, reports: list[Report]) -> str:
+    """Return the results with new tables in the place of those of the same title; the others stay."""
+    tables = {table.partition("\n")[0]: f"## {table}" for table in before.split("\n## ")[1:]}
+    tables |= {report.title: report.markdown() for report in reports}
+    return "\n".join(
+        [f"# Results of `make bench`\n\n{setting()}\n", *(f"{table.rstrip()}\n" for table in tables.values())]
+    )
 
 
 if __name__ == "__main__":

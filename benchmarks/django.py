@@ -1,16 +1,15 @@
-"""What a session costs a request of Django's, beside Django's own engines; without a network, the handler is called."""
+"""Django, beside its own engine `cached_db` with Redis; and what it spends on any engine."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
-from wsgiref.util import setup_testing_defaults
 
 import django
 from django.conf import settings
@@ -24,29 +23,36 @@ from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import path
 
-from benchmarks.measure import insist, interleaved, timing
-from benchmarks.report import Goal, Report, micros, timed
-from benchmarks.scale import scaled
-from benchmarks.servers import valkey_server
+from benchmarks.beside import BARE, GET, KEY, LOOP, MAPPING, NOTHING, VERB, Cases, bare_sync, in_loop_sync, opened_sync
+from benchmarks.calling import wsgi
+from benchmarks.measure import insist
+from benchmarks.scene import COOKIE, cookie_header
+from coatcheck.django import current_session
 from coatcheck.django.running import running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AsyncExitStack
 
     from django.http import HttpRequest
 
-    from benchmarks.measure import Batch, Timing
-    from tests.servers.valkey import Valkey
+    from benchmarks.beside import Site
+    from benchmarks.measure import Batch
+    from coatcheck._sync.sessions import Sessions
+    from coatcheck.django.configuration import Wiring
 
-_REQUESTS = 50
-_ROUNDS = 200
-_UNDER = 20
+PEER = "cached_db, Redis"
+LOCAL = "cached_db, memory of the process"
+SQLITE = "coatcheck as the framework's mapping, hit; in the same SQLite as cached_db"
 
-_OURS = "coatcheck.django.middleware.SessionMiddleware"
+_OURS = ("coatcheck.django.sessions", "coatcheck.django.middleware.SessionMiddleware")
 _THEIRS = "django.contrib.sessions.middleware.SessionMiddleware"
 
-BARE, FLOOR, OURS = "bare Django", "an engine that does nothing", "coatcheck"
-LOCAL, SERVER = "cached_db, memory of the process", "cached_db, Valkey"
+
+_NOTE = (
+    "WSGI, one thread; the user is not loaded. The framework's own part is its middleware with an engine that knows "
+    "the answer: the cookies are parsed, an engine is made, and the response gets its Vary."
+)
 
 
 class SessionStore(CachedDB):
@@ -59,7 +65,7 @@ class SessionStore(CachedDB):
 
 
 class Nothing:
-    """A module of an engine that does nothing: what Django itself does for any engine."""
+    """A module of an engine that does nothing: what is left is what Django itself does for any engine."""
 
     class SessionStore(SessionBase):
         """Somebody is signed in, always."""
@@ -73,130 +79,127 @@ def _hello(_: HttpRequest) -> HttpResponse:
     return HttpResponse("hello")
 
 
-def _who(request: HttpRequest) -> HttpResponse:
+def _verb(request: HttpRequest) -> HttpResponse:
+    session = current_session(request)
+    insist(session and session.user_id)
+    return HttpResponse("hello")
+
+
+def _mapping(request: HttpRequest) -> HttpResponse:
     insist(request.session["_auth_user_id"])
     return HttpResponse("hello")
 
 
-urlpatterns = [path("bare", _hello), path("who", _who)]
+urlpatterns = [path("", _mapping), path("hello", _hello), path("verb", _verb)]
+"""Reading a key with a client of redis-py is a view that is added when there is a server."""
 
 
-async def run() -> list[Report]:
-    """Measure one request to each of several handlers that differ in their engine alone."""
-    async with valkey_server() as server:
-        # In a thread, as under WSGI: Django refuses to use a database where a loop runs.
-        with ThreadPoolExecutor(1) as thread, tempfile.TemporaryDirectory() as folder:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(thread, _measured, server, Path(folder))
+async def cases(at: Site, stack: AsyncExitStack) -> Cases:
+    """Return handlers that differ in their engine, its middleware, and in what their view asks."""
+    client = bare_sync(at, stack)
 
+    def get(_: HttpRequest) -> HttpResponse:
+        insist(client.get(KEY))
+        return HttpResponse("hello")
 
-def _measured(server: Valkey, folder: Path) -> list[Report]:
+    urlpatterns.append(path("get", get))
+    folder = stack.enter_context(TemporaryDirectory(prefix="coatcheck-bench-"))
+    # In a thread, as under WSGI: Django refuses to use a database where a loop runs.
+    thread = stack.enter_context(ThreadPoolExecutor(1))
+    loop = asyncio.get_running_loop()
 
-    _set_up(server, folder)
-    call_command("migrate", verbosity=0)
-    try:
-        reports = [_report("SQLite")]
-        with override_settings(COATCHECK={"store": server.url()}):
-            reports.append(_report("Valkey"))
-    finally:
-        running.reset()
-        connections.close_all()
-        caches["server"].close()
-    return reports
-
-
-def _set_up(server: Valkey, folder: Path) -> None:
-    local = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": server.url(1)}
-    site = {
-        "SECRET_KEY": "a key for benchmarks",
-        "ALLOWED_HOSTS": ["*"],
-        "ROOT_URLCONF": "benchmarks.django",
-        "MIDDLEWARE": [],
-        "INSTALLED_APPS": ["django.contrib.sessions", "coatcheck.django"],
-        "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "site.db")}},
-        "CACHES": {"default": local, "server": redis},
-    }
-    settings.configure(**site)
-    django.setup()
-
-
-def _report(store: str) -> Report:
-    cases = {
-        BARE: _requests("/bare", ""),
-        FLOOR: _floor(),
-        OURS: _case("coatcheck.django.sessions", _OURS),
-        LOCAL: _case("django.contrib.sessions.backends.cached_db", _THEIRS),
-        SERVER: _case("benchmarks.django", _THEIRS),
-    }
-    timings = asyncio.run(_interleaved(cases))
-    report = timed(f"Django: one request whose view reads the user's id; coatcheck on {store}", timings)
-    report.columns = ("handler", "µs", "adds µs", "noise")
-    added = {name: timing.best - timings[BARE].best for name, timing in timings.items()}
-    report.rows = [(name, total, micros(added[name]), noise) for name, total, _, noise in report.rows]
-    text = f"{SERVER}, adds over what {OURS} adds"
-    report.goals.append(Goal(text, added[SERVER] / added[OURS], _UNDER, at_least=True))
-    text = f"{SERVER}, adds over what {OURS} adds, both without what {FLOOR} adds"
-    ratio = (added[SERVER] - added[FLOOR]) / max(1, added[OURS] - added[FLOOR])
-    report.goals.append(Goal(text, ratio, _UNDER, at_least=True))
-    report.notes.append(
-        "All are hits: nothing is read from a database. WSGI, one thread, the handler called directly; the user is not "
-        "loaded. The middleware of each engine is the one that its documentation names."
-    )
-    return report
-
-
-async def _interleaved(cases: dict[str, Callable[[], float]]) -> dict[str, Timing]:
     def batch(case: Callable[[], float]) -> Batch:
         async def run() -> float:
-            return await asyncio.get_running_loop().run_in_executor(thread, case)
+            return await loop.run_in_executor(thread, case)
 
         return run
 
-    with ThreadPoolExecutor(1) as thread:
-        timings = await interleaved({name: batch(case) for name, case in cases.items()}, rounds=scaled(_ROUNDS))
-        await asyncio.get_running_loop().run_in_executor(thread, _close)
-    return timings
+    found = await loop.run_in_executor(thread, _cases, at, stack, Path(folder))
+    stack.push_async_callback(loop.run_in_executor, thread, _close)
+    batches = {name: batch(case) for name, case in found.items()}
+    return Cases("Django", PEER, {**batches, LOOP: in_loop_sync(client, at)}, _NOTE)
+
+
+def _cases(at: Site, stack: AsyncExitStack, folder: Path) -> dict[str, Callable[[], float]]:
+    _set_up(at, folder)
+    call_command("migrate", verbosity=0)
+    known = stack.enter_context(opened_sync(at))
+    with override_settings(COATCHECK={"store": at.server.url()}):
+        ours, in_valkey = _handler(*_OURS), running.wiring()
+    found = {
+        BARE: wsgi(WSGIHandler(), at.cookies(), "/hello"),
+        GET: wsgi(WSGIHandler(), at.cookies(), "/get"),
+        NOTHING: _nothing(at.cookies()),
+    }
+    for case, sessions in known.items():
+        found[case] = _ours(wsgi(ours, at.cookies(case), "/verb"), in_valkey, sessions)
+    found[MAPPING] = _ours(wsgi(ours, at.cookies()), in_valkey, known[VERB])
+    found[SQLITE] = wsgi(ours, _filled(_OURS[0], at))
+    for name, engine in ((LOCAL, "django.contrib.sessions.backends.cached_db"), (PEER, "benchmarks.django")):
+        found[name] = wsgi(_handler(engine, _THEIRS), _filled(engine, at))
+    return found
+
+
+def _ours(called: Callable[[], float], wiring: Wiring, sessions: Sessions) -> Callable[[], float]:
+    """Return a case whose sessions are these, where those of the settings are in the site's own database."""
+
+    def batch() -> float:
+        with _instead(wiring, sessions):
+            return called()
+
+    return batch
+
+
+@contextmanager
+def _instead(wiring: Wiring, sessions: Sessions) -> Iterator[None]:
+    before = vars(running).copy()
+    vars(running).update(_wiring=wiring, _sessions=sessions)
+    try:
+        yield
+    finally:
+        vars(running).update(before)
+
+
+def _set_up(at: Site, folder: Path) -> None:
+    local = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    remote = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": at.server.url(2)}
+    settings.configure(
+        SECRET_KEY="a key for benchmarks",  # noqa: S106 - it guards nothing
+        ALLOWED_HOSTS=["*"],
+        ROOT_URLCONF="benchmarks.django",
+        MIDDLEWARE=[],
+        SESSION_COOKIE_NAME=COOKIE.decode(),
+        INSTALLED_APPS=["django.contrib.sessions", "coatcheck.django"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "site.db")}},
+        CACHES={"default": local, "server": remote},
+    )
+    django.setup()
+
+
+def _handler(engine: str, middleware: str) -> Any:
+    with override_settings(SESSION_ENGINE=engine, MIDDLEWARE=[middleware]):
+        return WSGIHandler()
+
+
+def _nothing(cookies: Sequence[bytes]) -> Callable[[], float]:
+    sys.modules["benchmarks.django_nothing"] = cast("Any", Nothing)
+    return wsgi(_handler("benchmarks.django_nothing", _THEIRS), cookies)
+
+
+def _filled(engine: str, at: Site) -> list[bytes]:
+    """Sign the same users in with an engine, and return their cookies."""
+    cookies: list[bytes] = []
+    for held in at.data:
+        store: Any = import_module(engine).SessionStore()
+        store.update(held)
+        store.save()
+        insist(import_module(engine).SessionStore(store.session_key)["user_id"])
+        cookies.append(cookie_header(store.session_key.encode()))
+    return cookies
 
 
 def _close() -> None:
-
+    running.reset()
     connections.close_all()
-    caches["server"].close()
-
-
-def _case(engine: str, middleware: str) -> Callable[[], float]:
-
-    store: Any = import_module(engine).SessionStore()
-    store["_auth_user_id"] = "1"
-    store["_auth_user_hash"] = "x" * 64
-    store.save()
-    with override_settings(SESSION_ENGINE=engine, MIDDLEWARE=[middleware]):
-        return _requests("/who", store.session_key)
-
-
-def _floor() -> Callable[[], float]:
-    sys.modules["benchmarks.django_nothing"] = cast("Any", Nothing)
-    with override_settings(SESSION_ENGINE="benchmarks.django_nothing", MIDDLEWARE=[_THEIRS]):
-        return _requests("/who", "k" * 43)
-
-
-def _requests(path: str, key: str) -> Callable[[], float]:
-
-    handler: Any = WSGIHandler()
-    environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "HTTP_COOKIE": f"sessionid={key}"}
-    setup_testing_defaults(environ)
-    statuses: list[str] = []
-
-    def start(status: str, _: Any) -> None:
-        statuses.append(status)
-
-    def batch() -> float:
-        with timing(_REQUESTS, collecting=True) as took:
-            for _ in range(_REQUESTS):
-                handler({**environ, "wsgi.input": BytesIO()}, start).close()
-        insist(statuses.count("200 OK") == _REQUESTS)
-        statuses.clear()
-        return took.each
-
-    return batch
+    for cache in caches.all():
+        cache.close()

@@ -15,8 +15,9 @@ from starsessions import InMemoryStore, load_session
 from starsessions import SessionMiddleware as StarsessionsMiddleware
 from starsessions.stores.redis import RedisStore
 
+from benchmarks.calling import asgi
 from benchmarks.floor import KEY, Floor, FloorMiddleware, data_version
-from benchmarks.measure import insist, interleaved, timing
+from benchmarks.measure import insist, interleaved
 from benchmarks.report import Goal, Report, micros, timed
 from benchmarks.scene import COOKIE, USER_AGENT, cookie_header, scene
 from benchmarks.servers import valkey
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.floor import Known
     from benchmarks.measure import Batch, Timing
     from benchmarks.scene import Scene
-    from coatcheck.asgi.types import App, Message, Scope
+    from coatcheck.asgi.types import App
 
 _REQUESTS = 50
 _ROUNDS = 400
@@ -47,18 +48,18 @@ STAR, STAR_REDIS = "starsessions, memory", "starsessions, Redis (Valkey)"
 async def run() -> list[Report]:
     """Measure one request to each of several applications that differ in their middleware alone."""
     async with AsyncExitStack() as stack:
-        memory = await stack.enter_async_context(scene(lease_only=True))
-        sqlite = await stack.enter_async_context(scene())
+        memory = await stack.enter_async_context(scene(lease_only=True, users=_REQUESTS))
+        sqlite = await stack.enter_async_context(scene(users=_REQUESTS))
         redis = await stack.enter_async_context(valkey())
         connection = sqlite.connect()
         stack.callback(connection.close)
         plain, checked = Floor(memory.tokens), Floor(sqlite.tokens, data_version(connection))
         cases = {
-            BARE: _requests(Starlette(routes=[Route("/", _hello)]), memory.headers()),
-            FLOOR: _requests(_floor(plain.lookup), memory.headers()),
-            FLOOR_SQLITE: _requests(_floor(checked.lookup_if_unchanged), sqlite.headers()),
-            OURS: _requests(_ours(memory), memory.headers()),
-            OURS_SQLITE: _requests(_ours(sqlite), sqlite.headers()),
+            BARE: asgi(Starlette(routes=[Route("/", _hello)]), memory.headers()),
+            FLOOR: asgi(_floor(plain.lookup), memory.headers()),
+            FLOOR_SQLITE: asgi(_floor(checked.lookup_if_unchanged), sqlite.headers()),
+            OURS: asgi(_ours(memory), memory.headers()),
+            OURS_SQLITE: asgi(_ours(sqlite), sqlite.headers()),
             STAR: await _starsessions(InMemoryStore(), memory.tokens),
             STAR_REDIS: await _starsessions(RedisStore(connection=redis), memory.tokens),
         }
@@ -115,56 +116,6 @@ async def _starsessions(store: SessionStore, tokens: Sequence[bytes]) -> Batch:
         data = json.dumps({"user_id": f"user-{number}", "user_agent": USER_AGENT}).encode()
         await store.write(token.decode(), data, lifetime, lifetime)
     middleware = Middleware(StarsessionsMiddleware, store=store, lifetime=lifetime, cookie_name=COOKIE.decode())
-    return _requests(
+    return asgi(
         Starlette(routes=[Route("/", hello)], middleware=[middleware]), [cookie_header(token) for token in tokens]
     )
-
-
-def _requests(app: App, cookies: Sequence[bytes]) -> Batch:
-    """Return a case that sends one request for each cookie header."""
-    scopes = [_scope(cookie) for cookie in cookies[:_REQUESTS]]
-    answers: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        answers.append(message)
-
-    async def batch() -> float:
-        with timing(len(scopes), collecting=True) as took:
-            for scope in scopes:
-                await app({**scope, "headers": list(scope["headers"]), "state": {}}, receive, send)
-        insist(answers[-2]["status"] == PlainTextResponse().status_code)
-        answers.clear()
-        return took.each
-
-    return batch
-
-
-def _scope(cookie: bytes) -> Scope:
-    headers = [
-        (b"host", b"app.example"),
-        (b"user-agent", USER_AGENT.encode()),
-        (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-        (b"accept-language", b"en-GB,en;q=0.5"),
-        (b"accept-encoding", b"gzip, deflate, br, zstd"),
-        (b"sec-fetch-site", b"same-origin"),
-        (b"sec-fetch-mode", b"navigate"),
-        (b"sec-fetch-dest", b"document"),
-        (b"cookie", cookie),
-    ]
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "https",
-        "path": "/",
-        "raw_path": b"/",
-        "query_string": b"",
-        "root_path": "",
-        "headers": headers,
-        "client": ("192.0.2.123", 50000),
-        "server": ("127.0.0.1", 8000),
-    }

@@ -83,7 +83,8 @@ def setting() -> str:
     return (
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.system()} "
         f"{platform.machine()}, {os.cpu_count()} cores. Each time is the fastest of several interleaved rounds; "
-        "noise is how much slower the median round was. Compare ratios, not times."
+        "noise is how much slower the median round was. Compare ratios within one table, not times: tables "
+        "may be of different runs."
     )
 
 

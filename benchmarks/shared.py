@@ -40,7 +40,7 @@ _OPEN_COST = 1.05
 _PREFIX = b"coatcheck:cache:"
 _DEADLINE = 60.0
 _PAUSE = 0.01
-_PATIENT = SharedCacheSettings(timeout=timedelta(seconds=1))
+PATIENT = SharedCacheSettings(timeout=timedelta(seconds=1))
 """On a machine that is busy with something else, the cache is not to be left alone in the middle of a round."""
 
 _OPEN = SharedCacheSettings(failures=1, pause=timedelta(minutes=1), longest_pause=timedelta(minutes=10))
@@ -68,7 +68,7 @@ async def run() -> list[Report]:
 async def _signed_in(url: str, cache: Valkey) -> Sequence[bytes]:
     """Sign users in, and let one worker look at each of them, which puts them into the cache."""
     count = scaled(_SESSIONS, least=20)
-    async with AsyncSessions(url, shared_cache=cache.url(), shared_cache_settings=_PATIENT, keys=KEYS) as sessions:
+    async with AsyncSessions(url, shared_cache=cache.url(), shared_cache_settings=PATIENT, keys=KEYS) as sessions:
         tokens = [await sign_in(sessions, f"user-{number}") for number in range(count)]
         for token in tokens:
             insist(await sessions.get(token))
@@ -94,11 +94,11 @@ async def _cold(fleet: _Fleet) -> list[Report]:
         names = [name async for name in client.scan_iter(_PREFIX + b"*", count=1000)][: len(tokens)]
         shared = fleet.cache.url()
         with_tier = await stack.enter_async_context(
-            AsyncSessions(fleet.url, cache=MISSES, keys=KEYS, shared_cache=shared, shared_cache_settings=_PATIENT)
+            AsyncSessions(fleet.url, cache=MISSES, keys=KEYS, shared_cache=shared, shared_cache_settings=PATIENT)
         )
         without = await stack.enter_async_context(AsyncSessions(fleet.url, cache=MISSES, keys=KEYS))
         threads = stack.enter_context(
-            Sessions(fleet.url, cache=MISSES, keys=KEYS, shared_cache=shared, shared_cache_settings=_PATIENT)
+            Sessions(fleet.url, cache=MISSES, keys=KEYS, shared_cache=shared, shared_cache_settings=PATIENT)
         )
         threads_without = stack.enter_context(Sessions(fleet.url, cache=MISSES, keys=KEYS))
         tasks: dict[str, Batch] = {

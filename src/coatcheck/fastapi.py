@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Security
+from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import APIKeyCookie
 from starlette.requests import HTTPConnection
 
@@ -116,37 +116,51 @@ class SessionCookie(APIKeyCookie):
         """Do nothing: the middleware has the trust boundary."""
 
 
-_scheme = SessionCookie()
+# The dependencies are security schemes themselves: FastAPI takes longer to solve a second one than we for a session.
 
 
-async def _current(connection: HTTPConnection, _: Annotated[None, Security(_scheme)]) -> Session:
-    return await context_of(connection.scope).require()
+class _Current(SessionCookie):
+    async def __call__(self, connection: HTTPConnection) -> Session:  # type: ignore[override]
+        return await context_of(connection.scope).require()
 
 
-async def _bound(connection: HTTPConnection, _: Annotated[None, Security(_scheme)]) -> Session:
-    return await context_of(connection.scope).require_device_bound()
+class _Bound(SessionCookie):
+    async def __call__(self, connection: HTTPConnection) -> Session:  # type: ignore[override]
+        return await context_of(connection.scope).require_device_bound()
 
 
-async def _optional(connection: HTTPConnection, _: Annotated[None, Security(_scheme)]) -> Session | None:
-    return await context_of(connection.scope).session() or None
+class _Optional(SessionCookie):
+    async def __call__(self, connection: HTTPConnection) -> Session | None:  # type: ignore[override]
+        return await context_of(connection.scope).session() or None
 
 
-def recent_auth(max_age: timedelta) -> Any:
-    """Return the dependency on a user who proved who they are at most `max_age` ago (ASVS 7.5.1)."""
+class _Recent(SessionCookie):
+    def __init__(self, max_age: timedelta, factors: int) -> None:
+        super().__init__()
+        self._max_age = max_age
+        self._factors = factors
 
-    async def recent(connection: HTTPConnection, _: Annotated[None, Security(_scheme)]) -> Session:
-        return await context_of(connection.scope).require_recent_auth(max_age)
-
-    return Depends(recent)
+    async def __call__(self, connection: HTTPConnection) -> Session:  # type: ignore[override]
+        return await context_of(connection.scope).require_recent_auth(self._max_age, factors=self._factors)
 
 
-CurrentSession = Annotated[Session, Depends(_current)]
+def recent_auth(max_age: timedelta, *, factors: int = 1) -> Any:
+    """Return the dependency on a user who proved who they are at most `max_age` ago (ASVS 7.5.1).
+
+    Args:
+        max_age: How old the proofs may be.
+        factors: Of how many kinds they must be (rule A2).
+    """
+    return Security(_Recent(max_age, factors))
+
+
+CurrentSession = Annotated[Session, Security(_Current())]
 """The session of a signed-in user; without one the request ends with 401, or at the sign-in page."""
 
-BoundSession = Annotated[Session, Depends(_bound)]
+BoundSession = Annotated[Session, Security(_Bound())]
 """The session of a signed-in user that belongs to the device which sends the request; others end with 401 or 403."""
 
-OptionalSession = Annotated[Session | None, Depends(_optional)]
+OptionalSession = Annotated[Session | None, Security(_Optional())]
 """The session, or None when nobody is signed in. An outage is neither: it ends with 503."""
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
@@ -113,7 +114,7 @@ def _answer(error: Exception) -> Response:
 
 
 def _current() -> Session | NotSignedIn:
-    return _context().session()
+    return context_of(request.environ).session()
 
 
 current_session = cast("Session", LocalProxy(_current))
@@ -228,8 +229,10 @@ class FlaskSession(RequestSession, SessionMixin):
         except TypeError:
             return repr(value)  # it is refused when it is to be written, in words of ours
 
-    def _decoded(self, text: str) -> Any:
-        return _tags.loads(text)
+    def _decoded(self, data: dict[str, Any]) -> dict[str, Any]:
+        # Only a JSON object or list can hold a tag.
+        nested = (key for key, value in data.items() if isinstance(value, (dict, list)))
+        return {**data, **{key: _tags.loads(json.dumps(data[key])) for key in nested}}
 
     def _plain(self, value: Any) -> Any:
         return _tags.tag(value)
@@ -237,7 +240,7 @@ class FlaskSession(RequestSession, SessionMixin):
     @property
     def modified(self) -> bool:
         """Whether anything has changed, inside of values too; nobody has to say so."""
-        return self._looked and any(self._changes())
+        return self._data is not None and any(self._changes(self._data))
 
     @modified.setter
     def modified(self, value: bool) -> None:

@@ -176,11 +176,17 @@ class _Route:
             scope["auth"] = await context_of(scope).require()
             scope["user"] = await self._plugin.retrieve_user(scope["auth"], ASGIConnection(cast("Any", scope)))
 
-        async def committed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                _take_over(session, scope.get("session"))
-                await session.commit()
+        async def commit(message: Message) -> None:
+            await session.commit()
             await send(message)
+
+        def committed(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                if (found := scope.get("session")) is not session:
+                    _take_over(session, found)
+                if session.looked_at:
+                    return commit(message)
+            return send(message)
 
         await self._app(scope, receive, committed)
 
@@ -191,8 +197,6 @@ def _is_open(scope: Scope, key: str) -> bool:
 
 def _take_over(session: RequestSession, found: Any) -> None:
     """Apply what `set_session` and `clear_session` have put in the mapping's place."""
-    if found is session:
-        return
     if found is Empty or not found:
         session.clear()
     else:

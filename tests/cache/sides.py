@@ -168,7 +168,7 @@ class Worker(Face):
             flight = self.reads._flights._flights.get(key)
             if flight is None:
                 return 0
-            return len(flight._callbacks or ()) if self.bench.kind == ASYNCIO else len(flight.done._cond._waiters)
+            return len(flight._callbacks or ()) if self.bench.kind == ASYNCIO else len(flight.waiting)
 
         async with asyncio.timeout(DEADLINE):
             while there() < callers:  # noqa: ASYNC110 - nobody tells

@@ -123,6 +123,15 @@ async def test_what_changes_inside_of_a_value_is_written(site: Site) -> None:
     assert await site.asks(browser, dict) == {"basket": [1, 2]}
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, True), (True, 1), (0, False), (1, 1.0), ("1", 1), (None, False)])
+async def test_values_that_are_equal_and_not_the_same_are_written(before: Any, after: Any, site: Site) -> None:
+    """JSON tells 1 from true, which Python takes for equal."""
+    browser = site.browser()
+    await site.asks(browser, _sets(value=before))
+    await site.asks(browser, _sets(value=after))
+    assert await site.asks(browser, lambda session: [json.dumps(session["value"])]) == [json.dumps(after)]
+
+
 async def test_a_key_that_is_taken_out_is_gone(site: Site) -> None:
     browser = site.browser()
     await site.asks(browser, _sets(a=1, b=2))

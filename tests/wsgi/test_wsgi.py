@@ -84,6 +84,18 @@ def test_C6_a_handler_that_needs_a_session_is_not_answered_without(site: Site) -
     assert _named(headers, "location") == ["/login?next=%2Fb%2Fa%3Fc%3Dd"]
 
 
+def test_the_sign_in_page_leads_back_to_what_the_client_asked_for(site: Site) -> None:
+    """Whatever has become of the path inside."""
+
+    def moved(environ: WSGIEnvironment) -> bytes:
+        environ["PATH_INFO"] = "/moved"
+        return (context_of(environ).require().user_id or "").encode()
+
+    site.handler = moved
+    _, headers, _ = site.ask(HTTP_ACCEPT="text/html", PATH_INFO="/here")
+    assert _named(headers, "location") == ["/login?next=%2Fhere"]
+
+
 def test_C7_two_cookies_that_the_server_has_joined_count_as_none(site: Site) -> None:
     """Servers join the lines of a header with commas: what comes of it is no token."""
     token = site.sessions.create("ada").token.reveal()

@@ -38,6 +38,11 @@ class AsyncReadingAhead:
         self._log = log
         self._lease = lease
 
+    @property
+    def able(self) -> bool:
+        """Whether the store can do so."""
+        return self._store is not None
+
     def is_due(self, *, in_memory: bool) -> bool:
         """Tell whether the log has to be asked before this session can be served, and the session as well."""
         return self._store is not None and not (in_memory and self._lease) and not self._log.proven()

@@ -256,14 +256,15 @@ class AsyncSessions:
         token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
             return Validated(token_hash, None)
-        if self._ahead.is_due(in_memory=self._reads.cache.get(key_of(token)) is not None):
+        key = key_of(token)
+        if self._ahead.able and self._ahead.is_due(in_memory=self._reads.cache.get(key) is not None):
             ahead = await self._ahead.read(token_hash)
             if ahead is not None:
                 reading = await self._with_user(ahead)
-                self._reads.keep_here(key_of(token), reading)  # whoever needs it has to ask the log anyway
+                self._reads.keep_here(key, reading)  # whoever needs it has to ask the log anyway
                 return await self._validated(token, token_hash, reading)
         nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
-        answer, source = await self._reads.get(key_of(token), lambda _: self._read(token_hash), nearby)
+        answer, source = await self._reads.get(key, lambda _: self._read(token_hash), nearby)
         if isinstance(answer, bytes):
             return Validated(Session(answer), source)
         return await self._validated(token, token_hash, answer, source)

@@ -24,11 +24,29 @@ _log = logging.getLogger("coatcheck")
 
 
 class _Flight(Generic[A]):
-    __slots__ = ("done", "result")
+    """A read. Its lock is held until it has ended: making to make an event takes ten times as long."""
+
+    __slots__ = ("_under_way", "result", "waiting")
 
     def __init__(self) -> None:
-        self.done = threading.Event()
+        self._under_way = threading.Lock()
+        self._under_way.acquire()
         self.result: A | Unavailable | LoaderFailed | None = None
+        self.waiting: list[int] = []
+        """The threads that have asked for it."""
+
+    def end(self, result: A | Unavailable | LoaderFailed | None) -> None:
+        """Let those go on who wait."""
+        self.result = result
+        self._under_way.release()
+
+    def wait(self, patience: float | None) -> bool:
+        """Wait for so many seconds; tells whether it has ended."""
+        self.waiting.append(threading.get_ident())
+        ended = self._under_way.acquire(timeout=-1 if patience is None else patience)
+        if ended:
+            self._under_way.release()  # the next one may go on as well
+        return ended
 
 
 class Flights(Generic[K, A]):
@@ -51,9 +69,7 @@ class Flights(Generic[K, A]):
 
     def end(self, key: K, result: A | Unavailable | LoaderFailed | None) -> None:
         """Let the followers have what the leader has read, fail as it did, or go on without it: None."""
-        flight = self._flights.pop(key)
-        flight.result = result
-        flight.done.set()
+        self._flights.pop(key).end(result)
 
     def wait(self, flight: _Flight[A]) -> A | None:
         """Wait for somebody else's read. What it brought may be older than the caller's wish.
@@ -65,7 +81,7 @@ class Flights(Generic[K, A]):
             Unavailable: The read failed.
             LoaderFailed: The loader did.
         """
-        if not flight.done.wait(self._patience):
+        if not flight.wait(self._patience):
             msg = "somebody else's read has not ended in time"
             raise Unavailable(msg)
         result = flight.result

@@ -9,7 +9,7 @@ from coatcheck.web.async_request_session import RequestSession
 from coatcheck.web.attached import attached
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from coatcheck.asgi.types import App, Message, Receive, Scope, Send
 
@@ -50,9 +50,12 @@ class RequestSessionMiddleware:
         session = scope[_KEY] = RequestSession(context_of(scope), self._user_key)
         await session.load()
 
-        async def committed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await session.commit()
+        async def commit(message: Message) -> None:
+            await session.commit()
             await send(message)
+
+        def committed(message: Message) -> Awaitable[None]:
+            # Most messages, and most requests, have nothing to wait for: then there is no coroutine in between.
+            return commit(message) if message["type"] == "http.response.start" and session.looked_at else send(message)
 
         await self.app(scope, receive, committed)

@@ -191,8 +191,7 @@ class Session:
         try:
             return self._data
         except AttributeError:
-            raw = self._part(4)
-            self._data: Mapping[str, Any] = MappingProxyType(json.loads(raw.decode()) if raw else {})
+            self._data: Mapping[str, Any] = MappingProxyType(data_in(self))
             return self._data
 
     @property
@@ -267,6 +266,12 @@ def restamped(copy: bytes, as_of: int, serve_until: int, touch_at: int) -> bytes
 def copy_in(session: Session) -> bytes:
     """Return the copy that a session views: what the coherence rule judges."""
     return session._copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def data_in(session: Session) -> dict[str, Any]:
+    """Return a session's data anew, for somebody who may change it."""
+    raw = session._part(4)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return json.loads(raw.decode()) if raw else {}
 
 
 def subjects_of(copy: bytes) -> Iterator[str]:

@@ -61,6 +61,8 @@ class SessionCopies:
         self._rotate_after = rotate_after
         self._shared_ttl = shared_ttl
         self._seals = Seals(SEALED, secrets)
+        # What was read last: for the cache, for the shared one and for the answer it is wanted one after the other.
+        self._packed: tuple[Record | None, bytes] = None, b""
 
     def subjects(self, _: bytes, copy: bytes) -> Iterable[str]:
         """Return what log entries may call it: the session, and its user."""
@@ -92,7 +94,11 @@ class SessionCopies:
         elif reading.now < (due_at := self._due_at(reading, record)):
             # From then on the next request reads it again, and learns that its token is due. No hit asks for that.
             serve_until = min(serve_until, due_at)
-        return STAMP.pack(reading.as_of, serve_until, last_seen + self._touch_every) + record.pack()
+        latest, packed = self._packed
+        if latest is not record:
+            packed = record.pack()
+            self._packed = record, packed
+        return STAMP.pack(reading.as_of, serve_until, last_seen + self._touch_every) + packed
 
     def is_due(self, reading: _Reading) -> bool:
         """Tell whether whoever presented the token should get another one."""

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from django.conf import settings as django_settings
 from django.http import HttpResponseRedirect, JsonResponse
 from django.shortcuts import resolve_url
+from django.utils.cache import patch_vary_headers
 
 from coatcheck.errors import Unavailable
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
@@ -51,6 +52,14 @@ def _problem(error: Exception) -> HttpResponse:
     response = JsonResponse(content, status=status, content_type=PROBLEM.decode())
     never_stored(response)
     return response
+
+
+def vary_by_cookie(response: HttpResponseBase) -> None:
+    """Say that a response depends on the cookie (rule H1)."""
+    if response.has_header("Vary"):
+        patch_vary_headers(response, ("Cookie",))
+    else:
+        response["Vary"] = "Cookie"
 
 
 def never_stored(response: HttpResponseBase) -> None:

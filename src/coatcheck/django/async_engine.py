@@ -44,7 +44,7 @@ class AsyncEngine(StoredSession):
     async def aload(self) -> dict[str, Any]:
         """Return the data of the session with this key; without one the key is dropped, and never taken over (T6)."""
         key = self._session_key
-        record = await self._aread(key)
+        record = self._record if self._ahead else await self._aread(key)
         if record is None and key is not None and previous.is_key(key):
             record = await self._atake_over(key)
         self._forget()
@@ -54,13 +54,20 @@ class AsyncEngine(StoredSession):
         self._record = record
         return self._decoded(record)
 
+    @async_entry
     async def acurrent(self) -> Session | NotSignedIn:
         """Return the session that the store has for this request, or why there is none.
 
         Raises:
             Unavailable: The store did not answer; our middleware makes it a 503.
         """
-        await self._aget_session()
+        self.accessed = True
+        if not self._is_read() and not self._ahead:
+            # Without its data, which nobody has asked for.
+            self._record = await self._aread(self._session_key)
+            self._ahead = self._record is not None
+        if not self._ahead:
+            await self._aget_session()
         return self._current()
 
     @async_entry

@@ -45,7 +45,7 @@ class Engine(StoredSession):
     def load(self) -> dict[str, Any]:
         """Return the data of the session with this key; without one the key is dropped, and never taken over (T6)."""
         key = self._session_key
-        record = self._read(key)
+        record = self._record if self._ahead else self._read(key)
         if record is None and key is not None and previous.is_key(key):
             record = self._take_over(key)
         self._forget()
@@ -55,13 +55,20 @@ class Engine(StoredSession):
         self._record = record
         return self._decoded(record)
 
+    @entry
     def current(self) -> Session | NotSignedIn:
         """Return the session that the store has for this request, or why there is none.
 
         Raises:
             Unavailable: The store did not answer; our middleware makes it a 503.
         """
-        self._get_session()
+        self.accessed = True
+        if not self._is_read() and not self._ahead:
+            # Without its data, which nobody has asked for.
+            self._record = self._read(self._session_key)
+            self._ahead = self._record is not None
+        if not self._ahead:
+            self._get_session()
         return self._current()
 
     @entry

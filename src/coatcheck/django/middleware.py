@@ -10,7 +10,7 @@ from django.contrib.sessions import middleware
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
-from coatcheck.django.answers import answer_to, never_stored, unavailable
+from coatcheck.django.answers import answer_to, never_stored, unavailable, vary_by_cookie
 from coatcheck.django.running import running
 from coatcheck.django.sessions import SessionStore
 from coatcheck.errors import LimitReached, Unavailable
@@ -55,6 +55,15 @@ class SessionMiddleware(middleware.SessionMiddleware):
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         """Save the session if it was changed, and say in the response what depends on it."""
         session: Any = getattr(request, "session", None)
+        if (
+            isinstance(session, SessionStore)
+            and session.is_only_read
+            and not session.due
+            and not _saves_every_request()
+        ):
+            if session.accessed:
+                vary_by_cookie(response)
+            return _finished(response)
         if (outage := _outage_of(session)) is not None and response.status_code >= _SERVER_ERROR:
             return unavailable(outage)  # whoever saw the exception first has made a 500 of it
         try:
@@ -86,7 +95,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     async def _asave(self, session: SessionStore, response: Any) -> None:
         """Do ahead what would wait in `process_response`, under the conditions that it has."""
-        every = django_settings.SESSION_SAVE_EVERY_REQUEST
+        every = _saves_every_request()
         if every:
             await session.aread_quietly()
         if (session.modified or every) and response.status_code < _SERVER_ERROR and not session.is_empty():
@@ -100,9 +109,13 @@ def _is_due(session: Any, response: Any) -> bool:
 
 def _bring_cookie(session: SessionStore) -> None:
     """Have Django set the cookie of a session that has a new key, and not save it for that: no timer may move (L5)."""
-    if not session.modified and not django_settings.SESSION_SAVE_EVERY_REQUEST:
+    if not session.modified and not _saves_every_request():
         session.modified = True
         session.saved_ahead()
+
+
+def _saves_every_request() -> bool:
+    return bool(django_settings.SESSION_SAVE_EVERY_REQUEST)
 
 
 def _outage_of(session: Any) -> Unavailable | None:
@@ -110,6 +123,6 @@ def _outage_of(session: Any) -> Unavailable | None:
 
 
 def _finished(response: Any) -> Any:
-    if django_settings.SESSION_COOKIE_NAME in response.cookies:
+    if response.cookies and django_settings.SESSION_COOKIE_NAME in response.cookies:
         never_stored(response)
     return response

@@ -51,6 +51,8 @@ class StoredSession(SessionBase):
 
     _record: Session | None = None
     """The session as it was last read or written; None before, and when there is none."""
+    _ahead = False
+    """Whether it was read for itself, and its data is still to be taken from it."""
     _planned = False
     """Whether the key is a name for a session that is not written yet."""
     _fresh = False
@@ -107,6 +109,11 @@ class StoredSession(SessionBase):
             self.accessed = accessed
         return not self._session_key and not self.__dict__.get("_session_cache")
 
+    @property
+    def is_only_read(self) -> bool:
+        """Whether there is a session, as far as is known, and nothing to be saved or to be said of it."""
+        return not self.modified and self.outage is None and self._session_key is not None
+
     async def aread_quietly(self) -> None:
         """Read the session ahead, which does not count as a look at it."""
         accessed = self.accessed
@@ -139,7 +146,7 @@ class StoredSession(SessionBase):
         self._record = None
 
     def _forget(self) -> None:
-        self._record, self._planned, self._fresh = None, False, False
+        self._record, self._ahead, self._planned, self._fresh = None, False, False, False
 
     def _token(self, sessions: Sessions | AsyncSessions) -> Token:
         return token_of(self._session_key or "", sessions)

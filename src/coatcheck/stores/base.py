@@ -62,7 +62,7 @@ class Vitals(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One session as it stood in one snapshot of the authority, and where the log stood in the same snapshot.
+    """One session as it stood in one snapshot of the authority, and where the log stood in the same one or before it.
 
     Attributes:
         epoch: The identity of the log that `as_of` counts in; empty for a reading that must not be cached.

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from coatcheck.web.settings import WebSettings
     from coatcheck.web.types import Headers, Scope
 
+NO_STORE = (b"cache-control", b"no-store")
+"""What a response with a cookie says, instead of whatever the application says of caches."""
+
 _log = logging.getLogger("coatcheck")
 
 
@@ -152,7 +155,7 @@ class RequestContext:
     def _settle(self, answer: Session | NotSignedIn) -> None:
         self._answer = answer
         if answer and self.on_session is not None:
-            self.on_session(answer, self.presented())
+            self.on_session(answer, self._presented or b"")
 
     async def _ask(self, presented: bytes) -> Session | NotSignedIn:
         validated = await self.authority.ask(presented)
@@ -458,7 +461,7 @@ class RequestContext:
         if cookies:
             # A stored Set-Cookie would sign other people in (rule H2).
             headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
-            headers += [(b"cache-control", b"no-store"), *((b"set-cookie", line) for line in cookies)]
+            headers += [NO_STORE, *((b"set-cookie", line) for line in cookies)]
         if self._offer is not None:
             headers.append(self._offer)
         if self.clear_site_data:

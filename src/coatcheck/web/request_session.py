@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import MutableMapping
+from operator import is_
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
-from coatcheck.core.session import Session
+from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.session import Session, data_in
 from coatcheck.errors import Unavailable
 from coatcheck.web.errors import DeviceProofAwaited
 
@@ -25,38 +28,49 @@ if TYPE_CHECKING:
 class RequestSession(MutableMapping[str, Any]):
     """The data of one request's session. Looking at it in any form is noted, as with the session itself (rule H1)."""
 
+    _data: dict[str, Any] | None = None
+    """What the application sees; None until it looks."""
+    _before: Mapping[str, Any] = MappingProxyType({})
+    """What it saw first."""
+    _failure: Unavailable | DeviceProofAwaited | None = None
+    _cleared = False
+    _entered = False
+
     def __init__(self, context: RequestContext, user_key: str | None) -> None:
         """Attach to a request; nothing is read yet."""
         self._context = context
         self._user_key = user_key or ""
-        self._failure: Unavailable | DeviceProofAwaited | None = None
-        self._data: dict[str, Any] = {}
-        self._before: dict[str, str] = {}
-        self._looked = False
-        self._cleared = False
-        self._entered = False
+        self._found: Session | NotSignedIn = NotSignedIn.NO_TOKEN
 
     def load(self) -> None:
         """Read the session, where the request has one; what hinders that is raised to whoever looks at it."""
-        consulted = self._context.consulted
+        context = self._context
+        consulted = context.consulted
         try:
-            answer = self._context.session()
+            self._found = context.session()
         except (Unavailable, DeviceProofAwaited) as error:
             self._failure = error
-        else:
-            self._data = self._decoded(json.dumps(dict(answer.data))) if answer else {}
-        self._context.consulted = consulted  # the application has not looked yet
+        context.consulted = consulted  # the application has not looked yet
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether the application has looked at it: only then can there be anything to write."""
+        return self._data is not None
 
     def _opened(self) -> dict[str, Any]:
-        if not self._looked:
-            self._looked = True
+        data = self._data
+        if data is None:
             self._context.consulted = True
-            if self._failure is None:
-                # Only now: a request that never looks shall not pay for noticing what changes inside of a value.
-                self._before = {key: self._encoded(value) for key, value in self._data.items()}
-        if self._failure is not None:
-            raise self._failure
-        return self._data
+            if self._failure is not None:
+                raise self._failure
+            # Only now: a request that never looks shall not pay for it.
+            data = self._data = self._stored()
+            self._before = data.copy()
+        return data
+
+    def _stored(self) -> dict[str, Any]:
+        """Return the data as the store has it, made anew."""
+        return self._decoded(data_in(self._found)) if self._found else {}
 
     def __getitem__(self, key: str) -> Any:
         return self._opened()[key]
@@ -95,7 +109,7 @@ class RequestSession(MutableMapping[str, Any]):
         self._cleared = not values
 
     def __repr__(self) -> str:
-        return f"<RequestSession of {len(self._data)} keys>"
+        return f"<RequestSession of {len(self._data or ())} keys>"
 
     # --- writing
 
@@ -106,15 +120,16 @@ class RequestSession(MutableMapping[str, Any]):
             DataError: It is not JSON, or too large.
             Unavailable: The store did not answer.
         """
-        if not self._looked or self._failure is not None:
+        data = self._data
+        if data is None:
             return
-        changes, removed = self._changes()
+        changes, removed = self._changes(data)
         changes = {key: self._plain(value) for key, value in changes.items()}
         context = self._context
-        if self._entered and (user := self._data.get(self._user_key)) is not None:
+        if self._entered and (user := data.get(self._user_key)) is not None:
             # Of what an anonymous visitor had, only the policy's `carry_over` moves along (rule L2).
             context.sign_in(str(user), data={**changes, self._user_key: user})
-        elif self._ends(removed):
+        elif (self._cleared and not data) or self._user_key in removed:
             context.sign_out()
         elif changes or removed:
             answer = context.session()
@@ -124,24 +139,31 @@ class RequestSession(MutableMapping[str, Any]):
             elif changes:
                 context.start_anonymous(changes)
 
-    def _changes(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        changes = {
-            key: value
-            for key, value in self._data.items()
-            if key not in self._before or self._encoded(value) != self._before[key]
-        }
-        return changes, tuple(key for key in self._before if key not in self._data)
+    def _changes(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        before = self._before
+        if not _IMMUTABLE.issuperset(map(type, before.values())):
+            before = self._stored()  # what lies inside of a value may have been changed in its place
+        elif before == data and all(map(is_, before.values(), data.values())):
+            return {}, ()  # the very same values, and none that can be other than it was
+        changes = {key: value for key, value in data.items() if key not in before or not self._same(before[key], value)}
+        return changes, tuple(key for key in before if key not in data)
 
-    # What a framework keeps that is no JSON by itself, it writes as such in the two below.
+    def _same(self, before: Any, value: Any) -> bool:
+        """Tell whether two values are the same JSON, as 1 and true are not."""
+        if type(value) in _IMMUTABLE:
+            return type(before) is type(value) and bool(before == value)
+        return self._encoded(value) == self._encoded(before)
+
+    # What a framework keeps that is no JSON by itself, it writes as such in the three below.
 
     def _encoded(self, value: Any) -> str:
         return json.dumps(value, default=repr)
 
-    def _decoded(self, text: str) -> Any:
-        return json.loads(text)
+    def _decoded(self, data: dict[str, Any]) -> dict[str, Any]:
+        return data
 
     def _plain(self, value: Any) -> Any:
         return value
 
-    def _ends(self, removed: tuple[str, ...]) -> bool:
-        return (self._cleared and not self._data) or self._user_key in removed
+
+_IMMUTABLE = frozenset({str, int, bool, type(None)})

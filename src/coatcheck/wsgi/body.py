@@ -24,12 +24,14 @@ class WatchedBody:
     speaks again. One that has to end at once sends something now and then, as server-sent events do to stay open.
     """
 
+    __slots__ = ("_body", "_check_every", "_checked", "_next", "_presented", "_session", "_sessions")
+
     def __init__(
         self, body: Iterable[bytes], sessions: Authority, session: Session, presented: bytes, check_every: float
     ) -> None:
         """Keep the body, whose it is, and how many seconds may pass between two validations."""
         self._body = body
-        self._parts = iter(body)
+        self._next = iter(body).__next__
         self._sessions = sessions
         self._session = session
         self._presented = presented
@@ -40,7 +42,7 @@ class WatchedBody:
         return self
 
     def __next__(self) -> bytes:
-        part = next(self._parts)
+        part = self._next()
         now = monotonic()
         if now - self._checked >= self._check_every:
             self._checked = now

@@ -7,13 +7,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.cross_origin import SAFE_METHODS
-from coatcheck.web.context import RequestContext
+from coatcheck.web.context import NO_STORE, RequestContext
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.device_endpoints import device_answer, devices_of, is_device_endpoint
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem
 from coatcheck.web.settings import WebSettings
 from coatcheck.wsgi.body import WatchedBody
-from coatcheck.wsgi.environment import KEY, scope_of
+from coatcheck.wsgi.environment import KEY, asked_of, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,6 +52,7 @@ class SessionMiddleware:
         self.settings = WebSettings(**settings)
         self._devices = devices_of(sessions, self.settings)
         self._transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
+        self._check_every = self.settings.stream_check_every.total_seconds()
         sessions.open()
         atexit.register(sessions.close)
 
@@ -62,21 +63,21 @@ class SessionMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        scope = scope_of(environ)
-        context = self.attach(environ, scope)
+        sent = environ.copy()  # what lies inside may give the request another path
+        context = self.attach(environ, asked_of(environ) if self._devices is None else scope_of(environ))
         response = Response(context, start_response)
         context.on_session = response.belongs_to
-        if scope["method"] not in SAFE_METHODS and (reason := refusal(scope, context)) is not None:
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS and (reason := refusal(scope_of(sent), context)) is not None:
             return response.answer(cross_origin_problem(reason))
         try:
-            if self._devices is not None and is_device_endpoint(self._devices, scope):
+            if self._devices is not None and is_device_endpoint(self._devices, scope := scope_of(sent)):
                 return response.answer(device_answer(self._devices, scope, context))
             body = self.app(environ, response.start)
         except ANSWERED as error:
             if response.started:
                 raise
-            return response.answer(answer_to(error, scope, context))
-        return response.watched(body, self.settings.stream_check_every.total_seconds())
+            return response.answer(answer_to(error, scope_of(sent), context))
+        return response.watched(body, self._check_every)
 
 
 class Response:
@@ -102,11 +103,14 @@ class Response:
         self.started = True
         if self._context.due:
             self._context.renew()
-        lines: Headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        self._context.finish(lines)
-        lines = _with_one_vary(lines)
-        sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in lines]
-        return self._start(status, sent) if fault is None else self._start(status, sent, fault)
+        added: Headers = []
+        self._context.finish(added)
+        if NO_STORE in added:
+            headers = [pair for pair in headers if pair[0].lower() != "cache-control"]
+        headers = _with_one_vary(
+            [*headers, *((name.decode("latin-1"), value.decode("latin-1")) for name, value in added)]
+        )
+        return self._start(status, headers) if fault is None else self._start(status, headers, fault)
 
     def answer(self, answer: Answer) -> list[bytes]:
         """Answer in the application's place."""
@@ -122,10 +126,10 @@ class Response:
         return WatchedBody(body, self._context.authority, *self._owner, check_every)
 
 
-def _with_one_vary(lines: Headers) -> Headers:
+def _with_one_vary(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Join `Vary` with the application's own; some caches look at the first line only."""
-    found = [value for name, value in lines if name.lower() == b"vary"]
+    found = [value for name, value in lines if name.lower() == "vary"]
     if len(found) < 2:  # noqa: PLR2004 - one is as it should be
         return lines
-    fields = dict.fromkeys(part.strip() for value in found for part in value.split(b","))
-    return [*(pair for pair in lines if pair[0].lower() != b"vary"), (b"Vary", b", ".join(fields))]
+    fields = dict.fromkeys(part.strip() for value in found for part in value.split(","))
+    return [*(pair for pair in lines if pair[0].lower() != "vary"), ("Vary", ", ".join(fields))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as Broken
@@ -57,6 +58,38 @@ class AsyncWire:
             return await client.execute_command("EVALSHA", script.sha, 1, key, *arguments)
         except NoScriptError:
             return await client.execute_command("EVAL", script.text, 1, key, *arguments)
+
+    async def together(self, packet: bytes, answers: int) -> list[Any]:
+        """Send commands that change nothing, in the protocol's own words, and return their answers.
+
+        On the connection itself, for the client's pipelines cost several times what the server takes. A cluster has
+        no such connection.
+
+        Raises:
+            Unavailable: The server could not answer.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                try:
+                    return await self._answers(packet, answers)
+                except Broken:
+                    await self.renew()  # as in `run`
+                return await self._answers(packet, answers)
+        except FAILURES as error:
+            raise unavailable(error) from error
+
+    async def _answers(self, packet: bytes, answers: int) -> list[Any]:
+        pool = self._connected().connection_pool
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command([packet])
+            # No deadline for each of them: all together have one.
+            return [await connection.read_response(timeout=inf) for _ in range(answers)]
+        except BaseException:
+            await connection.disconnect(nowait=True)  # an answer that nobody has read must not become another's
+            raise
+        finally:
+            await pool.release(connection)
 
     async def command(self, key: str, *words: str | int) -> Any:
         """Send a command to the server that has the key.

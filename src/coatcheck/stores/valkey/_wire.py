@@ -55,6 +55,36 @@ class Wire:
         except NoScriptError:
             return client.execute_command("EVAL", script.text, 1, key, *arguments)
 
+    def together(self, packet: bytes, answers: int) -> list[Any]:
+        """Send commands that change nothing, in the protocol's own words, and return their answers.
+
+        On the connection itself, for the client's pipelines cost several times what the server takes. A cluster has
+        no such connection.
+
+        Raises:
+            Unavailable: The server could not answer.
+        """
+        try:
+            try:
+                return self._answers(packet, answers)
+            except Broken:
+                self.renew()  # as in `run`
+            return self._answers(packet, answers)
+        except FAILURES as error:
+            raise unavailable(error) from error
+
+    def _answers(self, packet: bytes, answers: int) -> list[Any]:
+        pool = self._connected().connection_pool
+        connection = pool.get_connection()
+        try:
+            connection.send_packed_command([packet])
+            return [connection.read_response() for _ in range(answers)]
+        except BaseException:
+            connection.disconnect()  # an answer that nobody has read must not become another's
+            raise
+        finally:
+            pool.release(connection)
+
     def command(self, key: str, *words: str | int) -> Any:
         """Send a command to the server that has the key.
 

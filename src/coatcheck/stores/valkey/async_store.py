@@ -52,6 +52,7 @@ from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._async_wire import AsyncWire
 from coatcheck.stores.valkey.async_listener import AsyncListener
 from coatcheck.stores.valkey.failures import wrong_setting
+from coatcheck.stores.valkey.question import ANSWERS, Question
 from coatcheck.stores.valkey.server import problems_of, too_old
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class AsyncValkeyStore:
         self._reserved = AsyncWire(url, timeout=timeout, max_connections=1)
         self._listener = AsyncListener(url, timeout=timeout, meta_key=self._meta_key, log_key=f"{{{prefix}}}:log")
         self._polled: Cursor | None = None
+        self._question, self._generation = Question(self._meta_key), b""
         after_fork(self)
 
     def forked(self) -> None:
@@ -215,9 +217,23 @@ class AsyncValkeyStore:
         return await self._listener.news(seen, seconds)
 
     async def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
-        """Read the session with this token hash, and where the log stands, in one script."""
+        """Read the session with this token hash, and where the log stood at that time or just before."""
         _refuse(connection)
+        if not self._wire.clustered and (reading := await self._asked(token_hash)) is not None:
+            return reading
         return await self._read("hash", token_hash.hex())
+
+    async def _asked(self, token_hash: bytes) -> Reading | None:
+        """Read by plain commands; None where they could not be sure of what they were asked about."""
+        polled, generation = self._polled, self._generation
+        packet = self._question.about(generation, token_hash)
+        meta, (seconds, micros), values = await self._wire.together(packet, ANSWERS)
+        self._generation = meta[2] or b""
+        if self._generation != generation:
+            return None
+        now = self._now()
+        reading = rows.reading_in(meta, int(seconds) * 1_000_000 + int(micros) if now == "" else int(now), values)
+        return reading if _is_current(reading, polled) else None
 
     async def read_nearby(self, token_hash: bytes) -> Reading | None:  # noqa: ARG002 - a replica's readings may be old
         """Have no answer: only the master is asked."""

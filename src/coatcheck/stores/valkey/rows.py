@@ -22,6 +22,9 @@ _NUMBERS = {
     "r": "remember",
     "b": "device_bound",
 }
+FIELDS = (*_TEXTS, *_NUMBERS)
+"""The names of a session's fields, in the order in which a record has them where it is read by itself."""
+
 _NOTHING: dict[str, Any] = dict.fromkeys([*_TEXTS.values(), *_NUMBERS.values()])
 
 
@@ -72,6 +75,31 @@ def reading_of(answer: Sequence[Any]) -> Reading:
         record_of(fields) if fields else None,
         None if since is None else int(since),
         Retired(retired[0].decode(), int(retired[1])) if retired else None,
+    )
+
+
+def reading_in(meta: Sequence[bytes | None], now: int, values: Sequence[bytes | None]) -> Reading:
+    """Return what is known by epoch and position, the time in microseconds, and the values of `FIELDS`."""
+    return Reading((meta[0] or b"").decode(), int(meta[1] or 0), now * 1000, _record_in(values))
+
+
+def _record_in(values: Sequence[bytes | None]) -> Record | None:
+    session_id, user_id, ip, agent, data, created, authenticated, seen, idle, end, timeout, remember = values
+    if session_id is None:
+        return None
+    return Record(
+        session_id.decode(),
+        None if user_id is None else user_id.decode(),
+        int(created or 0),
+        None if authenticated is None else int(authenticated),
+        int(seen or 0),
+        int(idle or 0),
+        None if end is None else int(end),
+        int(timeout or 0),
+        remember == b"1",
+        None if ip is None else ip.decode(),
+        None if agent is None else agent.decode(),
+        "{}" if data is None else data.decode(),
     )
 
 

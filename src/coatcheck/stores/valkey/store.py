@@ -53,6 +53,7 @@ from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._wire import Wire
 from coatcheck.stores.valkey.failures import wrong_setting
 from coatcheck.stores.valkey.listener import Listener
+from coatcheck.stores.valkey.question import ANSWERS, Question
 from coatcheck.stores.valkey.server import problems_of, too_old
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class ValkeyStore:
         self._reserved = Wire(url, timeout=timeout, max_connections=1)
         self._listener = Listener(url, timeout=timeout, meta_key=self._meta_key, log_key=f"{{{prefix}}}:log")
         self._polled: Cursor | None = None
+        self._question, self._generation = Question(self._meta_key), b""
         after_fork(self)
 
     def forked(self) -> None:
@@ -216,9 +218,23 @@ class ValkeyStore:
         return self._listener.news(seen, seconds)
 
     def read(self, token_hash: bytes, *, connection: Any = None) -> Reading:
-        """Read the session with this token hash, and where the log stands, in one script."""
+        """Read the session with this token hash, and where the log stood at that time or just before."""
         _refuse(connection)
+        if not self._wire.clustered and (reading := self._asked(token_hash)) is not None:
+            return reading
         return self._read("hash", token_hash.hex())
+
+    def _asked(self, token_hash: bytes) -> Reading | None:
+        """Read by plain commands; None where they could not be sure of what they were asked about."""
+        polled, generation = self._polled, self._generation
+        packet = self._question.about(generation, token_hash)
+        meta, (seconds, micros), values = self._wire.together(packet, ANSWERS)
+        self._generation = meta[2] or b""
+        if self._generation != generation:
+            return None
+        now = self._now()
+        reading = rows.reading_in(meta, int(seconds) * 1_000_000 + int(micros) if now == "" else int(now), values)
+        return reading if _is_current(reading, polled) else None
 
     def read_nearby(self, token_hash: bytes) -> Reading | None:  # noqa: ARG002 - a replica's readings may be old
         """Have no answer: only the master is asked."""
