@@ -53,7 +53,7 @@ def test_where_the_log_stands_is_asked_before_the_session_is(server: Valkey, con
     generation = side.store._generation
     packet = Question("{coatcheck}:meta").about(generation, token_hash)
     assert packet.index(b"position") < packet.index(token_hash.hex().encode())
-    assert packet.count(b"*") == 3
+    assert packet.count(b"*") == 4
 
 
 def test_N10_sessions_of_an_older_generation_are_not_read(server: Valkey, connect: Connect) -> None:

@@ -227,9 +227,9 @@ class AsyncValkeyStore:
         """Read by plain commands; None where they could not be sure of what they were asked about."""
         polled, generation = self._polled, self._generation
         packet = self._question.about(generation, token_hash)
-        meta, (seconds, micros), values = await self._wire.together(packet, ANSWERS)
+        meta, (seconds, micros), values, retired = await self._wire.together(packet, ANSWERS)
         self._generation = meta[2] or b""
-        if self._generation != generation:
+        if retired or self._generation != generation:
             return None
         now = self._now()
         reading = rows.reading_in(meta, int(seconds) * 1_000_000 + int(micros) if now == "" else int(now), values)

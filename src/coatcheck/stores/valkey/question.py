@@ -1,11 +1,11 @@
-"""What a miss asks: three plain commands in one packet, which cost half of what a script does (decision 0018)."""
+"""What a miss asks: four plain commands in one packet, which cost half of what a script does (decision 0018)."""
 
 from __future__ import annotations
 
 from coatcheck.stores.valkey.rows import FIELDS
 
-ANSWERS = 3
-"""Epoch, position and generation; the time; and the session's values."""
+ANSWERS = 4
+"""Epoch, position and generation; the time; the session's values; and whether the token has been retired."""
 
 
 class Question:
@@ -26,8 +26,10 @@ class Question:
 
     def about(self, generation: bytes, token_hash: bytes) -> bytes:
         """Return the packet that asks for one session."""
-        key = b"%b%b:s:%b" % (self._base, generation, token_hash.hex().encode())
-        return b"%b$%d\r\n%b\r\n%b" % (self._head, len(key), key, self._tail)
+        place, name = self._base + generation, token_hash.hex().encode()
+        session, retired = b"%b:s:%b" % (place, name), b"%b:r:%b" % (place, name)
+        asked = b"%b$%d\r\n%b\r\n%b" % (self._head, len(session), session, self._tail)
+        return b"%b*2\r\n$6\r\nEXISTS\r\n$%d\r\n%b\r\n" % (asked, len(retired), retired)
 
 
 def _command(*words: str) -> bytes:

@@ -22,8 +22,8 @@ _NUMBERS = {
     "r": "remember",
     "b": "device_bound",
 }
-FIELDS = (*_TEXTS, *_NUMBERS)
-"""The names of a session's fields, in the order in which a record has them where it is read by itself."""
+FIELDS = (*_TEXTS, *_NUMBERS, "k")
+"""The names of a session's fields, and of when its token took the place of another."""
 
 _NOTHING: dict[str, Any] = dict.fromkeys([*_TEXTS.values(), *_NUMBERS.values()])
 
@@ -80,13 +80,17 @@ def reading_of(answer: Sequence[Any]) -> Reading:
 
 def reading_in(meta: Sequence[bytes | None], now: int, values: Sequence[bytes | None]) -> Reading:
     """Return what is known by epoch and position, the time in microseconds, and the values of `FIELDS`."""
-    return Reading((meta[0] or b"").decode(), int(meta[1] or 0), now * 1000, _record_in(values))
+    *fields, since = values
+    record = _record_in(fields)
+    started = None if since is None else int(since)
+    return Reading((meta[0] or b"").decode(), int(meta[1] or 0), now * 1000, record, started)
 
 
 def _record_in(values: Sequence[bytes | None]) -> Record | None:
-    session_id, user_id, ip, agent, data, created, authenticated, seen, idle, end, timeout, remember = values
+    session_id, user_id, ip, agent, data, proofs, *numbers, remember, bound = values
     if session_id is None:
         return None
+    created, authenticated, seen, idle, end, timeout = numbers
     return Record(
         session_id.decode(),
         None if user_id is None else user_id.decode(),
@@ -100,6 +104,8 @@ def _record_in(values: Sequence[bytes | None]) -> Record | None:
         None if ip is None else ip.decode(),
         None if agent is None else agent.decode(),
         "{}" if data is None else data.decode(),
+        None if proofs is None else proofs.decode(),
+        bound == b"1",
     )
 
 
