@@ -58,7 +58,7 @@ class ProblemRoute(APIRoute):
             except ANSWERED as error:
                 response = _response(*problem_of(error, context_of(request.scope)))
             except RequestValidationError as error:
-                response = _invalid(error)
+                response = invalid_request(error)
             except HTTPException as error:
                 response = problem_response(error.status_code, str(error.detail))
                 response.headers.update(error.headers or {})
@@ -125,7 +125,7 @@ def _judged(body: bytes) -> Response | None:
     return None if value in ({}, None) else problem_response(422, **BODY_NEEDLESS)
 
 
-def _invalid(error: RequestValidationError) -> Response:
+def invalid_request(error: RequestValidationError) -> Response:
     """Return what FastAPI found wrong; never what was sent, which could be a secret in the wrong place."""
     errors: list[dict[str, str]] = []
     for found in error.errors():

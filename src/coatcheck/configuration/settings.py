@@ -15,6 +15,7 @@ from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
 from coatcheck.configuration.provider_options import PROVIDERS, ProviderOptions
 from coatcheck.configuration.schema import GROUPS, KINDS, SECRETS, URLS, refusal, value_of
+from coatcheck.configuration.serve_options import ServeOptions
 from coatcheck.configuration.sources import (
     FILE_VARIABLE,
     from_code,
@@ -57,6 +58,7 @@ class Settings:
         values: What is kept of the application's own values, beside the sessions or alone.
         users: The application's users table, in the store's database.
         provider: Who issues the sessions, if we do not, and for how long its answers stand in for asking it.
+        serve: How `coatcheck serve` answers.
         keys: Keys that sign what the client holds: the first signs, all verify.
         deployment: The name that signatures are bound to.
         purpose: What the tokens are for.
@@ -72,6 +74,7 @@ class Settings:
     values: ValueSettings = field(default_factory=ValueSettings)
     users: UsersTable | None = None
     provider: ProviderOptions | None = None
+    serve: ServeOptions = field(default_factory=ServeOptions)
     keys: tuple[str | bytes, ...] = ()
     deployment: str = "coatcheck"
     purpose: str = "session"
@@ -156,6 +159,7 @@ class Settings:
             values=parts["values"],
             users=parts.get("users"),
             provider=parts.get("provider"),
+            serve=parts["serve"],
             origins=origins,
             **{name: values[name] for name in ("keys", "deployment", "purpose") if name in values},
         )
@@ -284,6 +288,7 @@ class Settings:
             "values": self.values,
             "users": self.users,
             "provider": self.provider,
+            "serve": self.serve,
         }
         found: dict[str, Any] = {path: url and redacted_url(url) for path, url in urls.items()}
         for group, part in parts.items():

@@ -34,7 +34,7 @@ def cross_origin_problem(reason: str) -> Answer:
 
 def answer_to(error: Exception, scope: Scope, context: Asked) -> Answer:
     """Return the answer to a request that ended with one of `ANSWERED`; a browser page goes to the sign-in page."""
-    if isinstance(error, (SignInRequired, RecentAuthRequired)) and _is_page(scope):
+    if isinstance(error, (SignInRequired, RecentAuthRequired)) and is_page(scope):
         return 302, [(b"location", _sign_in_url(scope, context)), (b"content-length", b"0")], b""
     return problem_of(error, context)
 
@@ -61,7 +61,7 @@ def _sign_in_problem(error: Exception) -> Answer:
     return problem(401, "Sign-in required", reason=reason)
 
 
-def _is_page(scope: Scope) -> bool:
+def is_page(scope: Scope) -> bool:
     """Tell whether a browser asks for a page, not a program for data."""
     accepts = any(key == b"accept" and b"text/html" in value for key, value in scope["headers"])
     return accepts and scope["method"] in {"GET", "HEAD"}
