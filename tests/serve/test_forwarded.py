@@ -73,7 +73,7 @@ def test_it_leads_back_to_the_very_address(host: bytes) -> None:
         *("//evil.example", "/\\evil.example", "/%2fevil.example", "/%5Cevil.example", "/./ /evil", "/.//evil.example"),
         *("/x/..//evil.example", "/x/%2e%2E//evil.example", "/%2e/evil", "https://evil.example/", "", "x", "/#x"),
         *("/a b", "/%", "/%zz", "/" + "a" * 2048, "/\xe4", "*", "/x?#", "/\t/x"),
-    ],  # fmt: skip
+    ],
 )
 def test_what_could_be_read_as_something_else_is_not_handed_on(uri: str) -> None:
     assert not is_plain(uri)

@@ -1,7 +1,7 @@
 """Every error of the JSON API as problem details (RFC 9457)."""
 
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -67,13 +67,17 @@ class ProblemRoute(APIRoute):
 
         return answer
 
+    def allowed(self) -> Collection[str]:
+        """Return the methods that the path has, on this route and others."""
+        return self.methods or set[str]()
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; one of another method is a problem too."""
         methods = self.methods or set[str]()
         if scope["method"] in methods:
             await super().handle(scope, receive, send)
             return
-        allowed = ", ".join(sorted(methods))
+        allowed = ", ".join(sorted(self.allowed()))
         response = problem_response(405, "Method not allowed", detail=f"use {allowed}")
         response.headers["Allow"] = allowed
         await response(scope, receive, send)

@@ -25,6 +25,7 @@ from coatcheck.serve.service_models import (
     Rotation,
     ServiceSession,
     ServiceSessions,
+    sendable,
 )
 from coatcheck.serve.service_routes import ServiceRoute
 from coatcheck.web.async_authority import Authority, own
@@ -53,7 +54,7 @@ _INTROSPECTION: Mapping[str, Any] = {
                     "type": "object",
                     "required": ["token"],
                     "properties": {
-                        "token": {"type": "string", "minLength": 1, "maxLength": 8192},
+                        "token": {"type": "string", "minLength": 1},
                         "token_type_hint": {"type": "string"},
                     },
                 }
@@ -251,7 +252,7 @@ def _introspected(session: Session) -> Introspected:
             "username": claims.pop("name", None),
             "exp": int(session.ends_at.timestamp()),
             "iat": int(session.created_at.timestamp()),
-            "data": dict(session.data),
+            "data": sendable(session.data),
             **claims,
         }
     )
@@ -272,4 +273,6 @@ async def _token_in(request: Request) -> str:
         (token,) = form["token"]
     except (ValueError, KeyError):
         raise HTTPException(400) from None
+    if not token:
+        raise HTTPException(400)
     return token

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from coatcheck.core.session import Session
 from coatcheck.devices import describe_device
@@ -19,12 +21,33 @@ UserId = Annotated[
         pattern=r"^[^\x00-\x1f\x7f]+$",
     ),
 ]
-_Seconds = Annotated[int, Field(ge=1, le=315_360_000)]
+
+
+def _encodable(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half a surrogate pair is no character") from None
+    return data
+
+
+def sendable(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return data as it can be sent: an application in Python may have stored half a surrogate pair."""
+    sendable: dict[str, Any] = json.loads(json.dumps(dict(data), ensure_ascii=False).encode("utf-8", "replace"))
+    return sendable
+
+
+Data = Annotated[dict[str, JsonValue], AfterValidator(_encodable)]
+
+
+def _whole(value: Any) -> Any:
+    # JSON has one kind of number: 60.0 is an integer to JSON Schema.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Seconds = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=315_360_000)]
 PresentedToken = Annotated[
-    str,
-    Field(
-        description="What the client presents: the cookie's value, or its bearer token.", min_length=1, max_length=8192
-    ),
+    str, Field(description="What the client presents: the cookie's value, or its bearer token.", min_length=1)
 ]
 PublicId = Annotated[
     str, Field(description="The session's public id: no credential.", pattern=r"^[A-Za-z0-9._~-]{1,128}$")
@@ -101,7 +124,7 @@ class ServiceSession(BaseModel):
             ip=session.ip,
             user_agent=session.user_agent,
             device=describe_device(session.user_agent),
-            data=dict(session.data),
+            data=sendable(session.data),
             user=details,
         )
 
@@ -122,7 +145,7 @@ class NewSession(BaseModel):
     user_id: UserId
     ip: str | None = Field(default=None, description="The client's address.", max_length=64)
     user_agent: str | None = Field(default=None, description="What its browser says of itself.", max_length=8192)
-    data: dict[str, JsonValue] = Field(default={}, description="The application's data.")
+    data: Data = Field(default={}, description="The application's data.")
     remember: bool = Field(default=False, description="Whether the user asked to be remembered on this device.")
     idle_timeout: _Seconds | None = Field(default=None, description="Instead of the policy's, in seconds.")
     lifetime: _Seconds | None = Field(default=None, description="Instead of the policy's, in seconds.")

@@ -1,7 +1,8 @@
 """How the internal API answers errors: always as problem details (RFC 9457), and with nothing of the request."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from collections import defaultdict
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Any, ClassVar, Final
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -31,6 +32,17 @@ _DETAILS: Final = {
 class ServiceRoute(ProblemRoute):
     """A route whose every error is problem details, and whose body is JSON of a bounded length."""
 
+    _methods: ClassVar[defaultdict[str, set[str]]] = defaultdict(set)
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **how: Any) -> None:
+        """Be made as any route, and note its methods beside those of others on its path."""
+        super().__init__(path, endpoint, **how)
+        self._methods[path] |= self.methods or set()
+
+    def allowed(self) -> Collection[str]:
+        """Return the methods that the path has."""
+        return self._methods[self.path]
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler, with all errors answered here."""
         handler = APIRoute.get_route_handler(self)
@@ -56,7 +68,7 @@ class ServiceRoute(ProblemRoute):
 def _answer_to(error: Exception) -> Response:
     match error:
         case RequestValidationError():
-            return invalid_request(error)
+            return invalid_request(RequestValidationError([_harmless(found) for found in error.errors()]))
         case DataError():
             return problem_response(422, "Invalid request", detail=str(error))  # sizes and names, and never a value
         case LimitReached():
@@ -68,6 +80,13 @@ def _answer_to(error: Exception) -> Response:
             return _away(error)
         case _:
             return _refused(error.status_code if isinstance(error, HTTPException) else 500)
+
+
+def _harmless(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is wrong, naming nothing below a member of ours: what stands there the client has chosen."""
+    place, *path = found["loc"]
+    known = ["an unknown member"] if found["type"] == "extra_forbidden" else path[:1]
+    return {**found, "loc": (place, *known)}
 
 
 def _refused(status: int) -> Response:
