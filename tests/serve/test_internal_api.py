@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 KEY, NEXT = "mZ4rT8wQ1xV6bN3cJ7kL0pS5dF9gH2yU-internal", "Q9wE8rT7yU6iO5pA4sD3fG2hJ1kL0zX-the-next-one"
-OPEN = {"serve": {"service_keys": [KEY, NEXT]}}
+OPEN: dict[str, Any] = {"serve": {"service_keys": [KEY, NEXT]}}
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
 JSON = ("Content-Type", "application/json")
 

@@ -277,6 +277,11 @@ class Settings:
 
     # --- what may be shown of them
 
+    @property
+    def has_serve(self) -> bool:
+        """Whether anything is written of `coatcheck serve`."""
+        return any(path.startswith("serve.") for path in self.origins)
+
     def effective(self) -> dict[str, Any]:
         """Return every setting that applies, by its path, and of keys and URLs only what anybody may see."""
         urls = {"store.url": self.store, "shared_cache.url": self.shared_cache}

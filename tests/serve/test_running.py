@@ -1,0 +1,139 @@
+"""`coatcheck serve` starts, says what is wrong, stops gracefully, and prints what proxies have to be told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coatcheck import ConfigurationError
+from coatcheck.cli import main
+from coatcheck.serve import running
+from coatcheck.serve.proxies import FILES
+from tests.servers.gate import ServedGate
+from tests.servers.processes import _children
+from tests.servers.waiting import DEADLINE, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from coatcheck import Settings
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("server", running.SERVERS)
+def test_it_stops_when_it_is_told_to_with_all_its_workers(server: str) -> None:
+    """And without a word of complaint."""
+    with ServedGate({"SERVE_TOKEN_LIFETIME": "2m"}, workers=2, server=server) as gate:
+        workers = _children(gate.pid)
+        gate.stop()
+        assert "Traceback" not in gate.log
+        until(lambda: not any(_alive(pid) for pid in workers), "the workers have ended")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - it may go meanwhile
+            return file.read().rpartition(")")[2].split()[0] not in "XZ"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.processes
+def test_what_is_wrong_is_one_line_and_no_worker_is_started(tmp_path: Path) -> None:
+    """A wrong setting, a key that is too short, and a database that cannot be opened."""
+    for environ, code, said in (
+        ({"COATCHECK_SERVE_COOKIE": "a b"}, 2, "COATCHECK_SERVE_COOKIE='a b' is not possible"),
+        ({"COATCHECK_SERVE_SERVICE_KEYS": "hunter2"}, 2, "COATCHECK_SERVE_SERVICE_KEYS[0] has 7 octets"),
+        ({"COATCHECK_STORE": "sqlite:////nowhere/at/all.db"}, 2, "all.db"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "coatcheck", "serve", "--port", "1", "--workers", "2"],
+            env={**_environment(), **environ},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (code, "")
+        assert done.stderr.startswith("coatcheck: ")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert "hunter2" not in done.stderr
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("COATCHECK_")}
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = {"uvicorn", "granian"}
+    monkeypatch.setattr(running, "find_spec", lambda name: None if name in lacking else name)
+    with pytest.raises(ConfigurationError, match=r"serve needs uvicorn or granian: pip install 'coatcheck\[serve\]'$"):
+        running.server_for(None)
+    with pytest.raises(ConfigurationError, match=r"serve needs granian: pip install 'coatcheck\[serve\]' granian$"):
+        running.server_for("granian")
+    lacking.remove("granian")
+    assert running.server_for(None) == "granian"
+    lacking.add("fastapi")
+    with pytest.raises(ConfigurationError, match="serve needs fastapi: "):
+        running.server_for(None)
+
+
+def test_the_workers_find_what_was_typed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Options count for more than the environment, also in processes that see only the latter."""
+    seen: dict[str, object] = {}
+
+    def serve(settings: Settings, **how: object) -> int:
+        seen.update(how, store=settings.store)
+        return 0
+
+    monkeypatch.setattr(running, "serve", serve)
+    monkeypatch.setenv("COATCHECK_STORE", "sqlite:///other.db")
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    (folder / "gate.toml").write_text('[coatcheck.serve]\nsign_in_url = "/login"\n')
+    typed = ["--store", "sqlite:///typed.db", "--config", "gate.toml", "--workers", "3", "--server", "granian"]
+    assert main(["serve", *typed]) == 0
+    assert seen == {"store": "sqlite:///typed.db", "server": "granian", "host": "127.0.0.1", "port": 8100, "workers": 3}
+    assert os.environ["COATCHECK_STORE"] == "sqlite:///typed.db"
+    assert os.environ["COATCHECK_CONFIG"] == "gate.toml"
+
+
+def test_without_a_store_it_is_a_file_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "serve", lambda *_, **__: 0)
+    monkeypatch.setattr(os, "environ", _environment())
+    assert main(["serve"]) == 0
+    assert os.environ["COATCHECK_STORE"] == "sqlite:///coatcheck.db"
+
+
+@pytest.mark.parametrize("proxy", FILES)
+def test_a_proxy_is_told_the_names_as_they_are_configured(
+    proxy: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "STORE": "sqlite:///app.db",
+        "SERVE_HEADERS": "user=Remote-User,email",
+        "SERVE_HEADER_PREFIX": "X-Shop-",
+        "SERVE_COOKIE": "__Host-shop",
+        "HOST": "::1",
+        "PORT": "9000",
+    }.items():
+        monkeypatch.setenv(f"COATCHECK_{name}", value)
+    assert main(["serve", "--print-config", proxy]) == 0
+    text = capsys.readouterr().out
+    assert "{{" not in text
+    assert "[::1]:9000" in text
+    assert "coatcheck-user" not in text.lower()
+    for header in ("Remote-User", "X-Shop-Email", "X-Shop-Sign-In"):
+        assert header in text or header.lower() in text or proxy == "caddy"
+    assert "{exact: remote-user}" in text or "-Remote-User" in text or "Remote-User" in text
