@@ -35,11 +35,11 @@ def test_nobody_is_sent_to_sign_in_and_a_program_is_told_401(client: Client) -> 
 
 def test_who_is_signed_in_passes_with_their_identity_and_their_body(client: Client) -> None:
     """And no identity header that they have forged, in any spelling."""
-    own = {**FORGED, **client.sign_in("ada"), "Sec-Fetch-Site": "same-origin"}
+    own = {**FORGED, **client.sign_in("cay"), "Sec-Fetch-Site": "same-origin"}
     heard = client.heard("/orders?page=2", own, "POST", content=b"x" * 20_000)
-    [session] = client.sessions.list("ada")
+    [session] = client.sessions.list("cay")
     said = {name: value for name, value in identity_in(heard).items() if value}
-    assert said == {"X-Coatcheck-User": "ada", "X-Coatcheck-Session": session.id}
+    assert said == {"X-Coatcheck-User": "cay", "X-Coatcheck-Session": session.id}
     assert (heard["method"], heard["uri"], heard["body"]) == ("POST", "/orders?page=2", "x" * 20_000)
     assert client.http.get("/", headers=FORGED).status_code == 401
 

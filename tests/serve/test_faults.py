@@ -22,7 +22,7 @@ pytestmark = pytest.mark.processes
 @pytest.fixture(scope="module")
 def gate() -> Iterator[ServedGate]:
     """A gate of their own, on the other server."""
-    with ServedGate({"KEYS": KEY}, server="granian") as gate:
+    with ServedGate({"KEYS": KEY}, server="uvicorn") as gate:
         yield gate
 
 

@@ -79,12 +79,12 @@ def _environment() -> dict[str, str]:
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking = {"uvicorn", "granian"}
     monkeypatch.setattr(running, "find_spec", lambda name: None if name in lacking else name)
-    with pytest.raises(ConfigurationError, match=r"serve needs uvicorn or granian: pip install 'coatcheck\[serve\]'$"):
+    with pytest.raises(ConfigurationError, match=r"serve needs granian or uvicorn: pip install 'coatcheck\[serve\]'$"):
         running.server_for(None)
-    with pytest.raises(ConfigurationError, match=r"serve needs granian: pip install 'coatcheck\[serve\]' granian$"):
-        running.server_for("granian")
-    lacking.remove("granian")
-    assert running.server_for(None) == "granian"
+    with pytest.raises(ConfigurationError, match=r"serve needs uvicorn: pip install 'coatcheck\[serve\]' uvicorn$"):
+        running.server_for("uvicorn")
+    lacking.remove("uvicorn")
+    assert running.server_for(None) == "uvicorn"
     lacking.add("fastapi")
     with pytest.raises(ConfigurationError, match="serve needs fastapi: "):
         running.server_for(None)
@@ -102,9 +102,9 @@ def test_the_workers_find_what_was_typed(monkeypatch: pytest.MonkeyPatch, folder
     monkeypatch.setenv("COATCHECK_STORE", "sqlite:///other.db")
     monkeypatch.setattr(os, "environ", dict(os.environ))
     (folder / "gate.toml").write_text('[coatcheck.serve]\nsign_in_url = "/login"\n')
-    typed = ["--store", "sqlite:///typed.db", "--config", "gate.toml", "--workers", "3", "--server", "granian"]
+    typed = ["--store", "sqlite:///typed.db", "--config", "gate.toml", "--workers", "3", "--server", "uvicorn"]
     assert main(["serve", *typed]) == 0
-    assert seen == {"store": "sqlite:///typed.db", "server": "granian", "host": "127.0.0.1", "port": 8100, "workers": 3}
+    assert seen == {"store": "sqlite:///typed.db", "server": "uvicorn", "host": "127.0.0.1", "port": 8100, "workers": 3}
     assert os.environ["COATCHECK_STORE"] == "sqlite:///typed.db"
     assert os.environ["COATCHECK_CONFIG"] == "gate.toml"
 

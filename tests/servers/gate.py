@@ -31,6 +31,10 @@ class ServedGate(Server):
         self._settings = {"STORE": self.store, "SERVER": server, **(settings or {})}
         self._workers = workers
 
+    def change(self, settings: Mapping[str, str]) -> None:
+        """Set more of them, for the next start."""
+        self._settings = {**self._settings, **settings}
+
     def command(self) -> Sequence[str]:
         place = ["--host", "127.0.0.1", "--port", str(self.port)]
         return [sys.executable, "-m", "coatcheck", "serve", *place, "--workers", str(self._workers)]

@@ -83,7 +83,7 @@ def _serve(serve: argparse.ArgumentParser) -> None:
         serve,
         "--server",
         "COATCHECK_SERVER",
-        "what runs it, uvicorn or granian; the one that is installed if not given",
+        "what runs it, granian or uvicorn; the one that is installed if not given",
         kind=_one_of(serve_command.SERVERS),
     )
     serve.add_argument(

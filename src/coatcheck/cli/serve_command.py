@@ -11,7 +11,7 @@ from coatcheck.configuration.sources import FILE_VARIABLE, variable_of
 if TYPE_CHECKING:
     import argparse
 
-SERVERS: Final = ("uvicorn", "granian")
+SERVERS: Final = ("granian", "uvicorn")
 PROXIES: Final = ("nginx", "traefik", "caddy", "envoy")
 
 

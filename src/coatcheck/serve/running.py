@@ -1,4 +1,4 @@
-"""Runs the gate on uvicorn or granian, with as many worker processes as are wanted."""
+"""Runs the gate on granian or uvicorn, with as many worker processes as are wanted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EMBEDDED: Final = "sqlite:///coatcheck.db"
 """The store when nobody names one: a file in the folder that the gate is started in."""
 
-SERVERS: Final = ("uvicorn", "granian")
+SERVERS: Final = ("granian", "uvicorn")
 """What can run it, the first choice first."""
 
 _FACTORY: Final = "coatcheck.serve.application:from_environment"
@@ -36,8 +36,8 @@ def server_for(wanted: str | None) -> str:
     if lacking or not found:
         names = ", ".join([*lacking, *([] if found else [wanted or " or ".join(SERVERS)])])
         msg = f"serve needs {names}: pip install 'coatcheck[serve]'"
-        if wanted == "granian":
-            msg += " granian"
+        if wanted == "uvicorn":
+            msg += " uvicorn"
         raise ConfigurationError(msg)
     return found[0]
 
@@ -49,7 +49,7 @@ def serve(settings: Settings, *, server: str, host: str, port: int, workers: int
 
     Args:
         settings: The settings, to fail here and once if they are wrong.
-        server: "uvicorn" or "granian".
+        server: "granian" or "uvicorn".
         host: The address to listen on.
         port: The port.
         workers: How many processes answer.
@@ -62,7 +62,7 @@ def serve(settings: Settings, *, server: str, host: str, port: int, workers: int
     asyncio.run(_opened_once(settings))
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     _say(f"coatcheck serves on http://{place}: only proxies and back ends may reach it")
-    run = {"uvicorn": _on_uvicorn, "granian": _on_granian}[server]
+    run = {"granian": _on_granian, "uvicorn": _on_uvicorn}[server]
     return run(host, port, workers)
 
 
