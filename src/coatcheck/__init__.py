@@ -7,7 +7,7 @@ from coatcheck._async.sessions import AsyncSessions
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
-from coatcheck.configuration import ProviderOptions, Settings, StoreOptions
+from coatcheck.configuration import ProviderOptions, ServeOptions, Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
@@ -49,6 +49,7 @@ __all__ = [
     "ProviderSettings",
     "Rotated",
     "SchemaError",
+    "ServeOptions",
     "Session",
     "Sessions",
     "Settings",

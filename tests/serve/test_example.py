@@ -67,9 +67,9 @@ def test_a_shop_in_another_language_behind_nginx_and_the_gate() -> None:
     with ExampleGate({"SERVE_SERVICE_KEYS": SERVICE_KEY}) as gate, Shop(gate) as shop:
         site = (EXAMPLE / "nginx.conf").read_text()
         ports = {"127.0.0.1:8080": "127.0.0.1:{port}", "127.0.0.1:8100": f"127.0.0.1:{gate.port}"}
-        for fixed, own in {**ports, "127.0.0.1:3000": f"127.0.0.1:{shop.port}"}.items():
+        for fixed, free in {**ports, "127.0.0.1:3000": f"127.0.0.1:{shop.port}"}.items():
             assert fixed in site
-            site = site.replace(fixed, own)
+            site = site.replace(fixed, free)
         with Nginx(site) as nginx, httpx2.Client(base_url=nginx.address, timeout=30) as browser:
             page = browser.get("/orders", headers={"Accept": "text/html", "X-Coatcheck-User": "root"})
             assert (page.status_code, page.headers["location"]) == (302, "/login?next=%2Forders")

@@ -107,8 +107,10 @@ def test_a_header_says_the_very_text_and_nothing_more(text: str) -> None:
     assert unquote(value.decode(), errors="surrogatepass") == text
 
 
-def test_surrogates_are_no_crash() -> None:
+def test_surrogates_are_no_crash_and_a_long_text_says_nothing() -> None:
     assert header_value("\ud800") == b"%ED%A0%80"
+    assert header_value("x" * 1024) == b"x" * 1024
+    assert header_value("x" * 1025) == header_value("\xe4" * 200) == b""
 
 
 COOKIES = st.one_of(

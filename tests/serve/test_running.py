@@ -14,7 +14,7 @@ from coatcheck.cli import main
 from coatcheck.serve import running
 from coatcheck.serve.proxies import FILES
 from tests.servers.gate import ServedGate
-from tests.servers.processes import _children
+from tests.servers.processes import children
 from tests.servers.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_stops_when_it_is_told_to_with_all_its_workers(server: str) -> None:
     """And without a word of complaint."""
     with ServedGate({"SERVE_TOKEN_LIFETIME": "2m"}, workers=2, server=server) as gate:
-        workers = _children(gate.pid)
+        workers = children(gate.pid)
         gate.stop()
         assert "Traceback" not in gate.log
         until(lambda: not any(_alive(pid) for pid in workers), "the workers have ended")

@@ -27,6 +27,7 @@ PUBLIC = {
         "NotSignedIn",
         "Policy",
         "ProviderOptions",
+        "ServeOptions",
         "ProviderSessions",
         "ProviderSettings",
         "Rotated",

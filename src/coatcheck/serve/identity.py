@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
     from coatcheck.web.types import Headers
 
-# All printable ASCII but "%", by which the rest is encoded, and "," which stands between labels.
+LONGEST_VALUE: Final = 1024
+"""Octets of one header's value: proxies have a few thousand for all of them, and more than that is an error there."""
+
+# All printable ASCII but "%", by which the rest is encoded.
 _PLAIN: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _EDGES: Final = re.compile(r"^ +| +$")
 
@@ -35,12 +38,13 @@ def header_value(text: str | None) -> bytes:
     """Return a text as a header can carry it: printable ASCII as it is, all else percent-encoded UTF-8 (RFC 3986).
 
     A "%" and spaces at either end are encoded too, so that `decodeURIComponent` and its like return the very text, and
-    two texts never have the same value.
+    two texts never have the same value. Nothing at all is said of a text that would be longer than `LONGEST_VALUE`.
     """
     if not text:
         return b""
     encoded = quote(text, safe=_PLAIN, errors="surrogatepass")
-    return _EDGES.sub(lambda edge: "%20" * len(edge[0]), encoded).encode("ascii")
+    value = _EDGES.sub(lambda edge: "%20" * len(edge[0]), encoded).encode("ascii")
+    return value if len(value) <= LONGEST_VALUE else b""
 
 
 def claims_of(session: Session) -> dict[str, Any]:
