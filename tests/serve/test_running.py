@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck import ConfigurationError
+from coatcheck import ConfigurationError, ServeOptions
 from coatcheck.cli import main
 from coatcheck.serve import running
 from coatcheck.serve.proxies import FILES
@@ -137,3 +137,43 @@ def test_a_proxy_is_told_the_names_as_they_are_configured(
     for header in ("Remote-User", "X-Shop-Email", "X-Shop-Sign-In"):
         assert header in text or header.lower() in text or proxy == "caddy"
     assert "{exact: remote-user}" in text or "-Remote-User" in text or "Remote-User" in text
+
+
+def test_the_address_of_a_service_in_kubernetes_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that is named coatcheck gives every container such a variable."""
+    seen: dict[str, object] = {}
+
+    def serve(_: Settings, **how: object) -> int:
+        seen.update(how)
+        return 0
+
+    monkeypatch.setattr(running, "serve", serve)
+    monkeypatch.setattr(os, "environ", {**_environment(), "COATCHECK_PORT": "tcp://10.96.7.7:8100"})
+    assert main(["serve"]) == 0
+    assert seen["port"] == 8100
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(
+            ("header_prefix", prefix)
+            for prefix in ("X-", "X-Shop", "-", "X_Shop-", "X-Forwarded-For-", "Sec-Shop-", "")
+        ),
+        *(
+            ("headers", (name,))
+            for name in ("user=Host", "user=Set-Cookie", "user=X_User", "user=Authorization", "age")
+        ),
+        *(("sign_in_url", url) for url in ("login", "//evil.example", "javascript:alert(1)", "https://a/?b", "/a b")),
+        *(("origins", (origin,)) for origin in ("shop.example.org", "https://*.example.org", "https://a/b")),
+        ("cookie", "a b"),
+        ("cookie_domain", "example.org"),  # with __Host-
+        ("cookie_same_site", "sometimes"),
+        ("next_parameter", "a&b"),
+        ("token_header", "Cookie"),
+        ("headers", ("user=X-Coatcheck-Email", "email")),
+    ],
+)
+def test_what_cannot_be_is_refused_at_the_start(option: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^serve {option.rstrip('s')}"):
+        ServeOptions(**{option: value})  # type: ignore[arg-type]

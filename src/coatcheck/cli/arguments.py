@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from coatcheck.cli import better_auth_commands, commands, serve_command, session_commands, value_commands
@@ -20,6 +21,8 @@ EPILOG = (
     "3 the store did not answer."
 )
 
+# What a container gets for a service that is named "coatcheck", whoever asks for it.
+_FROM_KUBERNETES = re.compile(r"(?:tcp|udp|sctp)://")
 _TRUE = {"1", "true", "yes", "on"}
 
 
@@ -254,6 +257,8 @@ def _option(
     metavar: str | None = None,
 ) -> None:
     given = os.environ.get(variable)
+    if variable == "COATCHECK_PORT" and given is not None and _FROM_KUBERNETES.match(given):
+        given = None
     value = FromEnvironment(given, variable) if given else default
     shown = "" if default is None else f", {default} if not given"
     command.add_argument(

@@ -42,8 +42,9 @@ _SIGN_IN: Final = re.compile(r"(?:https?://[A-Za-z0-9._:\[\]-]+)?/(?!/)[A-Za-z0-
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # No underscore: nginx drops such names, and CGI cannot tell them from those with a hyphen.
 _HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*-(?:[A-Za-z0-9]+-){1,2}")
 _TAKEN: Final = re.compile(
-    r"connection|content-.*|cookie|host|keep-alive|location|proxy-.*|sec-.*|server|set-cookie|te|trailer|"
+    r"cache-control|connection|content-.*|cookie|host|keep-alive|location|proxy-.*|retry-after|sec-.*|server|set-cookie|te|trailer|"
     r"transfer-encoding|upgrade|vary|www-authenticate|x-forwarded-.*"
 )
 
@@ -138,8 +139,9 @@ class ServeOptions:
         return f"{self.header_prefix}Sign-In"
 
     def _check_headers(self) -> None:
-        if not _HEADER.fullmatch(f"{self.header_prefix}X") or _TAKEN.fullmatch(f"{self.header_prefix}x".lower()):
-            refuse("header_prefix", self.header_prefix, "use letters, digits and hyphens, as 'X-Shop-'", of="serve")
+        if not _PREFIX.fullmatch(self.header_prefix) or _TAKEN.fullmatch(f"{self.header_prefix}x".lower()):
+            fix = "use two or three words with a hyphen behind each, as 'X-Shop-'"
+            refuse("header_prefix", self.header_prefix, fix, of="serve")
         fields = [item.partition("=")[0] for item in self.headers]
         for position, (item, name) in enumerate(zip(self.headers, fields, strict=True)):
             if name not in FIELDS or name in fields[:position]:

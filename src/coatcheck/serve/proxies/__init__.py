@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def _values(options: ServeOptions, address: str) -> Mapping[str, str]:
     headers = {**options.header_names(), **({"token": options.token_header} if options.token_keys else {})}
     names = [*headers.values()]
     own = [name for name in names if not name.startswith(options.header_prefix)]
+    patterns = [_any_spelling(options.header_prefix), *(f"{_any_spelling(name)}$" for name in own)]
+    stripped = [f"{name}*" for name in _spellings(options.header_prefix)]
+    stripped += [each for name in own for each in _spellings(name)]
     replaced = [*names, options.sign_in_header]
-    prefix = options.header_prefix.strip("-")
     return {
         "address": address,
         "cookie": options.cookie,
@@ -43,16 +46,26 @@ def _values(options: ServeOptions, address: str) -> Mapping[str, str]:
         "taken": _lines(8, (f"auth_request_set $coatcheck_{each} {_upstream(headers[each])};" for each in headers)),
         "given": _lines(8, (f"proxy_set_header {name} $coatcheck_{each};" for each, name in headers.items())),
         "listed": _lines(10, (f"- {name}" for name in replaced)),
-        "pattern": prefix.replace("-", "[-_]") + "[-_]",
+        "pattern": f"({'|'.join(patterns)})",
         "spaced": " ".join(names),
-        # The part between the hyphens, whatever stands there instead: Caddy knows no patterns but a star at either end.
-        "stripped": "\n".join(f"\t\trequest_header -{name}" for name in (f"*{prefix.rpartition('-')[2]}*", *own)),
+        "stripped": "\n".join(f"\t\trequest_header -{name}" for name in stripped),
         "exact": _lines(12, (f"- {{exact: {name.lower()}}}" for name in replaced)),
     }
 
 
 def _lines(indent: int, lines: Iterable[str]) -> str:
     return "\n".join(f"{' ' * indent}{line}" for line in lines)
+
+
+def _any_spelling(name: str) -> str:
+    return name.replace("-", "[-_]")
+
+
+def _spellings(name: str) -> list[str]:
+    """Return a name with each of its hyphens as it is or as an underscore: Caddy knows no patterns but a star."""
+    parts = name.split("-")
+    separators = product("-_", repeat=len(parts) - 1)
+    return ["".join(map("".join, zip_longest(parts, each, fillvalue=""))) for each in separators]
 
 
 def _upstream(header: str) -> str:
