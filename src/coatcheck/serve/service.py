@@ -1,9 +1,7 @@
 """The internal API: what back ends in other languages do with sessions. Behind `ServiceKeys`, and never without."""
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
-from urllib.parse import parse_qs
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.security import HTTPBearer
@@ -13,9 +11,8 @@ from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck.api.documentation import RegistersProblem, documented
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
-from coatcheck.core.session import Session
 from coatcheck.serve import service_errors as errors
-from coatcheck.serve.identity import claims_of
+from coatcheck.serve.introspection import REQUEST, introspected, token_in
 from coatcheck.serve.service_models import (
     Introspected,
     IssuedSession,
@@ -25,7 +22,6 @@ from coatcheck.serve.service_models import (
     Rotation,
     ServiceSession,
     ServiceSessions,
-    sendable,
 )
 from coatcheck.serve.service_routes import ServiceRoute
 from coatcheck.web.async_authority import Authority, own
@@ -44,24 +40,6 @@ _User = Annotated[
 ]
 _Limit = Annotated[int, Query(ge=1, le=1000, description="How many to list at most.")]
 _Wait = Annotated[bool, Query(description="Whether to answer only when no process can accept it any more.")]
-_FORM = "application/x-www-form-urlencoded"
-_INTROSPECTION: Mapping[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            _FORM: {
-                "schema": {
-                    "type": "object",
-                    "required": ["token"],
-                    "properties": {
-                        "token": {"type": "string", "minLength": 1},
-                        "token_type_hint": {"type": "string"},
-                    },
-                }
-            }
-        },
-    }
-}
 _scheme = HTTPBearer(scheme_name="service_key", description="One of `serve.service_keys`.", auto_error=False)
 
 
@@ -137,7 +115,7 @@ class Service:
             response_description="Who it is; of any token that is not good only that.",
             response_model_exclude_none=True,
             responses=documented(errors.FORM, errors.NO_FORM, errors.TOO_LARGE, *errors.COMMON),
-            openapi_extra=dict(_INTROSPECTION),
+            openapi_extra=dict(REQUEST),
         )
         router.add_api_route(
             "/rotate",
@@ -209,10 +187,10 @@ class Service:
 
     async def introspect(self, request: Request) -> Introspected:
         """Tell who is signed in by a token; unknown, ended, expired and malformed ones are all told alike."""
-        session = await self._sessions.get(await _token_in(request))
+        session = await self._sessions.get(await token_in(request))
         if not session or session.user_id is None:
             return Introspected(active=False)
-        return _introspected(session)
+        return introspected(session)
 
     async def rotate(self, body: Rotation) -> IssuedSession:
         """Give a session a new token; the old one is dead at once (rule L1)."""
@@ -241,38 +219,3 @@ class Service:
 
 def _duration(seconds: int | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
-
-
-def _introspected(session: Session) -> Introspected:
-    claims = claims_of(session)
-    return Introspected.model_validate(
-        {
-            "active": True,
-            "token_type": "Bearer",
-            "username": claims.pop("name", None),
-            "exp": int(session.ends_at.timestamp()),
-            "iat": int(session.created_at.timestamp()),
-            "data": sendable(session.data),
-            **claims,
-        }
-    )
-
-
-async def _token_in(request: Request) -> str:
-    """Return the token of a form.
-
-    Raises:
-        HTTPException: There is no form, or none with exactly one token.
-    """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != _FORM:
-        raise HTTPException(415)
-    body = await request.body()
-    try:
-        form = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=20, errors="strict")
-        (token,) = form["token"]
-    except (ValueError, KeyError):
-        raise HTTPException(400) from None
-    if not token:
-        raise HTTPException(400)
-    return token
