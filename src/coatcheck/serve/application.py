@@ -19,6 +19,7 @@ from coatcheck.serve.gate import PREFIX as GATE
 from coatcheck.serve.gate import Gate
 from coatcheck.serve.key_set import KeySet
 from coatcheck.serve.metrics import Metrics
+from coatcheck.serve.responding import respond
 from coatcheck.serve.service import PREFIX as SERVICE
 from coatcheck.serve.service import service_app
 from coatcheck.serve.service_keys import ServiceKeys
@@ -100,7 +101,7 @@ class Served:
         try:
             scheme = scheme_of(scope["headers"])
         except NotForwarded as error:
-            await _respond(send, scope, *problem(400, "The proxy is not configured for the gate", detail=str(error)))
+            await respond(scope, send, problem(400, "The proxy is not configured for the gate", detail=str(error)))
             return
         await self._site({**scope, "scheme": scheme or scope["scheme"]}, receive, send)
 
@@ -113,9 +114,4 @@ def _site(sessions: Authority, web: WebSettings) -> App:
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI calls it so
-    await _respond(send, scope, *problem(404, "Nothing here"))
-
-
-async def _respond(send: Send, scope: Scope, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    await respond(scope, send, problem(404, "Nothing here"))

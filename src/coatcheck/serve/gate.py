@@ -14,6 +14,7 @@ from coatcheck.core.cross_origin import SAFE_METHODS
 from coatcheck.errors import Unavailable
 from coatcheck.serve.forwarded import NotForwarded, Seen, seen_as_sent, seen_in_headers, sign_in_address
 from coatcheck.serve.identity import IdentityHeaders
+from coatcheck.serve.responding import respond
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.errors import SignInRequired
@@ -81,11 +82,10 @@ class Gate:
         """Serve one request."""
         question = question_of(scope)
         if question is None:
-            status, headers, body = problem(404, "No such way to ask", detail="see docs/gate.md")
+            answer = problem(404, "No such way to ask", detail="see docs/gate.md")
         else:
-            status, headers, body = await self._answer(question, scope)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+            answer = await self._answer(question, scope)
+        await respond(scope, send, answer)
 
     async def _answer(self, question: Question, scope: Scope) -> Answer:
         try:

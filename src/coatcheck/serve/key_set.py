@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from coatcheck.serve.responding import document, respond
+
 if TYPE_CHECKING:
     from coatcheck.asgi.types import Receive, Scope, Send
 
@@ -20,7 +22,4 @@ class KeySet:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI calls it so
         """Serve one request."""
-        headers = [(b"content-type", b"application/jwk-set+json"), (b"cache-control", _KEPT)]
-        headers.append((b"content-length", str(len(self._body)).encode()))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self._body})
+        await respond(scope, send, document(b"application/jwk-set+json", _KEPT, self._body))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from coatcheck.serve.responding import document, respond
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,10 +34,7 @@ class Metrics:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI calls it so
         """Serve one request."""
         body = exposition(await self._sessions.health(), self._counts, os.getpid()).encode("ascii")
-        headers = [(b"content-type", _TYPE), (b"cache-control", b"no-store")]
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await respond(scope, send, document(_TYPE, b"no-store", body))
 
 
 def exposition(health: Health, counts: Counts, process: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from coatcheck.core.signing import octets
 from coatcheck.core.transport import bearer_token
+from coatcheck.serve.responding import respond
 from coatcheck.web.pages import problem
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ class ServiceKeys:
             return
         _log.warning("coatcheck.service_refused")
         status, headers, body = problem(401, "A service key is required", reason="service_key")
-        headers = [*headers, (b"www-authenticate", b"Bearer")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await respond(scope, send, (status, [*headers, (b"www-authenticate", b"Bearer")], body))
 
     def admits(self, scope: Scope) -> bool:
         """Tell whether a request carries a key; two headers that may carry one carry none."""
