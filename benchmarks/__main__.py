@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("hits", "middleware", "frameworks", "million", "rows", "ways", "costs"),
-    *("postgresql", "valkey", "shared", "connections", "propagation", "values", "providers"),
+    *("postgresql", "valkey", "shared", "connections", "propagation", "values", "providers", "gate"),
 )
 RESULTS = Path(__file__).parent / "results.md"
 

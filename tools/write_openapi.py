@@ -1,4 +1,4 @@
-"""Write the OpenAPI document of the JSON API to docs/openapi.json."""
+"""Write the OpenAPI documents: the JSON API to docs/openapi.json, the internal one to docs/openapi-internal.json."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from coatcheck import AsyncSessions, CookieSettings
 from coatcheck.api import session_router
+from coatcheck.serve.service import service_app
 
-PATH = Path(__file__).parents[1] / "docs" / "openapi.json"
+DOCS = Path(__file__).parents[1] / "docs"
+PATH = DOCS / "openapi.json"
+INTERNAL_PATH = DOCS / "openapi-internal.json"
 PREFIX = "/api"
 
 
@@ -21,11 +25,17 @@ def document() -> dict[str, Any]:
     return app.openapi()
 
 
-def written() -> str:
-    """Return the document as it is checked in."""
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+def internal_document() -> dict[str, Any]:
+    """Return the document of the internal API, as the gate serves it."""
+    return service_app(AsyncSessions("sqlite:///never-opened.db"), CookieSettings()).openapi()
+
+
+def written(document: dict[str, Any]) -> str:
+    """Return a document as it is checked in."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    PATH.write_text(written(), encoding="utf-8")
-    print(f"wrote {PATH}")
+    for path, made in ((PATH, document()), (INTERNAL_PATH, internal_document())):
+        path.write_text(written(made), encoding="utf-8")
+        print(f"wrote {path}")

@@ -1,5 +1,6 @@
 """What type checkers must understand of sessions that a provider issues; never run."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, assert_type
 
@@ -12,6 +13,7 @@ from coatcheck import (
     ProviderOptions,
     ProviderSessions,
     ProviderSettings,
+    ServeOptions,
     Session,
     Settings,
     User,
@@ -98,6 +100,8 @@ describe_security(app)
 
 settings = Settings.load(provider=ProviderOptions(kind="appwrite", url="https://appwrite.example.org", project="shop"))
 assert_type(settings.provider, ProviderOptions | None)
+assert_type(settings.serve, ServeOptions)
+assert_type(ServeOptions(headers=("user=Remote-User",)).header_names(), Mapping[str, str])
 assert_type(settings.provider_sessions(on_event=print), ProviderSessions)
 assert_type(settings.async_provider_sessions(), AsyncProviderSessions)
 

@@ -11,7 +11,7 @@ from coatcheck._sync.pending_sign_ins import PendingSignIns
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
 from coatcheck._sync.tickets import Tickets
-from coatcheck.configuration import ProviderOptions, Settings, StoreOptions
+from coatcheck.configuration import ProviderOptions, ServeOptions, Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
@@ -66,6 +66,7 @@ __all__ = [
     "ProviderSettings",
     "Rotated",
     "SchemaError",
+    "ServeOptions",
     "Session",
     "Sessions",
     "Settings",

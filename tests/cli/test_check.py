@@ -380,3 +380,22 @@ def test_S3_keys_are_counted_and_never_shown() -> None:
 def test_durations_are_read_as_words(duration: timedelta, words: str) -> None:
     """Units that people think in."""
     assert in_words(duration) == words
+
+
+def test_what_the_gate_tells_whom(run: Run, tmp_path: Path) -> None:
+    """With its own cookie, and without its keys."""
+    key = "mZ4rT8wQ1xV6bN3cJ7kL0pS5dF9gH2yU-internal"
+    config = tmp_path / "gate.toml"
+    config.write_text(
+        f'[coatcheck]\nstore = "sqlite:///{tmp_path}/app.db"\n[coatcheck.serve]\nservice_keys = ["{key}"]\n'
+        'cookie = "shop"\nsign_in_url = "http://login.example.org/"\norigins = ["https://shop.example.org"]\n'
+    )
+    result = run("check", "--config", str(config))
+    for line in (
+        "UNSAFE X5 serve.sign_in_url: http://login.example.org/: sign-in can be read on the way; use its https address",
+        "UNSAFE C1 cookie.name: shop",
+        "serve.service_keys            1; each opens the internal API",
+        "serve.headers                 user as X-Coatcheck-User, session as X-Coatcheck-Session",
+    ):
+        assert " ".join(line.split()) in " ".join(result.out.split())
+    assert key not in result.out

@@ -14,6 +14,7 @@ import pytest
 from coatcheck import CacheSettings, Policy, ProviderOptions, UsersTable, ValueSettings
 from coatcheck.configuration.durations import duration
 from coatcheck.configuration.schema import KINDS
+from coatcheck.configuration.serve_options import ServeOptions
 from coatcheck.core.settings import SharedCacheSettings
 from coatcheck.providers.base import HTTPSettings
 from coatcheck.stores.postgresql import PostgreSQLStore
@@ -26,6 +27,7 @@ PARTS: dict[str, Any] = {
     "cache": CacheSettings(),
     "shared_cache": SharedCacheSettings(),
     "values": ValueSettings(),
+    "serve": ServeOptions(),
 }
 STORES = (SQLiteStore, PostgreSQLStore, ValkeyStore)
 
@@ -50,6 +52,8 @@ def meant(text: str, like: Any) -> Any:
     """Return what a cell of the table says, as a value like the true one."""
     if text in {"none", ""}:
         return () if isinstance(like, tuple) else None
+    if isinstance(like, tuple):
+        return tuple(text.split(","))
     if isinstance(like, bool):
         return text == "true"
     if isinstance(like, (int, float)):

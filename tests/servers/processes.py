@@ -22,7 +22,8 @@ def _state_and_parent(pid: int) -> tuple[str, int] | None:
     return state, int(parent)
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started and that still run."""
     everyone = {int(entry.name): _state_and_parent(int(entry.name)) for entry in Path("/proc").glob("[0-9]*")}
     return [child for child, found in everyone.items() if found and found[1] == pid and found[0] not in _GONE]
 
@@ -58,15 +59,15 @@ def pause(pid: int) -> list[int]:
     The parent comes first: then it can neither start another child nor miss one.
     """
     _stop(pid)
-    children = _children(pid)
-    for child in children:
+    started = children(pid)
+    for child in started:
         _stop(child)
-    return [pid, *children]
+    return [pid, *started]
 
 
 def resume(pid: int) -> None:
     """Let a process and its children go on."""
-    for each in (*_children(pid), pid):
+    for each in (*children(pid), pid):
         _signal(each, signal.SIGCONT)
 
 
@@ -76,8 +77,8 @@ def kill(pid: int) -> None:
     The parent stands still first, so that it does not see a child die and begin to repair what is broken.
     """
     _stop(pid)
-    children = _children(pid)
-    for each in (*children, pid):
+    started = children(pid)
+    for each in (*started, pid):
         _signal(each, signal.SIGKILL)
-    for child in children:
+    for child in started:
         _wait_for_the_end(child)

@@ -35,6 +35,7 @@ PUBLIC = {
         "PendingSignIns",
         "Policy",
         "ProviderOptions",
+        "ServeOptions",
         "ProviderSessions",
         "ProviderSettings",
         "Rotated",

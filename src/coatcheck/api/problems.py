@@ -1,7 +1,7 @@
 """Every error of the JSON API as problem details (RFC 9457)."""
 
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -60,7 +60,7 @@ class ProblemRoute(APIRoute):
             except ANSWERED as error:
                 response = _response(*problem_of(error, context_of(request.scope)))
             except RequestValidationError as error:
-                response = _invalid(error)
+                response = invalid_request(error)
             except HTTPException as error:
                 response = problem_response(error.status_code, str(error.detail))
                 response.headers.update(error.headers or {})
@@ -69,13 +69,17 @@ class ProblemRoute(APIRoute):
 
         return answer
 
+    def allowed(self) -> Collection[str]:
+        """Return the methods that the path has, on this route and others."""
+        return self.methods or set[str]()
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; one of another method is a problem too."""
         methods = self.methods or set[str]()
         if scope["method"] in methods:
             await super().handle(scope, receive, send)
             return
-        allowed = ", ".join(sorted(methods))
+        allowed = ", ".join(sorted(self.allowed()))
         response = problem_response(405, "Method not allowed", detail=f"use {allowed}")
         response.headers["Allow"] = allowed
         await response(scope, receive, send)
@@ -127,7 +131,7 @@ def _judged(body: bytes) -> Response | None:
     return None if value in ({}, None) else problem_response(422, **BODY_NEEDLESS)
 
 
-def _invalid(error: RequestValidationError) -> Response:
+def invalid_request(error: RequestValidationError) -> Response:
     """Return what FastAPI found wrong; never what was sent, which could be a secret in the wrong place."""
     errors: list[dict[str, str]] = []
     for found in error.errors():

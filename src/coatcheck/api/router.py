@@ -112,17 +112,6 @@ def _device_routes(recent: Any) -> APIRouter:
         responses=documented(NO_SESSION, BAD_LIMIT, ELSEWHERE, OUTAGE),
     )
     router.add_api_route(
-        "/sessions/{id}",
-        _end_session,
-        methods=["DELETE"],
-        dependencies=[recent],
-        operation_id="end_session",
-        summary="End one of the user's sessions",
-        status_code=204,
-        response_description="The session has ended. If it was this one, the cookie is taken back.",
-        responses=documented(NO_SESSION, TOO_OLD, NOT_YOURS, BAD_ID, ELSEWHERE, *UNSAFE),
-    )
-    router.add_api_route(
         "/sessions/revoke-others",
         _revoke_others,
         methods=["POST"],
@@ -141,6 +130,17 @@ def _device_routes(recent: Any) -> APIRouter:
         summary="End all of the user's sessions, this one too",
         response_description="All sessions have ended; the cookie is taken back.",
         responses=documented(NO_SESSION, TOO_OLD, ELSEWHERE, *UNSAFE),
+    )
+    router.add_api_route(
+        "/sessions/{id}",
+        _end_session,
+        methods=["DELETE"],
+        dependencies=[recent],
+        operation_id="end_session",
+        summary="End one of the user's sessions",
+        status_code=204,
+        response_description="The session has ended. If it was this one, the cookie is taken back.",
+        responses=documented(NO_SESSION, TOO_OLD, NOT_YOURS, BAD_ID, ELSEWHERE, *UNSAFE),
     )
     return router
 

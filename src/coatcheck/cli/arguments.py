@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from coatcheck.cli import better_auth_commands, commands, import_commands, session_commands, value_commands
+from coatcheck.cli import (
+    better_auth_commands,
+    commands,
+    import_commands,
+    serve_command,
+    session_commands,
+    value_commands,
+)
 from coatcheck.cli.environment import FromEnvironment
 from coatcheck.configuration.durations import NoDuration, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Command = Callable[[argparse.Namespace], int]
     Kind = Callable[[str], Any]
@@ -21,6 +29,8 @@ EPILOG = (
     "3 the store did not answer."
 )
 
+# What a container gets for a service that is named "coatcheck", whoever asks for it.
+_FROM_KUBERNETES = re.compile(r"(?:tcp|udp|sctp)://")
 _TRUE = {"1", "true", "yes", "on"}
 
 
@@ -42,6 +52,7 @@ def parser() -> Parser:
     )
     parsers = root.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
     _demo(_command(parsers, "demo", "run the demo: two server processes on one database", commands.demo))
+    _serve(_command(parsers, "serve", "run the gate that proxies ask about each request", serve_command.serve))
     _store(_command(parsers, "migrate", "create the tables, or bring them up to date", commands.migrate))
     _sessions(parsers.add_parser("sessions", help="list, show and end sessions", allow_abbrev=False))
     _invalidate(_command(parsers, "invalidate", "have cached values loaded anew", value_commands.invalidate))
@@ -72,6 +83,26 @@ def _demo(demo: argparse.ArgumentParser) -> None:
         default=8000,
     )
     _option(demo, "--database", "COATCHECK_DATABASE", "the SQLite file; without it a new one, removed at the end")
+
+
+def _serve(serve: argparse.ArgumentParser) -> None:
+    _database(serve)
+    _users_table(serve)
+    _option(serve, "--host", "COATCHECK_HOST", "the address to listen on", default="127.0.0.1")
+    _option(serve, "--port", "COATCHECK_PORT", "the port", kind=_whole(1, 65535), default=8100)
+    _option(serve, "--workers", "COATCHECK_WORKERS", "how many processes answer", kind=_whole(1, 256), default=1)
+    _option(
+        serve,
+        "--server",
+        "COATCHECK_SERVER",
+        "what runs it, granian or uvicorn; the one that is installed if not given",
+        kind=_one_of(serve_command.SERVERS),
+    )
+    serve.add_argument(
+        "--print-config",
+        choices=serve_command.PROXIES,
+        help="print how to configure this proxy, with the settings as they are, and serve nothing",
+    )
 
 
 def _sessions(sessions: argparse.ArgumentParser) -> None:
@@ -219,8 +250,7 @@ def _database(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _store(command: argparse.ArgumentParser) -> None:
-    _database(command)
+def _users_table(command: argparse.ArgumentParser) -> None:
     _option(
         command,
         "--users-table",
@@ -228,6 +258,11 @@ def _store(command: argparse.ArgumentParser) -> None:
         "with --store: the users table, with columns id, name, email and role (if others: --config or --app)",
         metavar="NAME",
     )
+
+
+def _store(command: argparse.ArgumentParser) -> None:
+    _database(command)
+    _users_table(command)
     _option(
         command,
         "--app",
@@ -260,6 +295,8 @@ def _option(
     metavar: str | None = None,
 ) -> None:
     given = os.environ.get(variable)
+    if variable == "COATCHECK_PORT" and given is not None and _FROM_KUBERNETES.match(given):
+        given = None
     value = FromEnvironment(given, variable) if given else default
     shown = "" if default is None else f", {default} if not given"
     command.add_argument(
@@ -285,6 +322,16 @@ def _blamed(kind: Kind) -> Kind:
             if isinstance(value, FromEnvironment):
                 raise argparse.ArgumentTypeError(f"{value.variable}={error}") from None
             raise
+
+    return convert
+
+
+def _one_of(names: Sequence[str]) -> Kind:
+    def convert(value: str) -> str:
+        if value not in names:
+            msg = f"{value!s} is not possible: use {' or '.join(names)}"
+            raise argparse.ArgumentTypeError(msg)
+        return str(value)
 
     return convert
 

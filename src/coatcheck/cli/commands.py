@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from coatcheck.cli.output import aligned, counted, printable
 from coatcheck.cli.target import opened_store, store_of, target_of
 from coatcheck.describe import describe, in_words
+from coatcheck.describe.serve import serve_lines
 
 if TYPE_CHECKING:
     import argparse
@@ -61,6 +62,8 @@ def check(arguments: argparse.Namespace) -> int:
     finally:
         store.close()
     lines = describe(target.sessions, target.web, problems)
+    if target.settings is not None and target.settings.has_serve:
+        lines += serve_lines(target.settings.serve)
     print(f"configuration: {target.origin}")
     for text in aligned([(line.setting, printable(line.value)) for line in lines]):
         print(f"  {text}")

@@ -17,6 +17,7 @@ from coatcheck.configuration import Settings
 from coatcheck.configuration.schema import KINDS
 from coatcheck.configuration.sources import Given, from_environment, from_file
 from coatcheck.errors import ConfigurationError, SchemaError
+from coatcheck.serve.authority import web_settings
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore
 from coatcheck.web.settings import WebSettings
 
@@ -82,7 +83,7 @@ def _configured(arguments: argparse.Namespace) -> Target:
     settings, names = settings_of(arguments)
     origin = f"defaults, and settings of {', '.join(names)}"
     sessions = settings.sessions() if settings.provider is None else settings.provider_sessions()
-    return Target(origin, sessions, WebSettings(), settings)
+    return Target(origin, sessions, web_settings(settings.serve) if settings.has_serve else WebSettings(), settings)
 
 
 def settings_of(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:

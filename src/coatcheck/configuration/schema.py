@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from coatcheck.configuration.durations import NoDuration, duration
 from coatcheck.configuration.provider_options import SECRETS as PROVIDER_SECRETS
 from coatcheck.configuration.provider_options import ProviderOptions
+from coatcheck.configuration.serve_options import SECRETS as SERVE_SECRETS
+from coatcheck.configuration.serve_options import ServeOptions
 from coatcheck.configuration.store_options import StoreOptions
 from coatcheck.core.imported import ImportedTokens
 from coatcheck.core.policy import Policy
@@ -34,10 +36,13 @@ GROUPS: Final = {
     "users": UsersTable,
     "imported": ImportedTokens,
     "provider": ProviderOptions,
+    "serve": ServeOptions,
 }
 """The groups, and the dataclass whose fields are settings of each."""
 
-SECRETS: Final = frozenset({"keys", *(f"provider.{name}" for name in PROVIDER_SECRETS)})
+SECRETS: Final = frozenset(
+    {"keys", *(f"provider.{name}" for name in PROVIDER_SECRETS), *(f"serve.{name}" for name in SERVE_SECRETS)}
+)
 URLS: Final = frozenset(
     {
         "store.url",

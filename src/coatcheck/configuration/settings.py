@@ -15,6 +15,7 @@ from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
 from coatcheck.configuration.provider_options import PROVIDERS, ProviderOptions
 from coatcheck.configuration.schema import GROUPS, KINDS, SECRETS, URLS, refusal, value_of
+from coatcheck.configuration.serve_options import ServeOptions
 from coatcheck.configuration.sources import (
     FILE_VARIABLE,
     from_code,
@@ -59,6 +60,7 @@ class Settings:
         users: The application's users table, in the store's database.
         imported: Whose tokens are accepted besides ours, after `coatcheck import`.
         provider: Who issues the sessions, if we do not, and for how long its answers stand in for asking it.
+        serve: How `coatcheck serve` answers.
         keys: Keys that sign what the client holds: the first signs, all verify.
         deployment: The name that signatures are bound to.
         purpose: What the tokens are for.
@@ -75,6 +77,7 @@ class Settings:
     users: UsersTable | None = None
     imported: ImportedTokens | None = None
     provider: ProviderOptions | None = None
+    serve: ServeOptions = field(default_factory=ServeOptions)
     keys: tuple[str | bytes, ...] = ()
     deployment: str = "coatcheck"
     purpose: str = "session"
@@ -160,6 +163,7 @@ class Settings:
             users=parts.get("users"),
             imported=parts.get("imported"),
             provider=parts.get("provider"),
+            serve=parts["serve"],
             origins=origins,
             **{name: values[name] for name in ("keys", "deployment", "purpose") if name in values},
         )
@@ -278,6 +282,11 @@ class Settings:
 
     # --- what may be shown of them
 
+    @property
+    def has_serve(self) -> bool:
+        """Whether anything is written of `coatcheck serve`."""
+        return any(path.startswith("serve.") for path in self.origins)
+
     def effective(self) -> dict[str, Any]:
         """Return every setting that applies, by its path, and of keys and URLs only what anybody may see."""
         urls = {"store.url": self.store, "shared_cache.url": self.shared_cache}
@@ -290,6 +299,7 @@ class Settings:
             "users": self.users,
             "imported": self.imported,
             "provider": self.provider,
+            "serve": self.serve,
         }
         found: dict[str, Any] = {path: url and redacted_url(url) for path, url in urls.items()}
         for group, part in parts.items():

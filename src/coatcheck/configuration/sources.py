@@ -22,7 +22,20 @@ FILE_VARIABLE: Final = "COATCHECK_CONFIG"
 ELSEWHERE: Final = frozenset(
     PREFIX + name
     for name in (
-        *("APP", "BATCH", "CONFIG", "DATABASE", "HOST", "JSON", "LIMIT", "PORT", "REQUIRE_ALL", "USER"),
+        *(
+            "APP",
+            "BATCH",
+            "CONFIG",
+            "DATABASE",
+            "HOST",
+            "JSON",
+            "LIMIT",
+            "PORT",
+            "REQUIRE_ALL",
+            "SERVER",
+            "USER",
+            "WORKERS",
+        ),
         *("BETTER_AUTH_SESSION_TABLE", "BETTER_AUTH_USER_TABLE", "BETTER_AUTH_SCHEMA", "BETTER_AUTH_COLUMNS"),
     )
 )
@@ -36,7 +49,7 @@ _GROUPS_WITH_URL: Final = ("store", "shared_cache")
 # The object of settings and its parts have two names where code needs a URL and the settings beside it.
 _HALVES: Final = {"store_options": "store", "shared_cache_settings": "shared_cache"}
 _MAY_BE_NONE: Final = frozenset(
-    {"users", "imported", "provider", "shared_cache", "policy", "cache", "values", *_HALVES}
+    {"users", "imported", "provider", "serve", "shared_cache", "policy", "cache", "values", *_HALVES}
 )
 _NONE_IS_UNSET: Final = ("store.", "provider.")
 

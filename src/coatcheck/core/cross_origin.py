@@ -136,16 +136,16 @@ def _ambiguous(values: tuple[bytes, ...]) -> bool:
 
 def _own_origin(request: CrossOriginRequest) -> str | None:
     scheme = request.scheme.lower()
-    return _normal(_HTTP.get(scheme, scheme), b"".join(request.host).decode("latin-1"))
+    return normal_origin(_HTTP.get(scheme, scheme), b"".join(request.host).decode("latin-1"))
 
 
 def _origin(value: bytes) -> str | None:
     """Return the normal form of an Origin header, or None for "null" and whatever else is no origin."""
     scheme, _, authority = value.decode("latin-1").partition("://")
-    return _normal(scheme, authority)
+    return normal_origin(scheme, authority)
 
 
-def _normal(scheme: str, authority: str) -> str | None:
+def normal_origin(scheme: str, authority: str) -> str | None:
     """Return `scheme://host[:port]` in lower case, without the default port; None if it is malformed."""
     match = _AUTHORITY.fullmatch(authority)
     if match is None or not _SCHEME.fullmatch(scheme):
@@ -169,7 +169,7 @@ def _normal_host(host: str) -> str | None:
 
 def _trusted(origin: str) -> str:
     scheme, _, authority = origin.partition("://")
-    normal = _normal(scheme, authority)
+    normal = normal_origin(scheme, authority)
     if normal is None:
         refuse(
             "trusted_origins",

@@ -59,7 +59,7 @@ def answer_to(error: Exception, scope: Scope, context: Asked) -> Answer:
     """Return the answer to a request that ended with one of `ANSWERED`; a browser page goes to the sign-in page."""
     if isinstance(error, DeviceProofAwaited) and (answer := _come_again(error, scope)) is not None:
         return answer
-    if isinstance(error, (SignInRequired, RecentAuthRequired, DeviceProofAwaited)) and _is_page(scope):
+    if isinstance(error, (SignInRequired, RecentAuthRequired, DeviceProofAwaited)) and is_page(scope):
         return 302, [(b"location", _sign_in_url(scope, context)), (b"content-length", b"0")], b""
     return problem_of(error, context)
 
@@ -122,7 +122,7 @@ def _come_again(error: DeviceProofAwaited, scope: Scope) -> Answer | None:
     return 307, [(b"location", location), (b"cache-control", b"no-store"), (b"content-length", b"0")], b""
 
 
-def _is_page(scope: Scope) -> bool:
+def is_page(scope: Scope) -> bool:
     """Tell whether a browser asks for a page, not a program for data."""
     accepts = any(key == b"accept" and b"text/html" in value for key, value in scope["headers"])
     return accepts and scope["method"] in {"GET", "HEAD"}

@@ -1,0 +1,72 @@
+"""The errors of the internal API, as its OpenAPI document has them and as it answers them."""
+
+from typing import Final
+
+from coatcheck.api.documentation import ELSEWHERE, OUTAGE, Error
+
+__all__ = [
+    "BODY",
+    "COMMON",
+    "ELSEWHERE",
+    "FORM",
+    "FULL",
+    "NOT_FOUND",
+    "NOT_JSON",
+    "NO_FORM",
+    "NO_KEY",
+    "PARAMETER",
+    "TOO_LARGE",
+    "UNKNOWN_TOKEN",
+]
+
+NO_KEY: Final = Error(
+    "service_key",
+    401,
+    "No service key, or a wrong one.",
+    {"title": "A service key is required", "reason": "service_key"},
+)
+NOT_FOUND: Final = Error(
+    "not_found",
+    404,
+    "There is no live session with this id.",
+    {"title": "No such session", "detail": "id: no live session"},
+)
+UNKNOWN_TOKEN: Final = Error(
+    "not_found", 404, "The session has ended.", {"title": "No such session", "detail": "token: no live session"}
+)
+FULL: Final = Error(
+    "limit_reached",
+    409,
+    "The user has as many sessions as the policy allows; with the policy `ask` they are named.",
+    {"title": "Too many sessions", "limit": 5, "sessions": ["qUQfB1q0n2nWkq0lT1oJ3g"]},
+)
+TOO_LARGE: Final = Error(
+    "body", 413, "The body is too large.", {"title": "Body too large", "detail": "send at most 65536 bytes"}
+)
+NOT_JSON: Final = Error(
+    "body", 415, "The body is not JSON.", {"title": "Unsupported media type", "detail": "send JSON"}
+)
+FORM: Final = Error(
+    "form",
+    400,
+    "The form has no token, or several.",
+    {"title": "Invalid request", "detail": "send one token in a form"},
+)
+NO_FORM: Final = Error(
+    "form", 415, "The body is no form.", {"title": "Unsupported media type", "detail": "send a form"}
+)
+INVALID_BODY: Final = Error(
+    "body", 400, "The body is not JSON.", {"title": "Invalid request", "detail": "body: not JSON"}
+)
+PARAMETER: Final = Error(
+    "parameter",
+    422,
+    "Something in the request is not possible; nothing of it is repeated.",
+    {
+        "title": "Invalid request",
+        "detail": "user_id: Field required",
+        "errors": [{"in": "body", "name": "user_id", "detail": "Field required"}],
+    },
+)
+COMMON: Final = (NO_KEY, OUTAGE)
+BODY: Final = (INVALID_BODY, TOO_LARGE, NOT_JSON, PARAMETER, *COMMON, ELSEWHERE)
