@@ -43,7 +43,7 @@ def sql(statement: str) -> list[tuple[object, ...]]:
 def test_migrate_creates_the_tables_and_says_so(run: Run, folder: Path) -> None:
     """The first time it names the steps, the second time there is nothing to do."""
     first, second = run("migrate", *STORE), run("migrate", *STORE)
-    assert (first.code, first.out, first.err) == (0, f"ran 0001_sessions\n{CURRENT}", "")
+    assert (first.code, first.out, first.err) == (0, f"ran 0001_sessions\nran 0002_retired_tokens\n{CURRENT}", "")
     assert (second.code, second.out) == (0, CURRENT)
     assert (folder / "app.db").exists()
 

@@ -265,7 +265,7 @@ COMMANDS = ["check", "migrate", *LOOKING]
 @pytest.mark.parametrize(
     ("prepare", "complaint"),
     [
-        (newer, "database='app.db' has schema 99, newer than 1 of this release; upgrade coatcheck"),
+        (newer, "database='app.db' has schema 99, newer than 2 of this release; upgrade coatcheck"),
         (
             no_database,
             (
