@@ -63,7 +63,7 @@ def test_L16_a_copy_is_served_until_its_token_is_due(since: int | None, authenti
 
 def test_L16_nothing_is_kept_under_a_retired_token() -> None:
     """Neither here nor for others, and a session that was read by it is good no longer than its grace."""
-    copies = SessionCopies(CacheSettings(), touch_every=0, shared_ttl=10**12)
+    copies = SessionCopies(CacheSettings(), touch_every=0, rotate_after=HOUR * 1000, shared_ttl=10**12)
     record = a_row(0)
     reading = Reading("", 1, 0, record, None, Retired(record.id, 30))
     assert copies.kept(reading) is None

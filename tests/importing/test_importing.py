@@ -130,6 +130,10 @@ class Trap:
         ("flask-session", token_urlsafe(15), Why.NO_TOKEN),
         ("flask-session", str(uuid4()), Why.UUID),
     ],
+    ids=[
+        *("starsessions", "starsessions-short", "starsessions-planted", "litestar", "litestar-short"),
+        *("flask-session", "flask-session-short", "flask-session-uuid"),
+    ],
 )
 def test_T1_a_token_has_128_random_bits_or_stays(store: SQLiteStore, library: str, token: str, why: Why | None) -> None:
     """By its form; UUIDs, which have 122, are taken by whoever says so."""

@@ -194,6 +194,22 @@ async def test_L16_a_lost_response_is_made_good_in_the_grace(tmp_path: Path) -> 
         assert it.rows() == 0
 
 
+async def test_L16_a_worker_that_does_not_rotate_honours_the_grace(tmp_path: Path) -> None:
+    """As while a new setting is rolled out: nobody is signed out, and nobody is told anything that is not so."""
+    async with site(tmp_path, policy=POLICY) as it, site(tmp_path, clock=it.clock) as elsewhere:
+        browser = await it.signed_in()
+        held = dict(browser.cookies)
+        it.clock.advance(HOUR)
+        await browser.get("/me")
+        answer = await elsewhere.browser(cookies=dict(held)).get("/me")
+        assert (answer.json()["user"], answer.all("set-cookie")) == ("alice", [])
+        assert elsewhere.store.count("renew") == 0
+        it.clock.advance(GRACE)
+        assert await elsewhere.user_of(elsewhere.browser(), held[COOKIE]) is None
+        assert elsewhere.events == []
+        assert await elsewhere.user_of(browser) == "alice"
+
+
 async def test_L17_by_policy_a_replay_is_only_told(tmp_path: Path) -> None:
     """Once for each retired token; whoever has it is not signed in, and the session lives on."""
     policy = Policy(rotate_after=HOUR, on_reuse="event")

@@ -104,7 +104,7 @@ class Machine(SessionsMachine):
         (KeepsTheOldToken, 1),
         (IgnoresLimits, 9),
         (ForgetsRemovedKeys, 10),
-        (GraceNeverEnds, 1),
+        (GraceNeverEnds, 3),
     ],
 )
 def test_a_mistaken_store_is_found(mistaken: type[MemoryStore], begin: int) -> None:

@@ -101,14 +101,12 @@ class SessionCopies:
         return STAMP.pack(reading.as_of, serve_until, last_seen + self._touch_every) + packed
 
     def is_due(self, reading: _Reading) -> bool:
-        """Tell whether whoever presented the token should get another one."""
-        if reading.record is None:
+        """Tell whether whoever presented the token should get another one; never where tokens are not rotated."""
+        if reading.record is None or self._rotate_after == NEVER:
             return False
         return reading.retired is not None or reading.now >= self._due_at(reading, reading.record)
 
     def _due_at(self, reading: _Reading, record: Record) -> int:
-        if self._rotate_after == NEVER:
-            return NEVER
         # A rotation after a change of privileges leaves no trace here: its token is taken for older than it is.
         began = max(record.created_at, record.authenticated_at or 0, reading.since or 0)
         return min(began * 1000 + self._rotate_after, NEVER)
