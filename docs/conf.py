@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxRole
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tools.path_costs import cost
+from tools.path_costs import RESULTS, cost
 
 project = "coatcheck"
 author = "Coatcheck contributors"
@@ -38,6 +38,7 @@ class Cost(SphinxRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Return the number, with its unit."""
+        self.env.note_dependency(str(RESULTS))
         try:
             return [nodes.Text(cost(self.text))], []
         except LookupError as error:
