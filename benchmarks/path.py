@@ -6,11 +6,12 @@ import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.calling import asgi, scope_of
 from benchmarks.floor import data_version
-from benchmarks.measure import awaits, calls, insist, interleaved, timing
+from benchmarks.measure import awaits, calls, insist, interleaved
 from benchmarks.path_fleet import fleet
 from benchmarks.report import Report, timed
-from benchmarks.scene import COOKIE, USER_AGENT, scene
+from benchmarks.scene import COOKIE, scene
 from benchmarks.servers import postgresql, valkey_server
 from coatcheck.asgi import SessionMiddleware
 from coatcheck.asgi.context import SCOPE_KEY
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Batch
     from benchmarks.scene import Scene
-    from coatcheck.asgi.types import App, Message, Receive, Scope, Send
+    from coatcheck.asgi.types import Receive, Scope, Send
 
 _ROUNDS = 200
 _stat = os.stat
@@ -51,16 +52,16 @@ async def alone() -> list[Report]:
 
 
 async def _hit(memory: Scene, sqlite: Scene) -> Report:
-    scopes = [_scope(header) for header in memory.headers()]
+    scopes = [scope_of(header) for header in memory.headers()]
     ours, ours_sqlite = SessionMiddleware(_asking, memory.sessions), SessionMiddleware(_asking, sqlite.sessions)
     silent = SessionMiddleware(_silent, memory.sessions)
     timings = await interleaved(
         {
             "a call of nothing": calls(lambda scope: scope, scopes),
-            "the application alone": _requests(_silent, scopes),
-            "behind the middleware, asking nothing": _requests(silent, scopes),
-            "the whole request, lease only": _requests(ours, scopes),
-            "the whole request, SQLite": _requests(ours_sqlite, [_scope(header) for header in sqlite.headers()]),
+            "the application alone": asgi(_silent, memory.headers()),
+            "behind the middleware, asking nothing": asgi(silent, memory.headers()),
+            "the whole request, lease only": asgi(ours, memory.headers()),
+            "the whole request, SQLite": asgi(ours_sqlite, sqlite.headers()),
             **_web(ours, scopes),
             **_core(memory),
         },
@@ -162,36 +163,3 @@ async def _asking(scope: Scope, receive: Receive, send: Send) -> None:
     session = await scope[SCOPE_KEY].session()
     insist(session and session.user_id)
     await _silent(scope, receive, send)
-
-
-def _requests(app: App, scopes: Sequence[Scope]) -> Batch:
-    """Return a case that sends one request for each scope."""
-    answers: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        answers.append(message)
-
-    async def batch() -> float:
-        with timing(len(scopes)) as took:
-            for scope in scopes:
-                await app(dict(scope), receive, send)
-        insist(answers[-2]["status"] == _OK)
-        answers.clear()
-        return took.each
-
-    return batch
-
-
-def _scope(cookie: bytes) -> Scope:
-    headers = [
-        (b"host", b"app.example"),
-        (b"user-agent", USER_AGENT.encode()),
-        (b"accept", b"application/json"),
-        (b"accept-encoding", b"gzip, deflate, br, zstd"),
-        (b"sec-fetch-site", b"same-origin"),
-        (b"cookie", cookie),
-    ]
-    return {"type": "http", "method": "GET", "scheme": "https", "path": "/session", "headers": headers, "client": None}

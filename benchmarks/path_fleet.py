@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.report import Report
     from coatcheck.core.sealing import Place
 
-_ROUNDS = 60
+_ROUNDS = 200
 _SESSIONS = 20
 _REVOKED = 5
 _LONG = 600_000

@@ -53,6 +53,7 @@ PASSED = {
     "stores/sqlite/pages.py": "makes a page of the log out of rows",
     "stores/sqlite/statements.py": "the texts of SQL",
     "testing/async_memory_cache.py": "the shared cache of this test",
+    "web/attached.py": "looks for the context",
     "web/cross_origin.py": "hands the request to the check",
     "web/errors.py": "names the answers",
     "_async/_errands.py": "where copies for the shared cache wait",
