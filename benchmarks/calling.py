@@ -31,7 +31,7 @@ _HEADERS = {
 
 def asgi(app: App, cookies: Sequence[bytes]) -> Batch:
     """Return a case that sends one request for each cookie header."""
-    scopes = [_scope(cookie) for cookie in cookies]
+    scopes = [scope_of(cookie) for cookie in cookies]
     answers: list[Message] = []
 
     async def receive() -> Message:
@@ -51,7 +51,8 @@ def asgi(app: App, cookies: Sequence[bytes]) -> Batch:
     return batch
 
 
-def _scope(cookie: bytes) -> Scope:
+def scope_of(cookie: bytes) -> Scope:
+    """Return what a server hands to an application for one request."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import million, scale
+from benchmarks import million, path, path_fleet, scale
 from benchmarks.measure import calls, insist
 from benchmarks.report import Goal
 from tests.support import missing
@@ -64,6 +65,19 @@ def test_the_benchmark_of_frameworks_runs_in_a_process_of_its_own() -> None:
     done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
     assert done.stdout.count("| coatcheck's verb, hit ") == 5
     assert done.stdout.count("goal: at least 20.0") == done.stdout.count("goal: at most 1.50") == 10
+
+
+def test_each_step_of_a_request_is_measured(
+    postgresql_url: str, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables have the rows of those in the results, which a page of the documentation shows."""
+    for module in (path, path_fleet):
+        monkeypatch.setattr(module, "_ROUNDS", 1)
+    reports = [*asyncio.run(path.alone()), asyncio.run(path_fleet.fleet(postgresql_url, valkey_url))]
+    kept = command.RESULTS.read_text(encoding="utf-8")
+    for report in reports:
+        table = kept.partition(f"## {report.title}\n")[2].partition("\n## ")[0]
+        assert [row[0] for row in report.rows] == re.findall(r"^\| (.+?) +\| +[0-9]", table, re.MULTILINE)
 
 
 def test_the_cache_keeps_as_many_sessions_as_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
