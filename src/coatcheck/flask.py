@@ -26,7 +26,7 @@ from coatcheck.wsgi.environment import KEY, answered, context_of, scope_of
 from coatcheck.wsgi.middleware import SessionMiddleware
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from coatcheck.core.answers import NotSignedIn
@@ -122,7 +122,14 @@ current_session = cast("Session", LocalProxy(_current))
 
 
 def sign_in(
-    user_id: str, *, data: Mapping[str, Any] | None = None, remember: bool = False, transaction: Any = None
+    user_id: str,
+    *,
+    data: Mapping[str, Any] | None = None,
+    remember: bool = False,
+    methods: Sequence[str] = (),
+    acr: str | None = None,
+    actor_id: str | None = None,
+    transaction: Any = None,
 ) -> Session:
     """Begin a session for a user who has just proved who they are; the response brings the cookie.
 
@@ -130,12 +137,23 @@ def sign_in(
         user_id: The user.
         data: The application's data.
         remember: Whether the cookie outlives the browser's window, with the policy's longer durations.
+        methods: How the user has proved it, by the names of RFC 8176 such as "pwd" and "otp".
+        acr: The level of that, as an identity provider or the application calls it.
+        actor_id: Who will act as the user, if it is somebody else.
         transaction: The caller's own database connection, inside a transaction.
 
     Raises:
         LimitReached: The user has too many sessions, and the policy evicts none.
     """
-    return _context().sign_in(user_id, data=data, remember=remember, connection=transaction)
+    return _context().sign_in(
+        user_id,
+        data=data,
+        remember=remember,
+        methods=methods,
+        acr=acr,
+        actor_id=actor_id,
+        connection=transaction,
+    )
 
 
 def sign_out(*, transaction: Any = None) -> None:
@@ -143,13 +161,18 @@ def sign_out(*, transaction: Any = None) -> None:
     _context().sign_out(connection=transaction)
 
 
-def rotate(*, reauthenticated: bool = False) -> Session:
+def rotate(*, reauthenticated: bool = False, methods: Sequence[str] = (), acr: str | None = None) -> Session:
     """Give the session a new token: after a change of privileges, or after the user proved again who they are.
+
+    Args:
+        reauthenticated: Whether the user has just proved it, which starts both timers anew.
+        methods: How they have; naming one says that they have.
+        acr: The level of that; None leaves what there was.
 
     Raises:
         SignInRequired: The session has ended meanwhile.
     """
-    return _context().rotate(reauthenticated=reauthenticated)
+    return _context().rotate(reauthenticated=reauthenticated, methods=methods, acr=acr)
 
 
 def revoke_others() -> int:
@@ -175,18 +198,21 @@ def login_required(view: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-def fresh_required(within: timedelta, grace: timedelta | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def fresh_required(
+    within: timedelta, grace: timedelta | None = None, *, factors: int = 1
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a view be called only for a user who proved who they are at most `within` ago (ASVS 7.5.1, rule A1).
 
     Args:
         within: How long ago.
         grace: For how much longer a form that was begun in time may be sent: all but GET, HEAD and OPTIONS.
+        factors: Of how many kinds the proofs must be (rule A2).
     """
 
     def decorated(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            _context().require_recent_auth(age_allowed(request.method, within, grace))
+            _context().require_recent_auth(age_allowed(request.method, within, grace), factors=factors)
             return _called(view, *args, **kwargs)
 
         return guarded

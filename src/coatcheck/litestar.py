@@ -239,11 +239,16 @@ async def requires_session(connection: Connection, _: BaseRouteHandler) -> None:
     await _required(connection.scope)
 
 
-def requires_recent_auth(max_age: timedelta) -> Guard:
-    """Return a guard for users who proved who they are at most `max_age` ago (ASVS 7.5.1)."""
+def requires_recent_auth(max_age: timedelta, *, factors: int = 1) -> Guard:
+    """Return a guard for users who proved who they are at most `max_age` ago (ASVS 7.5.1).
+
+    Args:
+        max_age: How old the proofs may be.
+        factors: Of how many kinds they must be (rule A2).
+    """
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        await context_of(cast("Scope", connection.scope)).require_recent_auth(max_age)
+        await context_of(cast("Scope", connection.scope)).require_recent_auth(max_age, factors=factors)
 
     return guard
 

@@ -11,8 +11,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from coatcheck.asgi import context_of
-from coatcheck.web.async_login_flows import AsyncLoginFlows
+from coatcheck.asgi import AsyncLoginFlows, context_of
 from tests.web.application import site
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from coatcheck.asgi import context_of
-from coatcheck.web.async_second_factor import AsyncSecondFactor
+from coatcheck.asgi import AsyncSecondFactor, context_of
 from tests.web.application import KEY, site
 from tests.web.browser import COOKIE
 

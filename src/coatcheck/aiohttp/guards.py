@@ -31,20 +31,22 @@ def login_required(handler: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[
 
 
 def fresh_required(
-    within: timedelta, grace: timedelta | None = None
+    within: timedelta, grace: timedelta | None = None, *, factors: int = 1
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Coroutine[Any, Any, R]]]:
     """Let a handler be called only for a user who proved who they are at most `within` ago (ASVS 7.5.1, rule A1).
 
     Args:
         within: How long ago.
         grace: For how much longer a form that was begun in time may be sent: all but GET, HEAD and OPTIONS.
+        factors: Of how many kinds the proofs must be (rule A2).
     """
 
     def decorated(handler: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
         @wraps(handler)
         async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             request = _request_in(args)
-            await context_of(request).require_recent_auth(age_allowed(request.method, within, grace))
+            max_age = age_allowed(request.method, within, grace)
+            await context_of(request).require_recent_auth(max_age, factors=factors)
             return await handler(*args, **kwargs)
 
         return guarded

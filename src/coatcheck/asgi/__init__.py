@@ -4,12 +4,16 @@ from coatcheck.asgi.context import answered, context_of
 from coatcheck.asgi.middleware import SessionMiddleware
 from coatcheck.asgi.request_session import RequestSessionMiddleware, request_session
 from coatcheck.web.async_context import RequestContext
+from coatcheck.web.async_login_flows import AsyncLoginFlows
+from coatcheck.web.async_second_factor import AsyncSecondFactor
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
 from coatcheck.web.pages import ANSWERED, Answered, safe_next
 
 __all__ = [
     "ANSWERED",
     "Answered",
+    "AsyncLoginFlows",
+    "AsyncSecondFactor",
     "DeviceBindingRequired",
     "RecentAuthRequired",
     "RequestContext",

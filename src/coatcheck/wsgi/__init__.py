@@ -2,7 +2,9 @@
 
 from coatcheck.web.context import RequestContext
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
+from coatcheck.web.login_flows import LoginFlows
 from coatcheck.web.pages import ANSWERED, Answered, safe_next
+from coatcheck.web.second_factor import SecondFactor
 from coatcheck.wsgi.environment import answered, context_of
 from coatcheck.wsgi.middleware import SessionMiddleware
 from coatcheck.wsgi.request_session import RequestSessionMiddleware, request_session
@@ -11,9 +13,11 @@ __all__ = [
     "ANSWERED",
     "Answered",
     "DeviceBindingRequired",
+    "LoginFlows",
     "RecentAuthRequired",
     "RequestContext",
     "RequestSessionMiddleware",
+    "SecondFactor",
     "SessionMiddleware",
     "SignInRequired",
     "answered",
