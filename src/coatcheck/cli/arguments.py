@@ -59,7 +59,7 @@ def parser() -> Parser:
     _sweep(_command(parsers, "sweep", "delete expired sessions, in bounded batches", commands.sweep))
     _import(parsers.add_parser("import", help="bring the live sessions of another library here", allow_abbrev=False))
     _better_auth(parsers.add_parser("better-auth", help="have Better Auth's own sign-outs seen", allow_abbrev=False))
-    _store(_command(parsers, "check", "print the configuration and say what is unsafe", commands.check))
+    _check(_command(parsers, "check", "print the configuration and say what is unsafe", commands.check))
     return root
 
 
@@ -278,10 +278,18 @@ def _limit(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _check(checking: argparse.ArgumentParser) -> None:
+    _store(checking)
+    _flag(checking, "--statement", "COATCHECK_STATEMENT", "say what it fulfils of OWASP ASVS and NIST SP 800-63B")
+
+
 def _json(command: argparse.ArgumentParser) -> None:
-    variable = "COATCHECK_JSON"
+    _flag(command, "--json", "COATCHECK_JSON", "print JSON")
+
+
+def _flag(command: argparse.ArgumentParser, flag: str, variable: str, what: str) -> None:
     default = os.environ.get(variable, "").lower() in _TRUE
-    command.add_argument("--json", action="store_true", default=default, help=f"print JSON [{variable}=1]")
+    command.add_argument(flag, action="store_true", default=default, help=f"{what} [{variable}=1]")
 
 
 def _option(

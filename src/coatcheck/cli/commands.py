@@ -6,14 +6,17 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from coatcheck._async.provider_sessions import AsyncProviderSessions
+from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck.cli.output import aligned, counted, printable
 from coatcheck.cli.target import opened_store, store_of, target_of
-from coatcheck.describe import describe, in_words
+from coatcheck.describe import describe, in_words, statement
 from coatcheck.describe.serve import serve_lines
 
 if TYPE_CHECKING:
     import argparse
 
+    from coatcheck.cli.target import Target
     from coatcheck.configuration import Settings
 
 
@@ -75,7 +78,18 @@ def check(arguments: argparse.Namespace) -> int:
     for line, why in unsafe:
         print(f"UNSAFE {why.rule} {line.setting}: {printable(line.value)}: {why.reason}; {why.fix}")
     print(f"{counted(len(unsafe), 'unsafe setting')}" if unsafe else "no unsafe setting")
+    if arguments.statement:
+        _print_statement(target)
     return 1 if unsafe else 0
+
+
+def _print_statement(target: Target) -> None:
+    print("statement, by OWASP ASVS 5.0 and NIST SP 800-63B-4 (second public draft):")
+    if isinstance(target.sessions, (AsyncProviderSessions, ProviderSessions)):
+        print(f"  {target.sessions.provider.name} issues the sessions: what they fulfil is its to state")
+        return
+    for text in aligned([tuple(map(printable, claim)) for claim in statement(target.sessions, target.web)]):
+        print(f"  {text}")
 
 
 def _written(settings: Settings) -> list[tuple[str, str, str]]:

@@ -15,6 +15,7 @@ from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
 from coatcheck.describe.provider import bound_lines, provider_lines, transport_lines
 from coatcheck.describe.sessions import cache_lines, policy_lines, token_lines
+from coatcheck.describe.statement import Claim, statement
 from coatcheck.describe.store import store_lines
 from coatcheck.describe.web import cookie_lines, cross_origin_lines, device_lines, request_lines
 from coatcheck.describe.words import Line, Unsafe, in_words
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from coatcheck.web.settings import WebSettings
 
-__all__ = ["AnySessions", "Line", "Unsafe", "describe", "in_words"]
+__all__ = ["AnySessions", "Claim", "Line", "Unsafe", "describe", "in_words", "statement"]
 
 AnySessions = AsyncSessions | Sessions | AsyncProviderSessions | ProviderSessions
 
