@@ -265,7 +265,11 @@ def test_C12_tokens_are_bound_to_the_purpose_they_were_imported_for(store: SQLit
     assert not Sessions(store, imported=imported, purpose="admin").get(token)
 
 
-@pytest.mark.parametrize(("library", "token"), [("starsessions", token_hex(16)), ("flask-session", token_urlsafe(32))])
+@pytest.mark.parametrize(
+    ("library", "token"),
+    [("starsessions", token_hex(16)), ("flask-session", token_urlsafe(32))],
+    ids=["starsessions", "flask-session"],
+)
 def test_S3_imported_tokens_need_no_signature_and_the_next_one_has_one(
     store: SQLiteStore, library: str, token: str
 ) -> None:

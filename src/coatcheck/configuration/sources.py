@@ -33,6 +33,7 @@ ELSEWHERE: Final = frozenset(
             "PORT",
             "REQUIRE_ALL",
             "SERVER",
+            "STATEMENT",
             "USER",
             "WORKERS",
         ),
