@@ -11,6 +11,7 @@ from coatcheck.aiohttp.requests import KEY, scope_of
 from coatcheck.aiohttp.responses import WatchedResponse
 from coatcheck.errors import Unavailable
 from coatcheck.web.async_context import RequestContext
+from coatcheck.web.async_device_endpoints import async_device_answer, async_devices_of, is_device_endpoint
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, in_text, problem_of
 from coatcheck.web.settings import WebSettings
@@ -55,6 +56,7 @@ class Boundary:
         self.sessions = sessions
         self.settings = settings
         self._user_key = user_key
+        self._devices = async_devices_of(sessions, settings)
         self._transport = sessions.transport(settings.cookie.name, bearer=settings.bearer)
         self._streams = OpenStreams(sessions, settings.stream_check_every.total_seconds())
 
@@ -77,13 +79,13 @@ class Boundary:
     async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serve one request."""
         scope = scope_of(request)
-        context = RequestContext(scope, self.sessions, self.settings, self._transport)
+        context = RequestContext(scope, self.sessions, self.settings, self._transport, self._devices)
         watched = request[KEY] = WatchedResponse(request, context, self._streams, self._user_key)
         if (reason := refusal(scope, context)) is not None:
             return _response(cross_origin_problem(reason))
         context.on_session = watched.belongs_to
         try:
-            response = await watched.of(handler)
+            response = await watched.of(self._of_device(scope, context) or handler)
         except (Exception, asyncio.CancelledError) as error:
             if not watched.is_over():
                 if isinstance(error, ANSWERED):
@@ -93,6 +95,17 @@ class Boundary:
         finally:
             watched.forget()
         return response if response is not None and not watched.is_over() else await watched.ended()
+
+    def _of_device(self, scope: Scope, context: RequestContext) -> Handler | None:
+        """Return what answers where browsers bind sessions to their device; None for all other addresses."""
+        devices = self._devices
+        if devices is None or not is_device_endpoint(devices, scope):
+            return None
+
+        async def handler(_: web.Request) -> web.StreamResponse:
+            return _response(await async_device_answer(devices, scope, context))
+
+        return handler
 
 
 async def _answered(error: Exception, scope: Scope, watched: WatchedResponse) -> web.StreamResponse:

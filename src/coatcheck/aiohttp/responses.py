@@ -100,6 +100,8 @@ class WatchedResponse:
         """Add what the response must say, before its headers are sent."""
         await self._write()
         self.begun = response
+        if self.context.due:
+            await self.context.renew()
         if self.context.consulted:
             lines: Headers = [(name.encode(), value.encode("utf-8")) for name, value in response.headers.items()]
             self.context.finish(lines)

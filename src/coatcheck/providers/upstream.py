@@ -171,6 +171,8 @@ class Upstream:
             raise Unavailable(f"{self.name} did not answer in time") from None
         except NoReply as error:
             raise Unavailable(f"{self.name} did not answer: {error}") from None
+        if self._clock.monotonic() >= deadline:
+            raise Unavailable(f"{self.name} did not answer in time")
         if is_outage(reply.status):
             kind = _AskedTooOften if reply.status == TOO_MANY else Unavailable
             raise kind(f"{self.name} answered {reply.status}", retry_after=reply.wait)
