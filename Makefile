@@ -45,7 +45,7 @@ demo: $(DEMO_STAMP)
 	$(DEMO_VENV)/bin/coatcheck demo --host $(HOST) --port $(PORT)
 
 test: $(DEV_STAMP) $(NODE_STAMP) $(PYODIDE_STAMP)
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 simulate: $(DEV_STAMP)
 	$(VENV)/bin/python tools/simulate.py $(SEEDS) --first $(FIRST)

@@ -32,8 +32,18 @@ settings.register_profile("thorough", deadline=None, max_examples=5_000)
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
+_SLOW = frozenset(
+    ("benchmarks", "browser", "client", "coherence", "django", "fleet", "processes", "testing", "upstreams", "workers")
+)
+"""Folders with files that take minutes: they go first, or one worker would have such a file when all are done."""
+
 _ENDING = 10.0
 """Seconds that a thread may take to end, once it was told to."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes longest first; `make test` has pytest-xdist keep this order."""
+    items.sort(key=lambda item: item.path.parent.name not in _SLOW)
 
 
 @pytest.fixture
