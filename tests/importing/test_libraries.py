@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from coatcheck import AsyncSessions, ImportedTokens
+from coatcheck import AsyncSessions, ImportedTokens, Policy
 from coatcheck.cli import main
 from coatcheck.starlette import RequestSessionMiddleware, SessionMiddleware, sign_in, sign_out
 from tests.importing import old
@@ -87,10 +88,10 @@ def after(before: old.Old, **settings: Any) -> Starlette:
     )
 
 
-@pytest.fixture
-def visitor(before: old.Old) -> Iterator[Callable[[str], TestClient]]:
+@contextmanager
+def visiting(before: old.Old, **settings: Any) -> Iterator[Callable[[str], TestClient]]:
     """Give a browser that has an old cookie, on the application as it is now."""
-    app = after(before)
+    app = after(before, **settings)
     own = {"Sec-Fetch-Site": "same-origin"}
     with TestClient(app, base_url="https://testserver", headers=own) as running:
 
@@ -100,6 +101,13 @@ def visitor(before: old.Old) -> Iterator[Callable[[str], TestClient]]:
             client.cookies.set(before.cookie, value, domain="testserver.local", path="/")
             return client
 
+        yield visitor
+
+
+@pytest.fixture
+def visitor(before: old.Old) -> Iterator[Callable[[str], TestClient]]:
+    """Give such a browser, with settings as they are by default."""
+    with visiting(before) as visitor:
         yield visitor
 
 
@@ -182,3 +190,17 @@ def test_C8_a_token_of_ours_does_not_count_in_the_old_cookie(
     answer = visitor(token).get("/me")
     assert answer.json() == {"user": None}
     assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("before", ["starsessions valkey"], indirect=True)
+def test_L16_where_tokens_rotate_the_old_one_is_exchanged_at_once(before: old.Old) -> None:
+    """All requests that still carry it get the same successor, and none of them the old token in a new cookie."""
+    value = before.sign_in("ann")
+    with visiting(before, policy=Policy(rotate_after=timedelta(hours=1))) as visitor:
+        assert imported(*before.arguments) == 0
+        browsers = [visitor(value) for _ in range(3)]
+        assert [browser.get("/me").json() for browser in browsers] == [{"user": "ann"}] * 3
+        (token,) = {browser.cookies[COOKIE] for browser in browsers}
+        assert token != value
+        assert browsers[0].get("/me").json() == {"user": "ann"}
+        assert browsers[0].cookies[COOKIE] == token
