@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.drafts import data_json, new_record
 from coatcheck.core.refusals import refuse
-from coatcheck.core.session import STAMP, Session
 from coatcheck.core.tickets import Ticket
+from coatcheck.core.times import from_micros, to_micros
 from coatcheck.core.tokens import TokenHash, new_token
 from coatcheck.errors import ConfigurationError
 from coatcheck.stores.base import NewSession, Selection
@@ -82,7 +84,7 @@ class Tickets:
             data=data_json(data or {}, self._max_bytes),
         )
         if ends_at is not None:
-            end = min(record.ends_at(), int(ends_at.timestamp() * 1_000_000))
+            end = min(record.ends_at(), to_micros(ends_at))
             record = record._replace(idle_expires_at=end, expires_at=end)
         token = new_token()
         self._tiers.store.create(NewSession(self._credentials.hash_of_new(token), record, None), connection=connection)
@@ -126,5 +128,5 @@ class Tickets:
 
 
 def _ticket(record: Record) -> Ticket:
-    session = Session(STAMP.pack(0, 0, 0) + record.pack())
-    return Ticket(session.data, session.created_at, session.ends_at)
+    data = MappingProxyType(json.loads(record.data))
+    return Ticket(data, from_micros(record.created_at), from_micros(record.ends_at()))
