@@ -99,10 +99,11 @@ def cache_lines(sessions: AsyncSessions | Sessions) -> Iterator[Line]:
     yield Line("cache.serve_stale_for", in_words(cache.serve_stale_for) if cache.serve_stale_for else "off")
     shared = sessions.shared_cache_settings
     yield Line("shared_cache", in_words(shared.ttl) if sessions.has_shared_cache else "none")
-    yield Line("revocation_bound", _bound(sessions))
+    yield Line("revocation_bound", revocation_bound(sessions))
 
 
-def _bound(sessions: AsyncSessions | Sessions) -> str:
+def revocation_bound(sessions: AsyncSessions | Sessions) -> str:
+    """Return, in words, after how long a session that was ended is refused at the latest."""
     cache = sessions.cache_settings
     # Only what is in memory is served stale, and then without a look at the store, also at one that notices changes.
     stale = cache.serve_stale_for if cache.max_entries else timedelta(0)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from coatcheck.describe.sessions import cache_lines
+from coatcheck.describe.sessions import revocation_bound
 from coatcheck.describe.words import in_words
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _sessions(sessions: AsyncSessions | Sessions) -> Iterator[Claim]:
     ends = [end for end in (policy.lifetime, policy.remember_lifetime) if end is not None]
     longest = in_words(max(ends)) if ends else "none"
     yield _judged("ASVS 7.3.2 L2", "L4", f"at most {longest}" if len(ends) > 1 else "no limit", met=len(ends) > 1)
-    yield Claim("ASVS 7.4.1 L1", "L7", "met", f"refused after {_bound(sessions)}")
+    yield Claim("ASVS 7.4.1 L1", "L7", "met", f"refused after {revocation_bound(sessions)}")
     yield Claim("ASVS 7.4.2 L1", "L11", "yours", "call revoke_user; a row deleted from a users table does so")
     yield Claim("ASVS 7.4.3 L2", "L12", "yours", "call revoke_others after a change of password or factor")
     yield Claim("ASVS 7.4.4 L2", "L7", "yours", "show a sign-out button on every page")
@@ -95,10 +95,6 @@ def _sessions(sessions: AsyncSessions | Sessions) -> Iterator[Claim]:
     yield Claim("ASVS 7.5.3 L3", "A1, A2", "yours", "guard what matters most with require_recent_auth(factors=2)")
     yield Claim("ASVS 7.6.1 L2", "A5", "yours", "end sessions with the identity provider's: back-channel logout")
     yield Claim("ASVS 7.6.2 L2", "A5", "yours", "begin no session without an action of the user")
-
-
-def _bound(sessions: AsyncSessions | Sessions) -> str:
-    return next(line.value for line in cache_lines(sessions) if line.setting == "revocation_bound")
 
 
 def _rest(web: WebSettings) -> Iterator[Claim]:
