@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 NO_STORE = (b"cache-control", b"no-store")
 """What a response with a cookie says, instead of whatever the application says of caches."""
+
+_NONE: Mapping[str, bytes] = MappingProxyType({})  # most requests send no further cookies, and make no dictionary
 
 _log = logging.getLogger("coatcheck")
 
@@ -86,7 +89,7 @@ class RequestContext:
         self._answer: Session | NotSignedIn | None = None
         self._presented: bytes | None = None
         self._cookies: tuple[bytes, ...] = ()
-        self._further_cookies: dict[str, bytes] = {}
+        self._further_cookies: Mapping[str, bytes] = _NONE
         self.clear_site_data = False
         self.consulted = False
         self.changing = False
@@ -426,7 +429,7 @@ class RequestContext:
     def send_cookie(self, name: str, line: bytes) -> None:
         """Have the response set another cookie of ours; the last for each name counts (rule C6)."""
         self.consulted = True  # or nothing would be added to the response
-        self._further_cookies[name] = line
+        self._further_cookies = {**self._further_cookies, name: line}
 
     def header_lines(self, name: bytes) -> tuple[bytes, ...]:
         """Return the values of a header, one for each line."""
@@ -457,8 +460,8 @@ class RequestContext:
         """Add what the response must say: that it depends on the cookie, and the cookie itself."""
         if self.consulted:
             headers.append((b"vary", b"Cookie, Authorization" if self.bearer else b"Cookie"))
-        cookies = (*self._cookies, *self._further_cookies.values())
-        if cookies:
+        if self._cookies or self._further_cookies:
+            cookies = (*self._cookies, *self._further_cookies.values())
             # A stored Set-Cookie would sign other people in (rule H2).
             headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
             headers += [NO_STORE, *((b"set-cookie", line) for line in cookies)]
