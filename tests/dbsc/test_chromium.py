@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.flags import FLAGS
 from tests.dbsc.site import Site
 from tests.support import missing
 
@@ -29,17 +30,7 @@ pytestmark = pytest.mark.browser
 SESSION, BOUND = "__Host-session", "__Host-session-b"
 REGISTER, REFRESH = "/session/device/register", "/session/device/refresh"
 _FEATURES = "DeviceBoundSessions,EnableBoundSessionCredentialsSoftwareKeysForManualTesting"
-_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    f"--enable-features={_FEATURES}",
-]
+_FLAGS = [*FLAGS, f"--enable-features={_FEATURES}"]
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tools import rule_tests
+
 ROOT = Path(__file__).parents[2]
-RULES = re.findall(
-    r"^\| ([A-Z]\d+) \|", (ROOT / "docs" / "security-rules.md").read_text(encoding="utf-8"), re.MULTILINE
-)
+RULES = list(rule_tests.rules())
 TESTS = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
 
 

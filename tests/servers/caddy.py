@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.servers.accounts import give_away
 from tests.servers.installations import program
-from tests.servers.server import Server
+from tests.servers.web_proxy import WebProxy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +20,7 @@ _GLOBAL = """\
 """
 
 
-class Caddy(Server):
+class Caddy(WebProxy):
     """One Caddy.
 
     Args:
@@ -42,14 +41,3 @@ class Caddy(Server):
     def account(self) -> dict[str, Any]:
         home = {name: str(self.folder) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
         return {**super().account(), "env": {**os.environ, **home}}
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 2).close()
-        except OSError:
-            return False
-        return True

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, ClassVar
 
 from tests.servers.accounts import give_away
 from tests.servers.installations import program
-from tests.servers.server import Server
+from tests.servers.web_proxy import WebProxy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,7 @@ http {{
 """
 
 
-class Nginx(Server):
+class Nginx(WebProxy):
     """One nginx.
 
     Args:
@@ -49,14 +48,3 @@ class Nginx(Server):
 
     def command(self) -> Sequence[str]:
         return [self.binary, "-e", "stderr", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")]
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 2).close()
-        except OSError:
-            return False
-        return True
