@@ -51,7 +51,7 @@ def stamped_with_the_newest(patch: pytest.MonkeyPatch) -> None:
 
 def counted_from_landing(patch: pytest.MonkeyPatch) -> None:
     """The time to live counts from when the answer lands."""
-    _reading(patch, lambda self, reading: reading._replace(now=self._now()))
+    _reading(patch, lambda self, reading: reading._replace(now=self._log.best_now()))
 
 
 def said_before_it_ends(patch: pytest.MonkeyPatch) -> None:
@@ -268,6 +268,6 @@ def outage_is_no_session(patch: pytest.MonkeyPatch) -> None:
             return await real(self, key, presented, known)
         except Unavailable:
             nobody = ProviderAnswer(NotSignedIn.UNKNOWN)
-            return IdentityReading("", 0, self._now(), nobody)
+            return IdentityReading("", 0, self._log.best_now(), nobody)
 
     patch.setattr(AsyncProviderSessions, "_identify", identify)

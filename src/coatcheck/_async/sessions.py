@@ -344,7 +344,7 @@ class AsyncSessions:
 
     def now(self) -> datetime:
         """Return the time by which sessions are created and judged, in UTC: the store's, as far as it is known."""
-        return from_micros(self._log.now() // 1000 if self._log.proof_sent else self._clock.now() // 1000)
+        return from_micros(self._log.best_now() // 1000)
 
     async def health(self) -> Health:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""

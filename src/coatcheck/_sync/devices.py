@@ -70,8 +70,7 @@ class Devices:
         self.cookie = binding.bound_cookie(cookie)
         self._sessions = sessions
         self._store = cast("BindsDevices", sessions.store)
-        self._log_reader = sessions.tiers.log
-        self._clock = sessions.tiers.clock
+        self._log = sessions.tiers.log
         self._ttl = int(binding.ttl.total_seconds())
         self._verifier = _verifier()
 
@@ -82,8 +81,7 @@ class Devices:
         return bound_cookie.proves(self._secrets, values, session.id, self._now())
 
     def _now(self) -> int:
-        now = self._log_reader.now() if self._log_reader.proof_sent else self._clock.now()
-        return now // 1_000_000_000
+        return self._log.best_now() // 1_000_000_000
 
     # --- registering
 

@@ -172,6 +172,10 @@ class LogReader:
         """The authority's time, in nanoseconds since the epoch, as the last poll brought it."""
         return self._monotonic() + self.knowledge.offset
 
+    def best_now(self) -> int:
+        """The same, and before the first poll the time by this process's own clock."""
+        return self.now() if self.proof_sent else self._clock.now()
+
     @property
     def failing(self) -> bool:
         """Whether the last poll has failed."""

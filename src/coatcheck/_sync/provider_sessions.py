@@ -286,7 +286,7 @@ class ProviderSessions:
     def _identify(self, key: bytes, presented: bytes, knowledge: Knowledge | None) -> IdentityReading:
         """Ask the provider. Where the log stood is taken before: what ended meanwhile outdates what it says."""
         epoch, as_of = ("", 0) if knowledge is None else (knowledge.epoch, knowledge.as_of)
-        reached, began, now = self._log.knowledge.as_of, self._clock.monotonic(), self._now()
+        reached, began, now = self._log.knowledge.as_of, self._clock.monotonic(), self._log.best_now()
         refused = self._refusal(key, presented)
         if refused is not None:  # as somebody was told for whom this call has waited
             return IdentityReading("", 0, now, ProviderAnswer(refused))
@@ -336,7 +336,7 @@ class ProviderSessions:
         if not self._stale or not self._log.can_prove():
             return None
         copy = self._reads.past(key, self._stale)
-        if copy is None or self._now() >= min(times_of(copy)[1:3]) * 1000:
+        if copy is None or self._log.best_now() >= min(times_of(copy)[1:3]) * 1000:
             return None
         return copy
 
@@ -394,10 +394,7 @@ class ProviderSessions:
 
     def now(self) -> datetime:
         """Return the time by which sessions are judged, in UTC: the store's, as far as it is known."""
-        return from_micros(self._now() // 1000)
-
-    def _now(self) -> int:
-        return self._log.now() if self._log.proof_sent else self._clock.now()
+        return from_micros(self._log.best_now() // 1000)
 
     def health(self) -> Health:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
@@ -501,7 +498,7 @@ class ProviderSessions:
         gone = [(user_id, to_micros(moment) // _SECOND) for user_id, moment in signed_out]
         subjects = [*map(ended_subject, tags), *map(session_subject, ids)]
         for user_id in (*users, *(user_id for user_id, _ in gone)):
-            subjects += [user_subject(user_id), doubted_subjects(user_id, self._now())[0]]
+            subjects += [user_subject(user_id), doubted_subjects(user_id, self._log.best_now())[0]]
         self._write([*subjects, *(signed_out_subject(*each) for each in gone), once], wait=False)
         for session_id in ids:
             self._events.emit("revoked", session_id, None, "told")
