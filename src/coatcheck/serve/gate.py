@@ -18,7 +18,7 @@ from coatcheck.serve.responding import respond
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.errors import SignInRequired
-from coatcheck.web.pages import cross_origin_problem, is_page, problem, problem_of
+from coatcheck.web.pages import NO_STORE, cross_origin_problem, is_page, problem, problem_of
 
 if TYPE_CHECKING:
     from coatcheck.asgi.types import Headers, Receive, Scope, Send
@@ -35,7 +35,6 @@ PREFIX: Final = "/auth/"
 
 _OPTIONAL: Final = "optional/"
 _WAYS: Final = frozenset({"nginx", "forward", "envoy"})
-_NO_STORE: Final = (b"cache-control", b"no-store")
 # What a WebSocket's handshake has and no page can leave out; "Upgrade" itself proxies do not pass on.
 _HANDSHAKE: Final = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
 
@@ -173,4 +172,4 @@ def _is_safe(inner: Scope) -> bool:
 
 
 def _nothing(status: int) -> Answer:
-    return status, [_NO_STORE, (b"content-length", b"0")], b""
+    return status, [NO_STORE, (b"content-length", b"0")], b""

@@ -18,6 +18,7 @@ from coatcheck.errors import CoatcheckError
 from coatcheck.web import device_gate
 from coatcheck.web.async_authority import own
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
+from coatcheck.web.pages import NO_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from coatcheck.web.async_authority import Authority
     from coatcheck.web.settings import WebSettings
     from coatcheck.web.types import Headers, Scope
-
-NO_STORE = (b"cache-control", b"no-store")
-"""What a response with a cookie says, instead of whatever the application says of caches."""
 
 _NONE: Mapping[str, bytes] = MappingProxyType({})  # most requests send no further cookies, and make no dictionary
 

@@ -13,7 +13,7 @@ from coatcheck.core.dbsc import headers
 from coatcheck.core.dbsc.proofs import ProofRefused
 from coatcheck.core.dbsc.settings import instructions
 from coatcheck.web.async_authority import own
-from coatcheck.web.pages import path_of, problem
+from coatcheck.web.pages import NO_STORE, path_of, problem
 
 if TYPE_CHECKING:
     from coatcheck.web.async_authority import Authority
@@ -26,7 +26,7 @@ _log = logging.getLogger("coatcheck")
 
 # No other site may have the answer, or measure how long it took (the draft's section on timing); nobody may store it.
 _PROTECTED: Headers = [
-    (b"cache-control", b"no-store"),
+    NO_STORE,
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
 ]

@@ -28,6 +28,9 @@ ANSWERED = (
 
 PROBLEM = b"application/problem+json"
 
+NO_STORE = (b"cache-control", b"no-store")
+"""What a response with a cookie says, and each answer of ours, instead of whatever the application says of caches."""
+
 
 class Answered(NamedTuple):
     """An answer as frameworks want it; Flask and Quart take it from a handler as it is."""
@@ -46,7 +49,7 @@ def in_text(answer: Answer) -> Answered:
 def problem(status: int, title: str, **members: Any) -> Answer:
     """Return an answer in problem details (RFC 9457)."""
     body = json.dumps({"type": "about:blank", "title": title, "status": status, **members}).encode()
-    headers = [(b"content-type", PROBLEM), (b"cache-control", b"no-store")]
+    headers = [(b"content-type", PROBLEM), NO_STORE]
     return status, [*headers, (b"content-length", str(len(body)).encode())], body
 
 
@@ -107,7 +110,7 @@ _INTERSTITIAL = b"""<!doctype html>
 
 def _come_again(error: DeviceProofAwaited, scope: Scope) -> Answer | None:
     """Return an answer without data after which a browser asks for the same address; None if it could not."""
-    headers = [(b"cache-control", b"no-store"), (b"set-cookie", error.counted)]
+    headers = [NO_STORE, (b"set-cookie", error.counted)]
     if error.how == "interstitial" and scope.get("method") in {"GET", "HEAD"}:
         # No address in it, so nothing of the request is repeated. A redirect would not do: Chromium takes the request
         # that follows for one of the other site, too.
@@ -119,7 +122,7 @@ def _come_again(error: DeviceProofAwaited, scope: Scope) -> Answer | None:
         return None
     query = scope.get("query_string", b"")
     location = place.encode() + (b"?" + query if query else b"")
-    return 307, [(b"location", location), (b"cache-control", b"no-store"), (b"content-length", b"0")], b""
+    return 307, [(b"location", location), NO_STORE, (b"content-length", b"0")], b""
 
 
 def is_page(scope: Scope) -> bool:

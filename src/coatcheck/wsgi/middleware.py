@@ -7,10 +7,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.cross_origin import SAFE_METHODS
-from coatcheck.web.context import NO_STORE, RequestContext
+from coatcheck.web.context import RequestContext
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.device_endpoints import device_answer, devices_of, is_device_endpoint
-from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem
+from coatcheck.web.pages import ANSWERED, NO_STORE, answer_to, cross_origin_problem
 from coatcheck.web.settings import WebSettings
 from coatcheck.wsgi.body import WatchedBody
 from coatcheck.wsgi.environment import KEY, asked_of, scope_of
