@@ -33,11 +33,7 @@ class AsyncSessionEndings(AsyncSessionReads):
         token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return False
-        selection = Selection(token_hash=token_hash)
-        if await self._end(selection, connection, wait=wait):
-            return True
-        # Another request may just have given it the next token; from then on this one leads there.
-        return self._retires is not None and bool(await self._end(selection, connection, wait=wait))
+        return bool(await self._end(Selection(token_hash=token_hash), connection, wait=wait))
 
     async def revoke_by_id(
         self, session_id: str, *, user_id: str | None, wait: bool = False, connection: Any = None

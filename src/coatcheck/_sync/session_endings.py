@@ -34,11 +34,7 @@ class SessionEndings(SessionReads):
         token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return False
-        selection = Selection(token_hash=token_hash)
-        if self._end(selection, connection, wait=wait):
-            return True
-        # Another request may just have given it the next token; from then on this one leads there.
-        return self._retires is not None and bool(self._end(selection, connection, wait=wait))
+        return bool(self._end(Selection(token_hash=token_hash), connection, wait=wait))
 
     def revoke_by_id(self, session_id: str, *, user_id: str | None, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, if it belongs to the user (rule L14).
