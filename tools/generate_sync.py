@@ -69,6 +69,7 @@ FILES = {
     "testing/async_conformance.py": "testing/conformance.py",
     "testing/_async_suite/__init__.py": "testing/_suite/__init__.py",
     "testing/_async_suite/common.py": "testing/_suite/common.py",
+    "testing/_async_suite/acting.py": "testing/_suite/acting.py",
     "testing/_async_suite/rows.py": "testing/_suite/rows.py",
     "testing/_async_suite/changes.py": "testing/_suite/changes.py",
     "testing/_async_suite/devices.py": "testing/_suite/devices.py",

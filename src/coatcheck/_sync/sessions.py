@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from coatcheck.caches.protocol import SharedCache
     from coatcheck.clock import Clock
     from coatcheck.core.answers import Source
-    from coatcheck.core.events import Event
+    from coatcheck.core.events import Event, EventKind
     from coatcheck.core.health import Health
     from coatcheck.core.imported import ImportedTokens
     from coatcheck.core.settings import SharedCacheSettings
@@ -286,7 +286,7 @@ class Sessions:
             return
         if end:
             self.tiers.changed(connection)
-        self._events.emit("reused", ended.id, ended.user_id, "ended" if end else "")
+        self._events.emit("reused", ended.id, ended.user_id, "ended" if end else "", actor_id=ended.actor_id)
 
     def _read(self, token_hash: bytes) -> Reading:
         return self._with_user(self.store.read(token_hash))
@@ -428,7 +428,7 @@ class Sessions:
             LimitReached: The user has too many sessions, and the policy evicts none.
             Unavailable: The store did not answer.
         """
-        limit = self.policy.limit_for(user_id)
+        limit = None if actor_id is not None else self.policy.limit_for(user_id)  # which is about the user's own
         now = self._now()
         record = new_record(
             user_id,
@@ -462,9 +462,9 @@ class Sessions:
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
         if result.replaced is not None or result.evicted:
             self.tiers.changed(connection)
-        self._events.emit("created", record.id, user_id)
+        self._events.emit("created", record.id, user_id, actor_id=actor_id)
         if result.replaced is not None:
-            self._events.emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
+            self._told("revoked", result.replaced, "replaced")
         for evicted in result.evicted:
             self._events.emit("evicted", evicted.id, evicted.user_id)
         session = self._session(self._described(result.record))
@@ -500,7 +500,7 @@ class Sessions:
         if record is None:
             return NotSignedIn.UNKNOWN
         self.tiers.changed(connection)
-        self._events.emit("rotated", record.id, record.user_id, "reauthenticated" if rotation.authenticated_at else "")
+        self._told("rotated", record, "reauthenticated" if rotation.authenticated_at else "")
         return Rotated(self._session(self._described(record)), self._credentials.issued(fresh))
 
     def renew_token(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
@@ -536,7 +536,7 @@ class Sessions:
         record = renewed.record
         if renewed.fresh:
             self.tiers.changed(connection)
-            self._events.emit("rotated", record.id, record.user_id, "periodic")
+            self._told("rotated", record, "periodic")
         return Rotated(self._session(self._described(record)), self._credentials.opened(renewed.seal, presented))
 
     def _restarted(self, rotation: Rotation, methods: Sequence[str], acr: str | None, connection: Any) -> Rotation:
@@ -600,7 +600,8 @@ class Sessions:
         noted = self.store.relocate(session.id, address, printable(user_agent))
         if noted:
             self.tiers.changed(None)
-            self._events.emit("client_changed", session.id, session.user_id, address or "")
+            detail = address or ""
+            self._events.emit("client_changed", session.id, session.user_id, detail, actor_id=session.actor_id)
         return noted
 
     def flush(self) -> int:
@@ -668,8 +669,8 @@ class Sessions:
         self.tiers.check_wait(connection, wait=wait)
         ended = self.store.revoke(selection, connection=connection)
         self.tiers.changed(connection)
-        for session_id, user_id in ended:
-            self._events.emit("revoked", session_id, user_id)
+        for session_id, user_id, actor in ended:
+            self._events.emit("revoked", session_id, user_id, actor_id=actor)
         self.tiers.settled(wait=wait)
         return ended
 
@@ -714,8 +715,8 @@ class Sessions:
         total = 0
         while True:
             ended = self.store.sweep(batch)
-            for session_id, user_id in ended:
-                self._events.emit("expired", session_id, user_id)
+            for session_id, user_id, actor in ended:
+                self._events.emit("expired", session_id, user_id, actor_id=actor)
             total += len(ended)
             if progress is not None:
                 progress(total)
@@ -723,6 +724,10 @@ class Sessions:
                 return total
 
     # --- helpers
+
+    def _told(self, kind: EventKind, record: Record, detail: str) -> None:
+        proofs = authentication_of(record.authentication)
+        self._events.emit(kind, record.id, record.user_id, detail, actor_id=proofs.actor)
 
     def _with_user(self, reading: Reading) -> Reading:
         if reading.record is None or self._load_users is None:

@@ -73,6 +73,11 @@ def authentication_of(text: str | bytes | None) -> Authentication:
     return Authentication(methods, _text(fields.get("acr")), _text(fields.get("actor")))
 
 
+def acts_for_another(text: str | None) -> bool:
+    """Tell whether these proofs, as JSON, name somebody who acts as the user."""
+    return authentication_of(text).actor is not None
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 

@@ -8,6 +8,7 @@ from coatcheck.errors import ConfigurationError
 from coatcheck.stores.operations import Operations, Statement
 
 if TYPE_CHECKING:
+    from coatcheck.core.session import Record
     from coatcheck.stores.base import CreateResult, NewSession, Reading
     from coatcheck.stores.operations import Operation
 
@@ -32,6 +33,13 @@ class PostgreSQLOperations(Operations):
                 msg = f"isolation level {isolation!r} of connection= is not possible with a limit per user: {fix}"
                 raise ConfigurationError(msg)
         return (yield from super().create(new, now))
+
+    def create_acting(self, new: NewSession, actor_session_id: str, now: int | None) -> Operation[Record | None]:
+        """Insert a session that ends with another, which nobody ends in between."""
+        held = yield Statement(self._text("hold_actor"), {"actor_session_id": actor_session_id, "now": now})
+        if not held:
+            return None
+        return (yield from super().create_acting(new, actor_session_id, now))
 
     def read_replica(self, token_hash: bytes, now: int | None) -> Operation[Reading]:
         """Read a session as a standby has it."""
