@@ -17,6 +17,8 @@ FILES = {
     "_async/cache.py": "_sync/cache.py",
     "_async/cached_calls.py": "_sync/cached_calls.py",
     "_async/cached_reads.py": "_sync/cached_reads.py",
+    "_async/impersonation.py": "_sync/impersonation.py",
+    "_async/waiting.py": "_sync/waiting.py",
     "_async/leases.py": "_sync/leases.py",
     "_async/log_reader.py": "_sync/log_reader.py",
     "_async/namespace.py": "_sync/namespace.py",

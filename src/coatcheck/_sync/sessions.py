@@ -12,7 +12,7 @@ from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.touches import Touches
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import Created, NotSignedIn, Rotated, Validated
-from coatcheck.core.authentication import authentication_of, checked
+from coatcheck.core.authentication import acts_for_another, authentication_of, checked
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.drafts import changed_times, data_json, new_record, printable
 from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
@@ -25,7 +25,7 @@ from coatcheck.core.times import duration_micros, duration_nanos, from_micros
 from coatcheck.core.tokens import Token, TokenHash, new_token
 from coatcheck.core.transport import Transport
 from coatcheck.core.users import user_json
-from coatcheck.errors import ConfigurationError, DataError, LimitReached
+from coatcheck.errors import ConfigurationError, DataError, ImpersonationRefused, LimitReached
 from coatcheck.fork import after_fork
 from coatcheck.hooks import EventHook
 from coatcheck.stores.base import Full, NewSession, Renewal, Rotation, Selection, SessionChange
@@ -123,7 +123,7 @@ class Sessions:
         self._log = self.tiers.log
         self.imported = imported
         hashed = token_hash or TokenHash(purpose=purpose)
-        self._credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
+        self.credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
         self._purpose = purpose
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)
@@ -239,7 +239,7 @@ class Sessions:
             session = _new(Session)
             session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             return session
-        token_hash = self._credentials.hash_of(presented)
+        token_hash = self.credentials.hash_of(presented)
         if isinstance(token_hash, NotSignedIn):
             return token_hash
         reading = self._with_user(self.store.read(token_hash, connection=connection))
@@ -254,7 +254,7 @@ class Sessions:
         Raises:
             Unavailable: Nobody can tell: the store did not answer.
         """
-        token_hash = self._credentials.hash_of(token)
+        token_hash = self.credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
             return Validated(token_hash, None)
         key = key_of(token)
@@ -335,11 +335,11 @@ class Sessions:
 
     def well_formed(self, token: str | bytes | Token) -> bool:
         """Tell whether this could be a token of ours: its form, and with keys its signature."""
-        return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
+        return isinstance(self.credentials.hash_of(presented_bytes(token)), bytes)
 
     def renewed(self, token: str | bytes | Token) -> Token | None:
         """Return a token with a new signature, if an older key than the first has signed it (rule S3)."""
-        return self._credentials.renewed(presented_bytes(token))
+        return self.credentials.renewed(presented_bytes(token))
 
     def now(self) -> datetime:
         """Return the time by which sessions are created and judged, in UTC: the store's, as far as it is known."""
@@ -355,12 +355,12 @@ class Sessions:
     @property
     def token_hash(self) -> TokenHash:
         """How tokens are hashed."""
-        return self._credentials.token_hash
+        return self.credentials.token_hash
 
     @property
     def signing_keys(self) -> int:
         """How many keys sign and verify tokens; 0 when tokens are not signed."""
-        return self._credentials.signing_keys
+        return self.credentials.signing_keys
 
     @property
     def has_shared_cache(self) -> bool:
@@ -385,7 +385,7 @@ class Sessions:
 
     def new_token(self) -> Token:
         """Make a token for a session that is about to be created (rule T1); until then nobody is signed in by it."""
-        return self._credentials.issued(new_token())
+        return self.credentials.issued(new_token())
 
     def create(
         self,
@@ -442,11 +442,11 @@ class Sessions:
             authentication=checked(methods, acr, actor_id, now),
         )
         token = token or self.new_token()
-        token_hash = self._credentials.hash_of(presented_bytes(token))
+        token_hash = self.credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             msg = "token= is none that new_token() has made"
             raise DataError(msg)
-        old = self._credentials.hash_of(presented_bytes(replaces))
+        old = self.credentials.hash_of(presented_bytes(replaces))
         new = NewSession(
             token_hash,
             record,
@@ -488,12 +488,16 @@ class Sessions:
             methods: How they have proved it. Methods that were used before keep the time at which they were (rule A2).
             acr: The level of that; None leaves what there was.
             connection: The caller's own connection.
+
+        Raises:
+            ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
+            Unavailable: The store did not answer.
         """
-        old = self._credentials.hash_of(presented_bytes(token))
+        old = self.credentials.hash_of(presented_bytes(token))
         if isinstance(old, NotSignedIn):
             return old
         fresh = new_token()
-        rotation = Rotation(old, self._credentials.hash_of_new(fresh))
+        rotation = Rotation(old, self.credentials.hash_of_new(fresh))
         if reauthenticated or methods:
             rotation = self._restarted(rotation, methods, acr, connection)
         record = self.store.rotate(rotation, connection=connection)
@@ -501,7 +505,7 @@ class Sessions:
             return NotSignedIn.UNKNOWN
         self.tiers.changed(connection)
         self._told("rotated", record, "reauthenticated" if rotation.authenticated_at else "")
-        return Rotated(self._session(self._described(record)), self._credentials.issued(fresh))
+        return Rotated(self._session(self._described(record)), self.credentials.issued(fresh))
 
     def renew_token(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
         """Give a session its next token in a periodic rotation; the old one stays good for `policy.rotation_grace`.
@@ -526,7 +530,7 @@ class Sessions:
                 "rotate_after", None, "set it, such as to timedelta(hours=1): nobody notices retired tokens otherwise"
             )
         presented = presented_bytes(token)
-        made = self._credentials.succession(presented)
+        made = self.credentials.succession(presented)
         if isinstance(made, NotSignedIn):
             return made
         renewal = Renewal(*made, duration_micros(self.policy.rotation_grace))
@@ -537,13 +541,15 @@ class Sessions:
         if renewed.fresh:
             self.tiers.changed(connection)
             self._told("rotated", record, "periodic")
-        return Rotated(self._session(self._described(record)), self._credentials.opened(renewed.seal, presented))
+        return Rotated(self._session(self._described(record)), self.credentials.opened(renewed.seal, presented))
 
     def _restarted(self, rotation: Rotation, methods: Sequence[str], acr: str | None, connection: Any) -> Rotation:
         reading = self.store.read(rotation.old_hash, connection=connection)
         if reading.record is None:
             return rotation
         now, record = reading.now // 1000, reading.record
+        if acts_for_another(record.authentication):
+            raise ImpersonationRefused("who acts as a user cannot prove to be them")
         lifetime = None if record.expires_at is None else timedelta(microseconds=record.expires_at - _started(record))
         ends = expiries(now, timedelta(microseconds=record.idle_timeout), lifetime)
         proofs = authentication_of(record.authentication).renewed(methods, acr, now)
@@ -579,8 +585,11 @@ class Sessions:
 
         Raises:
             DataError: The data would not be JSON, or larger than `policy.max_data_bytes`; or a time is not possible.
+            ImpersonationRefused: Somebody acts in the session as its user, and a time is to be moved.
         """
         data_json(changes, self.policy.max_data_bytes)
+        if session.actor_id is not None and (idle_timeout is not None or expires_at is not None):
+            raise ImpersonationRefused("the end of a session in which somebody acts as a user cannot be moved")
         change = SessionChange(session.id, changes, tuple(remove), self.policy.max_data_bytes)
         if idle_timeout is not None or expires_at is not None:
             change = change._replace(**changed_times(self._now(), idle_timeout, expires_at))
@@ -620,7 +629,7 @@ class Sessions:
 
     def revoke(self, token: str | bytes | Token, *, wait: bool = False, connection: Any = None) -> bool:
         """End the session of a token; returns whether there was one."""
-        token_hash = self._credentials.hash_of(presented_bytes(token))
+        token_hash = self.credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return False
         selection = Selection(token_hash=token_hash)
