@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from coatcheck.core.answers import Created, NotSignedIn
 from coatcheck.core.authentication import Authentication, checked
-from coatcheck.core.drafts import data_json, new_record
+from coatcheck.core.drafts import data_json, new_record, printable
 from coatcheck.core.refusals import refuse
 from coatcheck.errors import DataError, ImpersonationRefused
 from coatcheck.stores.base import NewSession
@@ -130,7 +130,7 @@ class AsyncImpersonation:
         return Created(session, token) if session else session
 
     def _authentication(self, actor: Session, actor_id: str, now: int) -> Authentication:
-        return checked((), None, actor_id, now)._replace(shown=self._label(actor))
+        return checked((), None, actor_id, now)._replace(shown=printable(self._label(actor)))
 
     async def end(self, session: Session, *, wait: bool = False, connection: Any = None) -> bool:
         """End a session in which somebody acts; that of who acts goes on.

@@ -591,7 +591,7 @@ class AsyncSessions:
             ImpersonationRefused: Somebody acts in the session as its user, and a time is to be moved.
         """
         data_json(changes, self.policy.max_data_bytes)
-        if session.actor_id is not None and (idle_timeout is not None or expires_at is not None):
+        if (idle_timeout is not None or expires_at is not None) and session.actor_id is not None:
             raise ImpersonationRefused("the end of a session in which somebody acts as a user cannot be moved")
         change = SessionChange(session.id, changes, tuple(remove), self.policy.max_data_bytes)
         if idle_timeout is not None or expires_at is not None:

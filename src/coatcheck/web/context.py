@@ -15,8 +15,9 @@ from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
 from coatcheck.core.drafts import printable
 from coatcheck.core.tokens import Token
 from coatcheck.core.transport import Transport, has_one
-from coatcheck.errors import CoatcheckError
+from coatcheck.errors import CoatcheckError, ImpersonationRefused
 from coatcheck.web import device_gate
+from coatcheck.web.acting import has_left_one_behind, leave
 from coatcheck.web.authority import own
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
 from coatcheck.web.pages import NO_STORE
@@ -162,7 +163,7 @@ class RequestContext:
     def _ask(self, presented: bytes) -> Session | NotSignedIn:
         validated = self.authority.ask(presented)
         self.source = validated.source
-        if not self._is_bearer():  # which no response could bring another one
+        if not self.is_bearer():  # which no response could bring another one
             self.due = validated.due
             self._cookies = validated.set_cookies or self._renewed_cookie(presented, validated.answer)
         return validated.answer
@@ -189,10 +190,25 @@ class RequestContext:
         Raises:
             SignInRequired: Nobody is signed in.
             RecentAuthRequired: The authentication is older; activity does not make it younger.
+            ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
         """
-        session = self.require()
+        session = self.require_own_session()
         if not session.authenticated_within(max_age, self.authority.now(), factors=factors):
             raise RecentAuthRequired(max_age, factors)
+        return session
+
+    def require_own_session(self) -> Session:
+        """Return the session of a signed-in user in which nobody else acts, or end the request.
+
+        It is for what belongs to the user alone, such as their password, address and second factors.
+
+        Raises:
+            SignInRequired: Nobody is signed in.
+            ImpersonationRefused: Somebody acts in the session as its user.
+        """
+        session = self.require()
+        if session.actor_id is not None:
+            raise ImpersonationRefused("this is for the user alone, and somebody acts as them")
         return session
 
     def require_device_bound(self) -> Session:
@@ -240,7 +256,7 @@ class RequestContext:
                 replaces=(self.presented() or None) if ends else None,
                 **how,
             )
-            self._issue(created.token, created.session)
+            self.issue(created.token, created.session)
             self._offer_binding(created.session)
         finally:
             self.changing = False
@@ -260,7 +276,7 @@ class RequestContext:
         self.clear_site_data = self.settings.clear_site_data
         if set_cookies or self.settings.cookie.name.encode() in self._transport.cookies:
             self._cookies = set_cookies or (delete_cookie(self.settings.cookie), *self._delete_imported())
-        if self._is_bearer():
+        if self.is_bearer():
             self._cookies = ()
         self._forget_device()
 
@@ -274,7 +290,11 @@ class RequestContext:
             self.send_cookie(devices.cookie.name, device_gate.forgotten(devices))
 
     def _revoke(self, sessions: Sessions, presented: bytes, connection: Any) -> tuple[bytes, ...]:
-        if self._answer:
+        if self._answer is None and has_left_one_behind(self):
+            self.session()
+        if self._answer and self._answer.actor_id is not None:
+            leave(self, self._answer, connection)
+        elif self._answer:
             # By its id: a parallel request may have given it another token meanwhile.
             sessions.revoke_any(self._answer.id, connection=connection)
         else:
@@ -303,7 +323,7 @@ class RequestContext:
         )
         if isinstance(rotated, NotSignedIn):
             raise SignInRequired(rotated)
-        self._issue(rotated.token, rotated.session)
+        self.issue(rotated.token, rotated.session)
         if reauthenticated or methods:
             self._offer_binding(rotated.session)
         return rotated.session
@@ -321,14 +341,20 @@ class RequestContext:
             _log.warning("coatcheck.rotation_failed", extra={"reason": str(error)})
             return
         if renewed:
-            self._issue(renewed.token, renewed.session)
+            self.issue(renewed.token, renewed.session)
 
     def revoke_others(self) -> int:
         """End the user's other sessions and rotate this one's token (ASVS 7.4.3, rule L12).
 
         An API client keeps its bearer token: a new one could only reach it in a cookie.
+
+        Raises:
+            SignInRequired: There is no session.
+            ImpersonationRefused: Somebody acts in the session as its user, whose sessions are not theirs to end.
         """
-        session = self.require() if self._is_bearer() else self.rotate()
+        if (answer := self.session()) and answer.actor_id is not None:
+            raise ImpersonationRefused("whoever acts as a user does not end the user's sessions")
+        session = self.require() if self.is_bearer() else self.rotate()
         return self.sessions.revoke_others(session)
 
     def start_anonymous(self, data: Mapping[str, Any]) -> Session:
@@ -337,18 +363,19 @@ class RequestContext:
         ends = self.session() is not NotSignedIn.DEVICE
         return self._begin(None, data=data, ends=ends)
 
-    def _issue(self, token: Token, session: Session) -> None:
+    def issue(self, token: Token, session: Session) -> None:
+        """Have the response bring the browser this token; the request is this session's from now on."""
         self._presented = token.reveal().encode()
         self.due = False
         self._settle(session)
-        self._cookies = (set_cookie(self.settings.cookie, token.reveal(), self._max_age(session)),)
+        self._cookies = (set_cookie(self.settings.cookie, token.reveal(), self.max_age(session)),)
 
     def _offer_binding(self, session: Session) -> None:
         """Have the browser bind the session, if it can and we want that: only with what signs the user in."""
         if self.devices is not None:
             self._offer = self.devices.offer(session, root_path=self._root_path)
 
-    def _max_age(self, session: Session) -> int | None:
+    def max_age(self, session: Session) -> int | None:
         """Return how long the browser may keep the cookie: never longer than the session can live."""
         if not self._persists(session):
             return None
@@ -371,14 +398,14 @@ class RequestContext:
             return ()
         if token is None and (imported or (answer.expires_at is None and self._persists(answer))):
             token = Token(presented.decode("ascii"))
-        return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self._max_age(answer)),)
+        return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self.max_age(answer)),)
 
     def _came_by_imported_cookie(self) -> bool:
         """Tell whether the token stands in the cookie of the library before: there is none of ours."""
         names = self._transport.cookies
         if len(names) == 1 or not isinstance(self.authority, Sessions):
             return False
-        return not self._is_bearer() and not has_one(self._headers, names[:1])
+        return not self.is_bearer() and not has_one(self._headers, names[:1])
 
     def _can_be_imported(self, token: bytes) -> bool:
         imported = self.authority.imported if isinstance(self.authority, Sessions) else None
@@ -417,13 +444,18 @@ class RequestContext:
                 self._presented = b""  # anybody may have planted a token of ours there
         return self._presented
 
-    def _is_bearer(self) -> bool:
+    def is_bearer(self) -> bool:
+        """Tell whether the token is a bearer token, which no response could exchange."""
         return self._transport.is_bearer(self._headers)
 
     def read_cookie(self, name: str, well_formed: Callable[[bytes], bool]) -> bytes:
         """Return the value of another cookie of ours, or nothing; two different ones count as none (rule C7)."""
         self.consulted = True
         return Transport(cookies=(name.encode(),)).find(self._headers, well_formed)
+
+    def has_cookie(self, name: str) -> bool:
+        """Tell whether the request carries a cookie of this name, whatever it says."""
+        return has_one(self._headers, (name.encode(),))
 
     def send_cookie(self, name: str, line: bytes) -> None:
         """Have the response set another cookie of ours; the last for each name counts (rule C6)."""
