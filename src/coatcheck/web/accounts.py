@@ -103,7 +103,7 @@ class Accounts:
             raise TooManyAccounts(self._most)
         how: dict[str, Any] = {"data": data, "remember": remember, "methods": methods, "acr": acr}
         if stays:
-            others += self._add_beside(user_id, how)
+            others = [*self._add_beside(user_id, how), *others]
             session = context.require()
         else:
             session = context.sign_in(user_id, **how)
@@ -159,7 +159,10 @@ class Accounts:
             self._context.sessions.revoke_any(active.id)
             return []
         parked = self._cookie.park()
-        return [] if parked is None else [parked]
+        if parked is None:
+            # Another request of this browser was first: it has what waits now, and this one must not write over that.
+            raise AccountUnknown
+        return [parked]
 
     def _back_to(self, parked: Sequence[Waiter], others: Sequence[Waiter]) -> None:
         for each in parked:

@@ -102,7 +102,7 @@ class AsyncAccounts:
             raise TooManyAccounts(self._most)
         how: dict[str, Any] = {"data": data, "remember": remember, "methods": methods, "acr": acr}
         if stays:
-            others += await self._add_beside(user_id, how)
+            others = [*await self._add_beside(user_id, how), *others]
             session = await context.require()
         else:
             session = await context.sign_in(user_id, **how)
@@ -158,7 +158,10 @@ class AsyncAccounts:
             await self._context.sessions.revoke_any(active.id)
             return []
         parked = await self._cookie.park()
-        return [] if parked is None else [parked]
+        if parked is None:
+            # Another request of this browser was first: it has what waits now, and this one must not write over that.
+            raise AccountUnknown
+        return [parked]
 
     async def _back_to(self, parked: Sequence[Waiter], others: Sequence[Waiter]) -> None:
         for each in parked:
