@@ -2,11 +2,13 @@
 
 from coatcheck import lifetimes
 from coatcheck._async.cache import AsyncCache
+from coatcheck._async.impersonation import AsyncImpersonation
 from coatcheck._async.pending_sign_ins import AsyncPendingSignIns
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._async.tickets import AsyncTickets
 from coatcheck._sync.cache import Cache
+from coatcheck._sync.impersonation import Impersonation
 from coatcheck._sync.pending_sign_ins import PendingSignIns
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
@@ -30,6 +32,7 @@ from coatcheck.errors import (
     ConfigurationError,
     DataError,
     FormTokenRejected,
+    ImpersonationRefused,
     LimitReached,
     SchemaError,
     TransactionRequired,
@@ -39,6 +42,7 @@ from coatcheck.stores.users import UsersTable
 
 __all__ = [
     "AsyncCache",
+    "AsyncImpersonation",
     "AsyncPendingSignIns",
     "AsyncProviderSessions",
     "AsyncSessions",
@@ -55,6 +59,8 @@ __all__ = [
     "Event",
     "FormTokenRejected",
     "FormTokens",
+    "Impersonation",
+    "ImpersonationRefused",
     "ImportedTokens",
     "LimitReached",
     "NotSignedIn",

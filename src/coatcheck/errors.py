@@ -57,6 +57,10 @@ class LimitReached(CoatcheckError):
         self.sessions = tuple(sessions)
 
 
+class ImpersonationRefused(CoatcheckError):
+    """Somebody may not act as another user in this session, or nobody does; the message says why; answered with 403."""
+
+
 class FormTokenRejected(CoatcheckError):
     """A form or a request came without the session's form token, or with another's (rule X2); answered with 403."""
 

@@ -27,6 +27,7 @@ __all__ = [
     "DeviceBindingRequired",
     "DevicePage",
     "OptionalSession",
+    "OwnSession",
     "RecentAuthRequired",
     "SessionCookie",
     "SessionMiddleware",
@@ -129,6 +130,11 @@ class _Bound(SessionCookie):
         return await context_of(connection.scope).require_device_bound()
 
 
+class _Own(SessionCookie):
+    async def __call__(self, connection: HTTPConnection) -> Session:  # type: ignore[override]
+        return await context_of(connection.scope).require_own_session()
+
+
 class _Optional(SessionCookie):
     async def __call__(self, connection: HTTPConnection) -> Session | None:  # type: ignore[override]
         return await context_of(connection.scope).session() or None
@@ -159,6 +165,9 @@ CurrentSession = Annotated[Session, Security(_Current())]
 
 BoundSession = Annotated[Session, Security(_Bound())]
 """The session of a signed-in user that belongs to the device which sends the request; others end with 401 or 403."""
+
+OwnSession = Annotated[Session, Security(_Own())]
+"""The session of a signed-in user in which nobody else acts, for what is theirs alone; others end with 401 or 403."""
 
 OptionalSession = Annotated[Session | None, Security(_Optional())]
 """The session, or None when nobody is signed in. An outage is neither: it ends with 503."""

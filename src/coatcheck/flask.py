@@ -44,6 +44,7 @@ __all__ = [
     "device_bound_required",
     "fresh_required",
     "login_required",
+    "own_session_required",
     "revoke_others",
     "rotate",
     "safe_next",
@@ -226,6 +227,17 @@ def device_bound_required(view: Callable[P, R]) -> Callable[P, R]:
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         _context().require_device_bound()
+        return _called(view, *args, **kwargs)
+
+    return guarded
+
+
+def own_session_required(view: Callable[P, R]) -> Callable[P, R]:
+    """Let a view be called only in a user's own session, and not for somebody who acts as them; others get 403."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        _context().require_own_session()
         return _called(view, *args, **kwargs)
 
     return guarded

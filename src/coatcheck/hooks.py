@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.events import Event
 
@@ -29,13 +29,22 @@ class EventHook:
         """Whether somebody listens to events."""
         return self._on_event is not None
 
-    def emit(self, kind: EventKind, session_id: str | None, user_id: str | None, detail: str = "") -> None:
+    def emit(
+        self,
+        kind: EventKind,
+        session_id: str | None,
+        user_id: str | None,
+        detail: str = "",
+        *,
+        actor_id: str | None = None,
+    ) -> None:
         """Tell of one event."""
-        _log.info("coatcheck.%s", kind, extra={"session_id": session_id, "user_id": user_id, "detail": detail})
+        told: dict[str, Any] = {"session_id": session_id, "user_id": user_id, "detail": detail, "actor_id": actor_id}
+        _log.info("coatcheck.%s", kind, extra=told)
         if self._on_event is None:
             return
         at = self._now()
         try:
-            self._on_event(Event(kind=kind, at=at, session_id=session_id, user_id=user_id, detail=detail))
+            self._on_event(Event(kind=kind, at=at, **told))
         except Exception:  # noqa: BLE001 - a hook is the application's, and must not break a request
             _log.exception("coatcheck.hook_failed", extra={"kind": kind})

@@ -56,6 +56,7 @@ __all__ = [
     "SignInRequired",
     "current_session",
     "requires_device_bound",
+    "requires_own_session",
     "requires_recent_auth",
     "requires_session",
     "revoke_others",
@@ -256,6 +257,11 @@ def requires_recent_auth(max_age: timedelta, *, factors: int = 1) -> Guard:
 async def requires_device_bound(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard routes for sessions that belong to the device which sends the request; a program gets 401 or 403."""
     await context_of(cast("Scope", connection.scope)).require_device_bound()
+
+
+async def requires_own_session(connection: Connection, _: BaseRouteHandler) -> None:
+    """Guard routes that are for the user alone, and not for somebody who acts as them; a program gets 401 or 403."""
+    await context_of(cast("Scope", connection.scope)).require_own_session()
 
 
 # --- verbs

@@ -44,6 +44,7 @@ __all__ = [
     "device_routes",
     "health_routes",
     "require_device_bound",
+    "require_own_session",
     "require_recent_auth",
     "require_session",
     "revoke_others",
@@ -60,6 +61,7 @@ current_session = _verbs.current_session
 require_session = _verbs.require_session
 require_recent_auth = _verbs.require_recent_auth
 require_device_bound = _verbs.require_device_bound
+require_own_session = _verbs.require_own_session
 sign_in = _verbs.sign_in
 sign_out = _verbs.sign_out
 rotate = _verbs.rotate

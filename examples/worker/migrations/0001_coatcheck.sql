@@ -64,7 +64,14 @@ CREATE TABLE coatcheck_devices (
     challenges TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-UPDATE coatcheck_meta SET schema = 3;
+CREATE TABLE coatcheck_impersonations (
+    session_id TEXT NOT NULL PRIMARY KEY,
+    actor_session_id TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX coatcheck_impersonations_actor ON coatcheck_impersonations (actor_session_id);
+
+UPDATE coatcheck_meta SET schema = 4;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1
@@ -116,4 +123,49 @@ END;
 CREATE TRIGGER coatcheck_device_gone AFTER DELETE ON coatcheck_sessions WHEN OLD.device_bound
 BEGIN
     DELETE FROM coatcheck_devices WHERE session_id = OLD.id;
+END;
+
+CREATE TRIGGER coatcheck_acting_gone AFTER DELETE ON coatcheck_sessions
+BEGIN
+    INSERT INTO coatcheck_log (subject)
+    SELECT 's:' || session_id FROM coatcheck_impersonations WHERE actor_session_id = OLD.id;
+    DELETE FROM coatcheck_sessions
+    WHERE id IN (SELECT session_id FROM coatcheck_impersonations WHERE actor_session_id = OLD.id);
+    DELETE FROM coatcheck_impersonations WHERE session_id = OLD.id OR actor_session_id = OLD.id;
+END;
+
+CREATE TRIGGER coatcheck_acting_for_another AFTER UPDATE OF id, user_id ON coatcheck_sessions
+WHEN OLD.id IS NOT NEW.id OR OLD.user_id IS NOT NEW.user_id
+BEGIN
+    DELETE FROM coatcheck_sessions
+    WHERE id IN (SELECT session_id FROM coatcheck_impersonations WHERE actor_session_id = OLD.id);
+    DELETE FROM coatcheck_impersonations WHERE session_id = OLD.id OR actor_session_id = OLD.id;
+END;
+
+CREATE TRIGGER coatcheck_acting_shortened AFTER UPDATE OF idle_expires_at, expires_at ON coatcheck_sessions
+WHEN NEW.idle_expires_at < OLD.idle_expires_at
+    OR (NEW.expires_at IS NOT NULL AND (OLD.expires_at IS NULL OR NEW.expires_at < OLD.expires_at))
+BEGIN
+    UPDATE coatcheck_sessions
+    SET expires_at = min(expires_at, NEW.idle_expires_at, coalesce(NEW.expires_at, NEW.idle_expires_at))
+    WHERE id IN (SELECT session_id FROM coatcheck_impersonations WHERE actor_session_id = NEW.id);
+END;
+
+CREATE TRIGGER coatcheck_acting_replaced_by_insert BEFORE INSERT ON coatcheck_sessions
+BEGIN
+    DELETE FROM coatcheck_sessions WHERE id IN (
+        SELECT session_id FROM coatcheck_impersonations WHERE actor_session_id IN (
+            SELECT id FROM coatcheck_sessions WHERE token_hash = NEW.token_hash OR id = NEW.id
+        )
+    );
+END;
+
+CREATE TRIGGER coatcheck_acting_replaced_by_update BEFORE UPDATE OF id, token_hash ON coatcheck_sessions
+BEGIN
+    DELETE FROM coatcheck_sessions WHERE id IN (
+        SELECT session_id FROM coatcheck_impersonations WHERE actor_session_id IN (
+            SELECT id FROM coatcheck_sessions
+            WHERE (token_hash = NEW.token_hash OR id = NEW.id) AND id IS NOT OLD.id
+        )
+    );
 END;

@@ -9,6 +9,7 @@ from coatcheck._async.cached_reads import AsyncCachedReads
 from coatcheck._async.reading_ahead import AsyncReadingAhead
 from coatcheck._async.tiers import AsyncTiers
 from coatcheck._async.touches import AsyncTouches
+from coatcheck.core.authentication import authentication_of
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.policy import Policy
 from coatcheck.core.refusals import refuse
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from coatcheck.caches.async_protocol import AsyncSharedCache
     from coatcheck.clock import Clock
-    from coatcheck.core.events import Event
+    from coatcheck.core.events import Event, EventKind
     from coatcheck.core.health import Health
     from coatcheck.core.imported import ImportedTokens
     from coatcheck.core.settings import SharedCacheSettings
@@ -106,7 +107,7 @@ class AsyncSessionBase:
         self._log = self.tiers.log
         self.imported = imported
         hashed = token_hash or TokenHash(purpose=purpose)
-        self._credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
+        self.credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
         self._purpose = purpose
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)
@@ -199,11 +200,11 @@ class AsyncSessionBase:
 
     def well_formed(self, token: str | bytes | Token) -> bool:
         """Tell whether this could be a token of ours: its form, and with keys its signature."""
-        return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
+        return isinstance(self.credentials.hash_of(presented_bytes(token)), bytes)
 
     def renewed(self, token: str | bytes | Token) -> Token | None:
         """Return a token with a new signature, if an older key than the first has signed it (rule S3)."""
-        return self._credentials.renewed(presented_bytes(token))
+        return self.credentials.renewed(presented_bytes(token))
 
     def now(self) -> datetime:
         """Return the time by which sessions are created and judged, in UTC: the store's, as far as it is known."""
@@ -219,12 +220,12 @@ class AsyncSessionBase:
     @property
     def token_hash(self) -> TokenHash:
         """How tokens are hashed."""
-        return self._credentials.token_hash
+        return self.credentials.token_hash
 
     @property
     def signing_keys(self) -> int:
         """How many keys sign and verify tokens; 0 when tokens are not signed."""
-        return self._credentials.signing_keys
+        return self.credentials.signing_keys
 
     @property
     def has_shared_cache(self) -> bool:
@@ -244,6 +245,10 @@ class AsyncSessionBase:
     def notes_clients(self) -> bool:
         """Whether a new address or browser is noted: somebody listens to events."""
         return self._events.wanted
+
+    def _told(self, kind: EventKind, record: Record, detail: str) -> None:
+        proofs = authentication_of(record.authentication)
+        self._events.emit(kind, record.id, record.user_id, detail, actor_id=proofs.actor)
 
     async def _with_user(self, reading: Reading) -> Reading:
         if reading.record is None or self._load_users is None:

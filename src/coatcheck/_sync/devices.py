@@ -87,7 +87,9 @@ class Devices:
 
     def offer(self, session: Session, *, root_path: str = "") -> tuple[bytes, bytes] | None:
         """Return the header that offers to bind a session whose user has just signed in; None if it cannot be."""
-        if session.user_id is None or session.device_bound or not headers.can_name(session.id):
+        if session.user_id is None or session.actor_id is not None or session.device_bound:
+            return None
+        if not headers.can_name(session.id):
             return None
         nonce = token_bytes(challenges.NONCE)
         offer = challenges.offered(self._secrets[0], session.id, _signed_in(session), nonce, self._now())

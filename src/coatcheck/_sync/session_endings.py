@@ -31,7 +31,7 @@ class SessionEndings(SessionReads):
 
     def revoke(self, token: str | bytes | Token, *, wait: bool = False, connection: Any = None) -> bool:
         """End the session of a token; returns whether there was one."""
-        token_hash = self._credentials.hash_of(presented_bytes(token))
+        token_hash = self.credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return False
         return bool(self._end(Selection(token_hash=token_hash), connection, wait=wait))
@@ -76,8 +76,8 @@ class SessionEndings(SessionReads):
         self.tiers.check_wait(connection, wait=wait)
         ended = self.store.revoke(selection, connection=connection)
         self.tiers.changed(connection)
-        for session_id, user_id in ended:
-            self._events.emit("revoked", session_id, user_id)
+        for session_id, user_id, actor in ended:
+            self._events.emit("revoked", session_id, user_id, actor_id=actor)
         self.tiers.settled(wait=wait)
         return ended
 
@@ -122,8 +122,8 @@ class SessionEndings(SessionReads):
         total = 0
         while True:
             ended = self.store.sweep(batch)
-            for session_id, user_id in ended:
-                self._events.emit("expired", session_id, user_id)
+            for session_id, user_id, actor in ended:
+                self._events.emit("expired", session_id, user_id, actor_id=actor)
             total += len(ended)
             if progress is not None:
                 progress(total)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from coatcheck._sync.session_endings import SessionEndings
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
-from coatcheck.core.authentication import authentication_of, checked
+from coatcheck.core.authentication import acts_for_another, authentication_of, checked
 from coatcheck.core.credentials import presented_bytes
 from coatcheck.core.drafts import changed_times, data_json, new_record, printable
 from coatcheck.core.policy import expiries
 from coatcheck.core.refusals import refuse
 from coatcheck.core.times import duration_micros
 from coatcheck.core.tokens import Token, new_token
-from coatcheck.errors import DataError, LimitReached
+from coatcheck.errors import DataError, ImpersonationRefused, LimitReached
 from coatcheck.stores.base import Full, NewSession, Renewal, Rotation, SessionChange
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Sessions(SessionEndings):
 
     def new_token(self) -> Token:
         """Make a token for a session that is about to be created (rule T1); until then nobody is signed in by it."""
-        return self._credentials.issued(new_token())
+        return self.credentials.issued(new_token())
 
     def create(
         self,
@@ -79,7 +79,7 @@ class Sessions(SessionEndings):
             LimitReached: The user has too many sessions, and the policy evicts none.
             Unavailable: The store did not answer.
         """
-        limit = self.policy.limit_for(user_id)
+        limit = None if actor_id is not None else self.policy.limit_for(user_id)  # which is about the user's own
         now = self._now()
         record = new_record(
             user_id,
@@ -93,11 +93,11 @@ class Sessions(SessionEndings):
             authentication=checked(methods, acr, actor_id, now),
         )
         token = token or self.new_token()
-        token_hash = self._credentials.hash_of(presented_bytes(token))
+        token_hash = self.credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             msg = "token= is none that new_token() has made"
             raise DataError(msg)
-        old = self._credentials.hash_of(presented_bytes(replaces))
+        old = self.credentials.hash_of(presented_bytes(replaces))
         new = NewSession(
             token_hash,
             record,
@@ -113,9 +113,9 @@ class Sessions(SessionEndings):
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
         if result.replaced is not None or result.evicted:
             self.tiers.changed(connection)
-        self._events.emit("created", record.id, user_id)
+        self._events.emit("created", record.id, user_id, actor_id=actor_id)
         if result.replaced is not None:
-            self._events.emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
+            self._told("revoked", result.replaced, "replaced")
         for evicted in result.evicted:
             self._events.emit("evicted", evicted.id, evicted.user_id)
         session = self._session(self._described(result.record))
@@ -139,20 +139,24 @@ class Sessions(SessionEndings):
             methods: How they have proved it. Methods that were used before keep the time at which they were (rule A2).
             acr: The level of that; None leaves what there was.
             connection: The caller's own connection.
+
+        Raises:
+            ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
+            Unavailable: The store did not answer.
         """
-        old = self._credentials.hash_of(presented_bytes(token))
+        old = self.credentials.hash_of(presented_bytes(token))
         if isinstance(old, NotSignedIn):
             return old
         fresh = new_token()
-        rotation = Rotation(old, self._credentials.hash_of_new(fresh))
+        rotation = Rotation(old, self.credentials.hash_of_new(fresh))
         if reauthenticated or methods:
             rotation = self._restarted(rotation, methods, acr, connection)
         record = self.store.rotate(rotation, connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN
         self.tiers.changed(connection)
-        self._events.emit("rotated", record.id, record.user_id, "reauthenticated" if rotation.authenticated_at else "")
-        return Rotated(self._session(self._described(record)), self._credentials.issued(fresh))
+        self._told("rotated", record, "reauthenticated" if rotation.authenticated_at else "")
+        return Rotated(self._session(self._described(record)), self.credentials.issued(fresh))
 
     def renew_token(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
         """Give a session its next token in a periodic rotation; the old one stays good for `policy.rotation_grace`.
@@ -177,7 +181,7 @@ class Sessions(SessionEndings):
                 "rotate_after", None, "set it, such as to timedelta(hours=1): nobody notices retired tokens otherwise"
             )
         presented = presented_bytes(token)
-        made = self._credentials.succession(presented)
+        made = self.credentials.succession(presented)
         if isinstance(made, NotSignedIn):
             return made
         renewal = Renewal(*made, duration_micros(self.policy.rotation_grace))
@@ -187,14 +191,16 @@ class Sessions(SessionEndings):
         record = renewed.record
         if renewed.fresh:
             self.tiers.changed(connection)
-            self._events.emit("rotated", record.id, record.user_id, "periodic")
-        return Rotated(self._session(self._described(record)), self._credentials.opened(renewed.seal, presented))
+            self._told("rotated", record, "periodic")
+        return Rotated(self._session(self._described(record)), self.credentials.opened(renewed.seal, presented))
 
     def _restarted(self, rotation: Rotation, methods: Sequence[str], acr: str | None, connection: Any) -> Rotation:
         reading = self.store.read(rotation.old_hash, connection=connection)
         if reading.record is None:
             return rotation
         now, record = reading.now // 1000, reading.record
+        if acts_for_another(record.authentication):
+            raise ImpersonationRefused("who acts as a user cannot prove to be them")
         lifetime = None if record.expires_at is None else timedelta(microseconds=record.expires_at - _started(record))
         ends = expiries(now, timedelta(microseconds=record.idle_timeout), lifetime)
         proofs = authentication_of(record.authentication).renewed(methods, acr, now)
@@ -230,8 +236,11 @@ class Sessions(SessionEndings):
 
         Raises:
             DataError: The data would not be JSON, or larger than `policy.max_data_bytes`; or a time is not possible.
+            ImpersonationRefused: Somebody acts in the session as its user, and a time is to be moved.
         """
         data_json(changes, self.policy.max_data_bytes)
+        if (idle_timeout is not None or expires_at is not None) and session.actor_id is not None:
+            raise ImpersonationRefused("the end of a session in which somebody acts as a user cannot be moved")
         change = SessionChange(session.id, changes, tuple(remove), self.policy.max_data_bytes)
         if idle_timeout is not None or expires_at is not None:
             change = change._replace(**changed_times(self._now(), idle_timeout, expires_at))
@@ -251,7 +260,8 @@ class Sessions(SessionEndings):
         noted = self.store.relocate(session.id, address, printable(user_agent))
         if noted:
             self.tiers.changed(None)
-            self._events.emit("client_changed", session.id, session.user_id, address or "")
+            detail = address or ""
+            self._events.emit("client_changed", session.id, session.user_id, detail, actor_id=session.actor_id)
         return noted
 
     def flush(self) -> int:

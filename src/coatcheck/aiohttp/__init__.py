@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from coatcheck.aiohttp.boundary import setup
-from coatcheck.aiohttp.guards import fresh_required, login_required
+from coatcheck.aiohttp.guards import fresh_required, login_required, own_session_required
 from coatcheck.aiohttp.health import health_routes
 from coatcheck.aiohttp.requests import context_of, get_session
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
@@ -22,6 +22,8 @@ __all__ = [
     "get_session",
     "health_routes",
     "login_required",
+    "own_session_required",
+    "require_own_session",
     "require_recent_auth",
     "require_session",
     "revoke_others",
@@ -37,6 +39,7 @@ _verbs = Verbs(context_of)
 current_session = _verbs.current_session
 require_session = _verbs.require_session
 require_recent_auth = _verbs.require_recent_auth
+require_own_session = _verbs.require_own_session
 sign_in = _verbs.sign_in
 sign_out = _verbs.sign_out
 rotate = _verbs.rotate

@@ -54,6 +54,17 @@ def fresh_required(
     return decorated
 
 
+def own_session_required(handler: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Let a handler be called only in a user's own session, and not for somebody who acts as them; others get 403."""
+
+    @wraps(handler)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        await context_of(_request_in(args)).require_own_session()
+        return await handler(*args, **kwargs)
+
+    return guarded
+
+
 def _request_in(args: tuple[Any, ...]) -> web.Request:
     for each in args:
         request = each.request if isinstance(each, web.View) else each

@@ -68,6 +68,22 @@ NOT_YOURS: Final = Error(
     "The user has no live session with this id: it has ended, never was, or is somebody else's.",
     NOT_FOUND,
 )
+NO_ACCOUNT: Final = Error(
+    "account_unknown",
+    404,
+    "This browser is not signed in to such an account, or not any more.",
+    {"title": "No such account", "reason": "account_unknown"},
+)
+IMPERSONATED: Final = Error(
+    "impersonation",
+    403,
+    "Or somebody acts in this session as its user, and this is for the user alone.",
+    {
+        "title": "Not possible while somebody acts as the user",
+        "reason": "impersonation",
+        "detail": "this is for the user alone, and somebody acts as them",
+    },
+)
 ELSEWHERE: Final = Error(
     "issued_elsewhere",
     501,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from coatcheck.core.session import Session
@@ -35,6 +36,13 @@ _DEVICE = {
     "expires_at": "2026-01-01T09:30:00Z",
     "current": True,
 }
+_ACCOUNT = {
+    "session_id": "qUQfB1q0n2nWkq0lT1oJ3g",
+    "user_id": "7",
+    "name": "Ada",
+    "email": "ada@example.org",
+    "active": True,
+}
 
 
 def _example(value: Any) -> ConfigDict:
@@ -42,6 +50,17 @@ def _example(value: Any) -> ConfigDict:
 
 
 SessionId = Annotated[str, Field(description="The session's public id: no credential, safe to list and to log.")]
+
+
+Id = Annotated[
+    str,
+    Path(
+        description="The session's public id, as the list says it.",
+        pattern=r"^[A-Za-z0-9._~-]{1,128}$",
+        examples=["qUQfB1q0n2nWkq0lT1oJ3g"],
+    ),
+]
+"""A session's id in a path."""
 
 
 class SignedInUser(BaseModel):
@@ -106,8 +125,12 @@ class DeviceSession(BaseModel):
     model_config = _example(_DEVICE)
 
     id: SessionId
-    device: str = Field(description="A readable guess at the device, from what its browser says of itself.")
-    ip: str | None = Field(description="The address the session was last noted at.")
+    device: str = Field(
+        description="A readable guess at the device, from what its browser says of itself; or who acts as the user."
+    )
+    ip: str | None = Field(
+        description="The address the session was last noted at; null for that of somebody who acts as the user."
+    )
     created_at: datetime = Field(description="When the session began; ISO 8601 in UTC.")
     last_seen_at: datetime = Field(description="When it was last used, up to some minutes ago; ISO 8601 in UTC.")
     expires_at: datetime = Field(description="When it ends if it is not used again; ISO 8601 in UTC.")
@@ -118,8 +141,8 @@ class DeviceSession(BaseModel):
         """Return a session as its owner sees it."""
         return cls(
             id=session.id,
-            device=describe_device(session.user_agent),
-            ip=session.ip,
+            device=session.shown_as or describe_device(session.user_agent),
+            ip=None if session.actor_id else session.ip,
             created_at=session.created_at,
             last_seen_at=session.last_seen_at,
             expires_at=session.ends_at,
@@ -133,6 +156,26 @@ class DeviceSessions(BaseModel):
     model_config = _example({"sessions": [_DEVICE]})
 
     sessions: list[DeviceSession] = Field(description="The live sessions, newest first, at most `limit` of them.")
+
+
+class SignedInAccount(BaseModel):
+    """One of the accounts that are signed in in this browser."""
+
+    model_config = _example(_ACCOUNT)
+
+    session_id: SessionId
+    user_id: str = Field(description="The user's id.")
+    name: str | None = Field(description="Their display name, when a users table or loader tells it.")
+    email: str | None = Field(description="Their address, when a users table or loader tells it.")
+    active: bool = Field(description="Whether requests are made as this user; at most one is.")
+
+
+class SignedInAccounts(BaseModel):
+    """The accounts of this browser, the active one first."""
+
+    model_config = _example({"accounts": [_ACCOUNT]})
+
+    accounts: list[SignedInAccount] = Field(description="The accounts; none when nobody is signed in.")
 
 
 class EndedSessions(BaseModel):

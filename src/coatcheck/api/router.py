@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
+from coatcheck.api.accounts import account_routes
 from coatcheck.api.documentation import (
     BAD_ID,
     BAD_LIMIT,
     ELSEWHERE,
+    IMPERSONATED,
     NO_SESSION,
     NOT_YOURS,
     OUTAGE,
@@ -18,21 +20,13 @@ from coatcheck.api.documentation import (
     RegistersProblem,
     documented,
 )
-from coatcheck.api.models import DeviceSession, DeviceSessions, EndedSessions, Me, SignedInUser
+from coatcheck.api.models import DeviceSession, DeviceSessions, EndedSessions, Id, Me, SignedInUser
 from coatcheck.api.problems import NOT_FOUND, DeviceRoute, ProblemRoute, problem_response
 from coatcheck.asgi import context_of
 from coatcheck.devices import describe_device
 from coatcheck.errors import ConfigurationError
 from coatcheck.fastapi import CurrentSession, recent_auth, revoke_others, sign_out
 
-_Id = Annotated[
-    str,
-    Path(
-        description="The session's public id, as `GET /sessions` lists it.",
-        pattern=r"^[A-Za-z0-9._~-]{1,128}$",
-        examples=["qUQfB1q0n2nWkq0lT1oJ3g"],
-    ),
-]
 _Limit = Annotated[int, Query(ge=1, le=200, description="How many sessions to list at most.")]
 
 
@@ -41,7 +35,8 @@ def session_router(
 ) -> APIRouter:
     """Return the routes of the JSON API, to be included under any prefix behind `SessionMiddleware`.
 
-    With the sessions of a provider those of the devices answer 501: use `identity_router`, which has the others.
+    With the sessions of a provider those of the devices and accounts answer 501: use `identity_router`, which has the
+    others.
 
     Args:
         recent_auth_within: How long ago a user may have signed in who ends sessions (ASVS 7.5.2, rule L14).
@@ -56,6 +51,7 @@ def session_router(
     describe_device("the first look loads the parser: now, not in a request")
     router = APIRouter(tags=["sessions"])
     router.include_router(_identity_routes(user_attributes))
+    router.include_router(account_routes())
     router.include_router(_device_routes(recent_auth(recent_auth_within)))
     router.include_router(_sign_out_route())
     return router
@@ -119,7 +115,7 @@ def _device_routes(recent: Any) -> APIRouter:
         operation_id="revoke_other_sessions",
         summary="End the user's other sessions",
         response_description="The other sessions have ended; this one goes on under a new cookie.",
-        responses=documented(NO_SESSION, TOO_OLD, ELSEWHERE, *UNSAFE),
+        responses=documented(NO_SESSION, TOO_OLD, ELSEWHERE, *UNSAFE, IMPERSONATED),
     )
     router.add_api_route(
         "/sessions/revoke-all",
@@ -129,7 +125,7 @@ def _device_routes(recent: Any) -> APIRouter:
         operation_id="revoke_all_sessions",
         summary="End all of the user's sessions, this one too",
         response_description="All sessions have ended; the cookie is taken back.",
-        responses=documented(NO_SESSION, TOO_OLD, ELSEWHERE, *UNSAFE),
+        responses=documented(NO_SESSION, TOO_OLD, ELSEWHERE, *UNSAFE, IMPERSONATED),
     )
     router.add_api_route(
         "/sessions/{id}",
@@ -140,7 +136,7 @@ def _device_routes(recent: Any) -> APIRouter:
         summary="End one of the user's sessions",
         status_code=204,
         response_description="The session has ended. If it was this one, the cookie is taken back.",
-        responses=documented(NO_SESSION, TOO_OLD, NOT_YOURS, BAD_ID, ELSEWHERE, *UNSAFE),
+        responses=documented(NO_SESSION, TOO_OLD, NOT_YOURS, BAD_ID, ELSEWHERE, *UNSAFE, IMPERSONATED),
     )
     return router
 
@@ -181,7 +177,7 @@ async def _list_sessions(request: Request, session: CurrentSession, limit: _Limi
     return DeviceSessions(sessions=[DeviceSession.of(each, session) for each in listed])
 
 
-async def _end_session(request: Request, session: CurrentSession, id: _Id) -> Response:  # noqa: A002
+async def _end_session(request: Request, session: CurrentSession, id: Id) -> Response:  # noqa: A002
     """End one of the user's own sessions, everywhere at once; asks for recent authentication."""
     if not await context_of(request.scope).sessions.revoke_by_id(id, user_id=session.user_id):
         return problem_response(404, **NOT_FOUND)

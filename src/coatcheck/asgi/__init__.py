@@ -3,15 +3,27 @@
 from coatcheck.asgi.context import answered, context_of
 from coatcheck.asgi.middleware import SessionMiddleware
 from coatcheck.asgi.request_session import RequestSessionMiddleware, request_session
+from coatcheck.web.async_accounts import Account, AsyncAccounts
+from coatcheck.web.async_acting import AsyncActing
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.async_login_flows import AsyncLoginFlows
 from coatcheck.web.async_second_factor import AsyncSecondFactor
-from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
+from coatcheck.web.errors import (
+    AccountUnknown,
+    DeviceBindingRequired,
+    RecentAuthRequired,
+    SignInRequired,
+    TooManyAccounts,
+)
 from coatcheck.web.pages import ANSWERED, Answered, safe_next
 
 __all__ = [
     "ANSWERED",
+    "Account",
+    "AccountUnknown",
     "Answered",
+    "AsyncAccounts",
+    "AsyncActing",
     "AsyncLoginFlows",
     "AsyncSecondFactor",
     "DeviceBindingRequired",
@@ -20,6 +32,7 @@ __all__ = [
     "RequestSessionMiddleware",
     "SessionMiddleware",
     "SignInRequired",
+    "TooManyAccounts",
     "answered",
     "context_of",
     "request_session",

@@ -35,11 +35,13 @@ class Authentication(NamedTuple):
         methods: Each method that was used, with when it last was, in microseconds since the epoch.
         acr: The level as an identity provider or the application calls it; None if nobody does.
         actor: Who acts as the user, if it is somebody else.
+        shown: What the user is shown of them instead of a device; None for nothing.
     """
 
     methods: Mapping[str, int] = MappingProxyType({})
     acr: str | None = None
     actor: str | None = None
+    shown: str | None = None
 
     def factors_since(self, moment: int) -> int:
         """Return of how many kinds the factors are that were proved at that moment or later (microseconds).
@@ -70,7 +72,12 @@ def authentication_of(text: str | bytes | None) -> Authentication:
         methods = {str(name): int(at) for name, at in dict(fields.get("methods") or {}).items()}
     except (AttributeError, TypeError, ValueError):
         return Authentication()
-    return Authentication(methods, _text(fields.get("acr")), _text(fields.get("actor")))
+    return Authentication(methods, _text(fields.get("acr")), _text(fields.get("actor")), _text(fields.get("shown")))
+
+
+def acts_for_another(text: str | None) -> bool:
+    """Tell whether these proofs, as JSON, name somebody who acts as the user."""
+    return authentication_of(text).actor is not None
 
 
 def _text(value: Any) -> str | None:

@@ -94,6 +94,11 @@ class Credentials:
         known = self._known(presented)
         return self.issued(successors.opened(seal, b"" if isinstance(known, NotSignedIn) else known[1]))
 
+    def made(self) -> tuple[Token, bytes]:
+        """Make a token: what the client gets, and its hash."""
+        token = new_token()
+        return self.issued(token), self.hash_of_new(token)
+
     def hash_of_new(self, token: Token) -> bytes:
         """Return the hash of a token that was just made, and is not signed yet."""
         return self._hash(token.reveal().encode())

@@ -27,7 +27,9 @@ class Event:
         at: When, in UTC.
         session_id: The public id; None when everyone was revoked at once.
         user_id: The user, if there is one.
-        detail: A word more, such as "reauthenticated", "periodic", "ended" or the new address.
+        detail: A word more, such as "reauthenticated", "periodic", "ended", the new address, or the reason given for
+            acting as the user.
+        actor_id: Who acts in the session as the user, if it is somebody else.
     """
 
     kind: EventKind
@@ -35,3 +37,4 @@ class Event:
     session_id: str | None
     user_id: str | None
     detail: str = ""
+    actor_id: str | None = None

@@ -215,6 +215,11 @@ class Session:
         """Who acts as the user, if it is somebody else: an ordinary session that says so."""
         return self._proofs().actor
 
+    @property
+    def shown_as(self) -> str | None:
+        """What the user is shown of who acts as them, instead of a device; None in a session of their own."""
+        return self._proofs().shown
+
     def authenticated_within(self, max_age: timedelta, now: datetime, *, factors: int = 1) -> bool:
         """Tell whether the user proved who they are at most `max_age` before `now` (ASVS 7.5.1, 7.5.3).
 

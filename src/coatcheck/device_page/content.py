@@ -76,13 +76,14 @@ def _confirmation(address: str) -> str:
 
 
 def _device(one: Session, content: Content) -> str:
-    name, seen = escape(describe_device(one.user_agent)), relative(one.last_seen_at - content.now)
+    name = escape(one.shown_as or describe_device(one.user_agent))
+    seen = relative(one.last_seen_at - content.now)
     is_this = one.id == content.current
     badge = ' <span class="badge good">This device</span>' if is_this else ""
     facts = [
         ("Last seen", "now" if is_this else _time(one.last_seen_at, content.now)),
         ("Signed in", _time(one.created_at, content.now)),
-        ("Address", escape(one.ip or "unknown")),
+        *([] if one.actor_id else [("Address", escape(one.ip or "unknown"))]),
         *([("Remembered", "yes")] if one.remember else []),
     ]
     listed = "".join(f"<div><dt>{word}</dt><dd>{value}</dd></div>" for word, value in facts)

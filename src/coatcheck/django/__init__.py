@@ -7,15 +7,17 @@
 
 from __future__ import annotations
 
-from coatcheck.django.decorators import recent_auth_required, session_required
+from coatcheck.django.decorators import own_session_required, recent_auth_required, session_required
 from coatcheck.django.session_set import SessionSet, session_set
 from coatcheck.django.signals import session_event
 from coatcheck.django.verbs import (
     acurrent_session,
+    arequire_own_session,
     arequire_recent_auth,
     arequire_session,
     arevoke_others,
     current_session,
+    require_own_session,
     require_recent_auth,
     require_session,
     revoke_others,
@@ -27,11 +29,14 @@ __all__ = [
     "SessionSet",
     "SignInRequired",
     "acurrent_session",
+    "arequire_own_session",
     "arequire_recent_auth",
     "arequire_session",
     "arevoke_others",
     "current_session",
+    "own_session_required",
     "recent_auth_required",
+    "require_own_session",
     "require_recent_auth",
     "require_session",
     "revoke_others",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import iscoroutinefunction
 
 from coatcheck.django.answers import answer_to
-from coatcheck.django.verbs import arequire_session, recently, require_session
+from coatcheck.django.verbs import arequire_session, own, recently, require_session
 from coatcheck.web.pages import ANSWERED
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ def recent_auth_required(
         login_url: Where a browser page is sent to prove it again; None for LOGIN_URL.
     """
     return lambda view: _checked(view, lambda request, session: recently(request, session, within, grace), login_url)
+
+
+def own_session_required(view: View) -> View:
+    """Let only the user in, and nobody who acts as them: others get 401 or 403."""
+    return _checked(view, lambda _, session: own(session), None)
 
 
 def _nothing_more(_request: HttpRequest, _session: Session) -> None:

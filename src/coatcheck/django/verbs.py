@@ -8,7 +8,7 @@ from coatcheck.core.answers import NotSignedIn
 from coatcheck.django.running import running
 from coatcheck.django.sessions import SessionStore
 from coatcheck.django.transactions import to_write
-from coatcheck.errors import ConfigurationError
+from coatcheck.errors import ConfigurationError, ImpersonationRefused
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
 from coatcheck.web.verbs import age_allowed
 
@@ -73,6 +73,32 @@ def signed_in(answer: Session | NotSignedIn) -> Session:
     return answer
 
 
+def own(session: Session) -> Session:
+    """Return the session if nobody but its user acts in it.
+
+    Raises:
+        ImpersonationRefused: Somebody acts in it as its user.
+    """
+    if session.actor_id is not None:
+        raise ImpersonationRefused("this is for the user alone, and somebody acts as them")
+    return session
+
+
+def require_own_session(request: HttpRequest) -> Session:
+    """Return the session of a signed-in user in which nobody else acts: for what belongs to the user alone.
+
+    Raises:
+        SignInRequired: Nobody is signed in.
+        ImpersonationRefused: Somebody acts in the session as its user; our middleware answers 403.
+    """
+    return own(require_session(request))
+
+
+async def arequire_own_session(request: HttpRequest) -> Session:
+    """Return the session of a user in which nobody else acts, in an event loop; see `require_own_session`."""
+    return own(await arequire_session(request))
+
+
 def recently(request: HttpRequest, session: Session, within: timedelta, grace: timedelta | None) -> Session:
     """Return the session if its user proved who they are recently enough (ASVS 7.5.1, rule A1).
 
@@ -85,7 +111,9 @@ def recently(request: HttpRequest, session: Session, within: timedelta, grace: t
 
     Raises:
         RecentAuthRequired: It is longer ago.
+        ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
     """
+    own(session)
     if not session.authenticated_within(age_allowed(request.method or "", within, grace), running.now()):
         raise RecentAuthRequired(within)
     return session
@@ -117,7 +145,7 @@ def revoke_others(request: HttpRequest) -> int:
     Raises:
         SignInRequired: Nobody is signed in.
     """
-    session = require_session(request)
+    session = require_own_session(request)
     session_of(request).cycle_key()
     count = running.sessions().revoke_others(session, connection=to_write())
     running.doubt()
@@ -126,7 +154,7 @@ def revoke_others(request: HttpRequest) -> int:
 
 async def arevoke_others(request: HttpRequest) -> int:
     """End the user's other sessions in an event loop; see `revoke_others`."""
-    session = await arequire_session(request)
+    session = await arequire_own_session(request)
     await session_of(request).acycle_key()
     count = await (await running.async_sessions()).revoke_others(session)
     running.doubt()

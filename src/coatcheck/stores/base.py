@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from coatcheck.core.authentication import authentication_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,6 +31,8 @@ class Capabilities(NamedTuple):
             invalidation log. So nothing that was read is kept in memory, and what needs more is refused.
         devices: Sessions can be bound to a device's key: see `BindsDevices` in the protocols.
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
+        impersonates: A session can be tied to another one, and ends with it whatever ends that: see `Impersonates` in
+            the protocols.
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
     """
@@ -45,6 +49,7 @@ class Capabilities(NamedTuple):
     eventual: bool = False
     retires: bool = False
     devices: bool = False
+    impersonates: bool = False
 
 
 class Vitals(NamedTuple):
@@ -210,10 +215,22 @@ class Renewed(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A session that a statement has ended."""
+    """A session that a statement has ended.
+
+    Attributes:
+        id: Its public id.
+        user_id: Its user; None for an anonymous visitor.
+        actor_id: Who acted in it as the user, if it was somebody else.
+    """
 
     id: str
     user_id: str | None
+    actor_id: str | None = None
+
+
+def ended_as(record: Record) -> Ended:
+    """Return what is told of a session that has ended."""
+    return Ended(record.id, record.user_id, authentication_of(record.authentication).actor)
 
 
 class Touch(NamedTuple):

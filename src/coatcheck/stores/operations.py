@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from coatcheck.core.authentication import acts_for_another
 from coatcheck.core.session import Record
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.errors import DataError, SchemaError
-from coatcheck.stores.base import CreateResult, Device, Ended, Full, Reading, Renewed
+from coatcheck.stores.base import CreateResult, Device, Ended, Full, Reading, Renewed, ended_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -128,7 +129,8 @@ class Operations:
         values = {**record._asdict(), "token_hash": new.token_hash, "limit": limit, "now": now}
         rows = yield Statement(self._text("insert"), values)
         if not rows:
-            raise Full(limit or 0, (yield from self.list_sessions(record.user_id, _ALL, now)))
+            filling = yield from self.list_sessions(record.user_id, _ALL, now)
+            raise Full(limit or 0, tuple(row for row in filling if not acts_for_another(row.authentication)))
         evicted: Sequence[Row] = ()
         if new.limit is not None and new.when_full == "evict_oldest":
             keep = {"user_id": record.user_id, "keep": record.id, "others": new.limit - 1, "now": now}
@@ -202,7 +204,7 @@ class Operations:
         """End the session of a retired token whose grace is over, or forget the token."""
         name = "end_reused" if end else "forget_reused"
         rows = yield Statement(self._text(name), {"token_hash": token_hash, "now": now})
-        return Ended(rows[0][0], rows[0][1]) if rows else None
+        return Ended._make(rows[0]) if rows else None
 
     def bind(self, session_id: str, device: Device, now: int | None) -> Operation[bool]:
         """Bind a live session to a device, if it is bound to none."""
@@ -226,17 +228,41 @@ class Operations:
         """End the session of a token, or what its successor leads to."""
         return (yield Statement(self._text("end_token"), {"token_hash": token_hash}))
 
+    def create_acting(self, new: NewSession, actor_session_id: str, now: int | None) -> Operation[Record | None]:
+        """Insert a session that ends with another, if that is alive.
+
+        Raises:
+            DataError: There is no such user; the transaction must be undone.
+        """
+        named = {"session_id": new.record.id, "actor_session_id": actor_session_id}
+        values = {**new.record._asdict(), "token_hash": new.token_hash, **named, "now": now}
+        rows = yield Statement(self._text("insert_acting"), values)
+        if not rows:
+            return None
+        yield Statement(self._text("add_acting"), named)
+        described = yield from self._with_user(Record._make(rows[0]))
+        if described is None:
+            msg = f"there is no user with the id {new.record.user_id!r}"
+            raise DataError(msg)
+        return described
+
+    def actor_session(self, session_id: str, now: int | None) -> Operation[str | None]:
+        """Read which live session another one ends with."""
+        rows = yield Statement(self._text("actor_session"), {"session_id": session_id, "now": now})
+        return rows[0][0] if rows else None
+
     def revoke(self, selection: Selection) -> Operation[list[Ended]]:
         """End the selected sessions."""
         if selection.token_hash is not None:
             rows = yield from self.end_token(selection.token_hash)
-        elif selection.session_id is not None:
+            return [ended_as(Record._make(row)) for row in rows]
+        if selection.session_id is not None:
             values = {"session_id": selection.session_id, "user_id": selection.user_id}
             rows = yield Statement(self._text("end_id"), values)
         else:
             values = {"user_id": selection.user_id, "keep": selection.keep}
             rows = yield Statement(self._text("end_user"), values)
-        return [Ended(row[0], row[1]) for row in rows]
+        return [Ended._make(row) for row in rows]
 
     def revoke_everyone(self) -> Operation[int]:
         """End all sessions with one entry instead of one for each."""
@@ -272,7 +298,7 @@ class Operations:
         yield Statement(self._text("quiet"), {"quiet": 1})
         rows = yield Statement(self._text("sweep"), {"now": now, "batch": batch})
         yield Statement(self._text("quiet"), {"quiet": 0})
-        ended = [Ended(row[0], row[1]) for row in rows]
+        ended = [Ended._make(row) for row in rows]
         if self._users and len(ended) < batch:
             ended += yield from self.orphans(batch - len(ended))
         return ended
@@ -280,4 +306,4 @@ class Operations:
     def orphans(self, batch: int) -> Operation[list[Ended]]:
         """Delete sessions whose user went without a trigger seeing it."""
         rows = yield Statement(self._text("orphans"), {"batch": batch})
-        return [Ended(row[0], row[1]) for row in rows]
+        return [Ended._make(row) for row in rows]

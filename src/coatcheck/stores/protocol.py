@@ -190,3 +190,23 @@ class BindsDevices(Protocol):
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         ...
+
+
+class Impersonates(Protocol):
+    """A store in which a session can be tied to another one, for threads: `capabilities.impersonates`.
+
+    What is tied ends with the other in the same transaction, whatever ends that, and has its own entry in the log. It
+    ends no later than the other as that stands, and earlier when that is made to end earlier.
+    """
+
+    def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        """Insert a session that ends with another; None when that is gone or over, or is such a session itself.
+
+        Of an end of the other at the same time, one is first: there is no session then, or it ends too. No limit
+        applies, and nothing is replaced.
+        """
+        ...
+
+    def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
+        """Read the public id of the live session that another one ends with; None when there is none."""
+        ...

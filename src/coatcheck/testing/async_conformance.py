@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coatcheck.testing._async_suite.acting import AsyncActing
 from coatcheck.testing._async_suite.changes import AsyncChanges
 from coatcheck.testing._async_suite.devices import AsyncDevices
 from coatcheck.testing._async_suite.endings import AsyncEndings
@@ -14,7 +15,9 @@ from coatcheck.testing._async_suite.rows import AsyncRows
 from coatcheck.testing.clock import ManualClock
 
 
-class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncDevices, AsyncEndings, AsyncLimits, AsyncLog, AsyncRetiring):
+class AsyncStoreConformance(
+    AsyncRows, AsyncActing, AsyncChanges, AsyncDevices, AsyncEndings, AsyncLimits, AsyncLog, AsyncRetiring
+):
     """The promises of `coatcheck.stores`, each with a test.
 
     Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
-    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncRetires, AsyncStore
+    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncImpersonates, AsyncRetires, AsyncStore
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
@@ -37,6 +37,7 @@ _CALLS = frozenset(
         *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges"),
+        *("create_acting", "actor_session"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -200,6 +201,22 @@ class AsyncFaultyStore:
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges."""
         return await self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
+
+    @property
+    def _acting(self) -> AsyncImpersonates:
+        return cast("AsyncImpersonates", self.store)
+
+    async def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        """Insert a session that ends with another."""
+        return await self._through(
+            "create_acting", lambda: self._acting.create_acting(new, actor_session_id, connection=connection)
+        )
+
+    async def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
+        """Read which session another one ends with."""
+        return await self._through(
+            "actor_session", lambda: self._acting.actor_session(session_id, connection=connection)
+        )
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from coatcheck._async._pair import AsyncLock
 from coatcheck.bells import AsyncBell
 from coatcheck.clock import SystemClock
+from coatcheck.core.authentication import acts_for_another
 from coatcheck.core.coherence import EVERYONE, Entry, LogPage, session_subject, user_subject
 from coatcheck.core.settings import LONGEST_COPY
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.core.times import duration_micros
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading, Renewed, Vitals
+from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading, Renewed, Vitals, ended_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -54,6 +55,7 @@ class AsyncMemoryStore:
         notices_changes=False,
         retires=True,
         devices=True,
+        impersonates=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -69,6 +71,7 @@ class AsyncMemoryStore:
         self._rows: dict[bytes, Record] = {}
         self._retired: dict[bytes, _Successor] = {}
         self._devices: dict[str, Device] = {}
+        self._acting: dict[str, str] = {}
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -140,7 +143,8 @@ class AsyncMemoryStore:
             if taken or self._key_of(new.record.id) is not None:
                 raise DataError("there is a session with this token or id already")
             replaced = None if new.replaces is None else self._rows.get(self._latest(new.replaces))
-            others = [record for record in self._live_of(new.record.user_id) if record is not replaced]
+            live = self._live_of(new.record.user_id)
+            others = [row for row in live if row is not replaced and not acts_for_another(row.authentication)]
             full = new.limit is not None and new.record.user_id is not None and len(others) >= new.limit
             if full and new.when_full != "evict_oldest":
                 raise Full(new.limit or 0, tuple(others))
@@ -179,7 +183,9 @@ class AsyncMemoryStore:
             times: dict[str, Any] = {
                 name: time for name, time in zip(_TIMES, change[-3:], strict=True) if time is not None
             }
-            return self._put(key, self._rows[key]._replace(data=data, **times))
+            row = self._put(key, self._rows[key]._replace(data=data, **times))
+            self._shorten_acting_for(row)
+            return row
 
     async def relocate(self, session_id: str, ip: str | None, user_agent: str | None) -> bool:
         """Note a live session's new address and browser; False when they are noted already."""
@@ -209,6 +215,7 @@ class AsyncMemoryStore:
                 row = row._replace(expires_at=rotation.expires_at)
             if rotation.authentication is not None:
                 row = row._replace(authentication=rotation.authentication)
+            self._shorten_acting_for(row)
             return self._put(rotation.new_hash, row)
 
     async def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
@@ -247,7 +254,7 @@ class AsyncMemoryStore:
             if end:
                 return self._end([row])[0]
             del self._retired[token_hash]
-            return Ended(row.id, row.user_id)
+            return ended_as(row)
 
     async def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""
@@ -273,6 +280,24 @@ class AsyncMemoryStore:
             self._devices[session_id] = device._replace(challenges=new)
             return True
 
+    async def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        """Insert a session that ends with another; None when that is gone or over, or is such a session itself."""
+        _refuse(connection)
+        async with self._lock:
+            key = self._live_key_of(actor_session_id)
+            if key is None or actor_session_id in self._acting:
+                return None
+            self._acting[new.record.id] = actor_session_id
+            self._rows[new.token_hash] = _cut(new.record, self._rows[key])
+            return self._rows[new.token_hash]
+
+    async def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
+        """Read the public id of the session that another one ends with; None when there is none."""
+        _refuse(connection)
+        async with self._lock:
+            actor = self._acting.get(session_id)
+            return None if actor is None or self._live_key_of(actor) is None else actor
+
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -290,6 +315,7 @@ class AsyncMemoryStore:
             self._rows.clear()
             self._retired.clear()
             self._devices.clear()
+            self._acting.clear()
             self._note(EVERYONE)
             return count
 
@@ -324,7 +350,8 @@ class AsyncMemoryStore:
             self._forget({row.id for row in rows})
             for row in rows:
                 self._devices.pop(row.id, None)
-            return [Ended(row.id, row.user_id) for row in rows]
+            self._end_acting_for(row.id for row in rows)
+            return [ended_as(row) for row in rows]
 
     # --- under the lock
 
@@ -353,9 +380,22 @@ class AsyncMemoryStore:
             del self._rows[keys[row.id]]
             self._devices.pop(row.id, None)
             self._note(session_subject(row.id))
-            ended.append(Ended(row.id, row.user_id))
+            ended.append(ended_as(row))
+            self._acting.pop(row.id, None)
         self._forget({each.id for each in ended})
+        self._end_acting_for(each.id for each in ended)
         return ended
+
+    def _end_acting_for(self, session_ids: Iterable[str]) -> None:
+        gone = set(session_ids)
+        acting = [row for row in self._rows.values() if self._acting.get(row.id) in gone]
+        if acting:
+            self._end(acting)
+
+    def _shorten_acting_for(self, actor: Record) -> None:
+        for key, row in list(self._rows.items()):
+            if self._acting.get(row.id) == actor.id and _cut(row, actor) != row:
+                self._put(key, _cut(row, actor))
 
     def _forget(self, session_ids: set[str]) -> None:
         self._retired = {key: each for key, each in self._retired.items() if each.session_id not in session_ids}
@@ -395,6 +435,11 @@ def _selects(selection: Selection) -> Callable[[bytes, Record], bool]:
         owner = selection.user_id
         return lambda _, row: row.id == selection.session_id and owner in {None, row.user_id}
     return lambda _, row: row.user_id is not None and row.user_id == selection.user_id and row.id != selection.keep
+
+
+def _cut(row: Record, actor: Record) -> Record:
+    """Return a row that ends no later than the session that it ends with."""
+    return row._replace(expires_at=min(row.expires_at or actor.ends_at(), actor.ends_at()))
 
 
 def _carried(new: NewSession, replaced: Record) -> Record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from coatcheck.testing._suite.acting import Acting
 from coatcheck.testing._suite.changes import Changes
 from coatcheck.testing._suite.devices import Devices
 from coatcheck.testing._suite.endings import Endings
@@ -15,7 +16,7 @@ from coatcheck.testing._suite.rows import Rows
 from coatcheck.testing.clock import ManualClock
 
 
-class StoreConformance(Rows, Changes, Devices, Endings, Limits, Log, Retiring):
+class StoreConformance(Rows, Acting, Changes, Devices, Endings, Limits, Log, Retiring):
     """The promises of `coatcheck.stores`, each with a test.
 
     Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         Touch,
         Vitals,
     )
-    from coatcheck.stores.protocol import BindsDevices, Retires, Store
+    from coatcheck.stores.protocol import BindsDevices, Impersonates, Retires, Store
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ _CALLS = frozenset(
         *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges"),
+        *("create_acting", "actor_session"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -201,6 +202,20 @@ class FaultyStore:
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges."""
         return self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
+
+    @property
+    def _acting(self) -> Impersonates:
+        return cast("Impersonates", self.store)
+
+    def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        """Insert a session that ends with another."""
+        return self._through(
+            "create_acting", lambda: self._acting.create_acting(new, actor_session_id, connection=connection)
+        )
+
+    def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
+        """Read which session another one ends with."""
+        return self._through("actor_session", lambda: self._acting.actor_session(session_id, connection=connection))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

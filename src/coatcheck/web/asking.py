@@ -13,7 +13,7 @@ from coatcheck.core.cookies import set_cookie
 from coatcheck.core.drafts import printable
 from coatcheck.core.tokens import Token
 from coatcheck.core.transport import has_one
-from coatcheck.errors import CoatcheckError
+from coatcheck.errors import CoatcheckError, ImpersonationRefused
 from coatcheck.web import device_gate
 from coatcheck.web.authority import own
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
@@ -121,7 +121,7 @@ class AskingContext(RequestParts):
     def _ask(self, presented: bytes) -> Session | NotSignedIn:
         validated = self.authority.ask(presented)
         self.source = validated.source
-        if not self._is_bearer():  # which no response could bring another one
+        if not self.is_bearer():  # which no response could bring another one
             self.due = validated.due
             self._cookies = validated.set_cookies or self._renewed_cookie(presented, validated.answer)
         return validated.answer
@@ -148,10 +148,25 @@ class AskingContext(RequestParts):
         Raises:
             SignInRequired: Nobody is signed in.
             RecentAuthRequired: The authentication is older; activity does not make it younger.
+            ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
         """
-        session = self.require()
+        session = self.require_own_session()
         if not session.authenticated_within(max_age, self.authority.now(), factors=factors):
             raise RecentAuthRequired(max_age, factors)
+        return session
+
+    def require_own_session(self) -> Session:
+        """Return the session of a signed-in user in which nobody else acts, or end the request.
+
+        It is for what belongs to the user alone, such as their password, address and second factors.
+
+        Raises:
+            SignInRequired: Nobody is signed in.
+            ImpersonationRefused: Somebody acts in the session as its user.
+        """
+        session = self.require()
+        if session.actor_id is not None:
+            raise ImpersonationRefused("this is for the user alone, and somebody acts as them")
         return session
 
     def require_device_bound(self) -> Session:
@@ -166,7 +181,7 @@ class AskingContext(RequestParts):
             raise DeviceBindingRequired
         return session
 
-    def _max_age(self, session: Session) -> int | None:
+    def max_age(self, session: Session) -> int | None:
         """Return how long the browser may keep the cookie: never longer than the session can live."""
         if not self._persists(session):
             return None
@@ -189,14 +204,14 @@ class AskingContext(RequestParts):
             return ()
         if token is None and (imported or (answer.expires_at is None and self._persists(answer))):
             token = Token(presented.decode("ascii"))
-        return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self._max_age(answer)),)
+        return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self.max_age(answer)),)
 
     def _came_by_imported_cookie(self) -> bool:
         """Tell whether the token stands in the cookie of the library before: there is none of ours."""
         names = self._transport.cookies
         if len(names) == 1 or not isinstance(self.authority, Sessions):
             return False
-        return not self._is_bearer() and not has_one(self._headers, names[:1])
+        return not self.is_bearer() and not has_one(self._headers, names[:1])
 
     def _can_be_imported(self, token: bytes) -> bool:
         imported = self.authority.imported if isinstance(self.authority, Sessions) else None

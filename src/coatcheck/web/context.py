@@ -11,8 +11,9 @@ from urllib.parse import quote
 from coatcheck._sync.sessions import Sessions
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
-from coatcheck.errors import CoatcheckError
+from coatcheck.errors import CoatcheckError, ImpersonationRefused
 from coatcheck.web import device_gate
+from coatcheck.web.acting import has_left_one_behind, leave
 from coatcheck.web.asking import AskingContext
 from coatcheck.web.errors import SignInRequired
 
@@ -99,7 +100,7 @@ class RequestContext(AskingContext):
                 replaces=(self.presented() or None) if ends else None,
                 **how,
             )
-            self._issue(created.token, created.session)
+            self.issue(created.token, created.session)
             self._offer_binding(created.session)
         finally:
             self.changing = False
@@ -119,7 +120,7 @@ class RequestContext(AskingContext):
         self.clear_site_data = self.settings.clear_site_data
         if set_cookies or self.settings.cookie.name.encode() in self._transport.cookies:
             self._cookies = set_cookies or (delete_cookie(self.settings.cookie), *self._delete_imported())
-        if self._is_bearer():
+        if self.is_bearer():
             self._cookies = ()
         self._forget_device()
 
@@ -133,7 +134,11 @@ class RequestContext(AskingContext):
             self.send_cookie(devices.cookie.name, device_gate.forgotten(devices))
 
     def _revoke(self, sessions: Sessions, presented: bytes, connection: Any) -> tuple[bytes, ...]:
-        if self._answer:
+        if self._answer is None and has_left_one_behind(self):
+            self.session()
+        if self._answer and self._answer.actor_id is not None:
+            leave(self, self._answer, connection)
+        elif self._answer:
             # By its id: a parallel request may have given it another token meanwhile.
             sessions.revoke_any(self._answer.id, connection=connection)
         else:
@@ -162,7 +167,7 @@ class RequestContext(AskingContext):
         )
         if isinstance(rotated, NotSignedIn):
             raise SignInRequired(rotated)
-        self._issue(rotated.token, rotated.session)
+        self.issue(rotated.token, rotated.session)
         if reauthenticated or methods:
             self._offer_binding(rotated.session)
         return rotated.session
@@ -180,14 +185,20 @@ class RequestContext(AskingContext):
             _log.warning("coatcheck.rotation_failed", extra={"reason": str(error)})
             return
         if renewed:
-            self._issue(renewed.token, renewed.session)
+            self.issue(renewed.token, renewed.session)
 
     def revoke_others(self) -> int:
         """End the user's other sessions and rotate this one's token (ASVS 7.4.3, rule L12).
 
         An API client keeps its bearer token: a new one could only reach it in a cookie.
+
+        Raises:
+            SignInRequired: There is no session.
+            ImpersonationRefused: Somebody acts in the session as its user, whose sessions are not theirs to end.
         """
-        session = self.require() if self._is_bearer() else self.rotate()
+        if (answer := self.session()) and answer.actor_id is not None:
+            raise ImpersonationRefused("whoever acts as a user does not end the user's sessions")
+        session = self.require() if self.is_bearer() else self.rotate()
         return self.sessions.revoke_others(session)
 
     def start_anonymous(self, data: Mapping[str, Any]) -> Session:
@@ -196,11 +207,12 @@ class RequestContext(AskingContext):
         ends = self.session() is not NotSignedIn.DEVICE
         return self._begin(None, data=data, ends=ends)
 
-    def _issue(self, token: Token, session: Session) -> None:
+    def issue(self, token: Token, session: Session) -> None:
+        """Have the response bring the browser this token; the request is this session's from now on."""
         self._presented = token.reveal().encode()
         self.due = False
         self._settle(session)
-        self._cookies = (set_cookie(self.settings.cookie, token.reveal(), self._max_age(session)),)
+        self._cookies = (set_cookie(self.settings.cookie, token.reveal(), self.max_age(session)),)
 
     def _offer_binding(self, session: Session) -> None:
         """Have the browser bind the session, if it can and we want that: only with what signs the user in."""

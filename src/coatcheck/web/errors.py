@@ -55,6 +55,27 @@ class DeviceBindingRequired(CoatcheckError):
         super().__init__("a session that is bound to a device is required")
 
 
+class AccountUnknown(CoatcheckError):
+    """The browser is not signed in to the account that was named, or not any more; the answer is 404."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("this browser is not signed in to such an account")
+
+
+class TooManyAccounts(CoatcheckError):
+    """The browser is signed in to as many accounts as it may be; the answer is 409.
+
+    Attributes:
+        limit: How many that are.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Keep the limit."""
+        super().__init__(f"this browser is signed in to {limit} accounts: sign out of one first")
+        self.limit = limit
+
+
 class IssuedElsewhere(ConfigurationError):
     """Only the provider that issues the sessions can do this; the JSON API answers 501."""
 

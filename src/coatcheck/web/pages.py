@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from coatcheck.core.answers import NotSignedIn
-from coatcheck.errors import FormTokenRejected, LimitReached, Unavailable
-from coatcheck.web.errors import DeviceBindingRequired, DeviceProofAwaited, RecentAuthRequired, SignInRequired
+from coatcheck.errors import FormTokenRejected, ImpersonationRefused, LimitReached, Unavailable
+from coatcheck.web.errors import (
+    AccountUnknown,
+    DeviceBindingRequired,
+    DeviceProofAwaited,
+    RecentAuthRequired,
+    SignInRequired,
+    TooManyAccounts,
+)
 
 if TYPE_CHECKING:
     from coatcheck.web.types import Asked, Headers, Scope
@@ -23,6 +30,9 @@ ANSWERED = (
     Unavailable,
     LimitReached,
     FormTokenRejected,
+    ImpersonationRefused,
+    AccountUnknown,
+    TooManyAccounts,
 )
 """The exceptions that the middleware turns into answers."""
 
@@ -89,7 +99,17 @@ def told(error: Exception) -> tuple[int, str, dict[str, Any]]:
         return 403, "Device-bound session required", {"reason": "device_not_bound"}
     if isinstance(error, FormTokenRejected):
         return 403, "Form token rejected", {"detail": "Load the page again, and send the form once more."}
+    if isinstance(error, (ImpersonationRefused, AccountUnknown, TooManyAccounts)):
+        return _told_of_accounts(error)
     return _told_to_sign_in(error)
+
+
+def _told_of_accounts(error: Exception) -> tuple[int, str, dict[str, Any]]:
+    if isinstance(error, ImpersonationRefused):
+        return 403, "Not possible while somebody acts as the user", {"reason": "impersonation", "detail": str(error)}
+    if isinstance(error, TooManyAccounts):
+        return 409, "Too many accounts", {"reason": "too_many_accounts", "limit": error.limit}
+    return 404, "No such account", {"reason": "account_unknown"}
 
 
 def _told_to_sign_in(error: Exception) -> tuple[int, str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coatcheck.core.addresses import client_address
-from coatcheck.core.transport import Transport
+from coatcheck.core.transport import Transport, has_one
 from coatcheck.web.pages import NO_STORE
 
 if TYPE_CHECKING:
@@ -29,13 +29,18 @@ class RequestParts:
     _cookies: tuple[bytes, ...]
     _further_cookies: Mapping[str, bytes]
 
-    def _is_bearer(self) -> bool:
+    def is_bearer(self) -> bool:
+        """Tell whether the token is a bearer token, which no response could exchange."""
         return self._transport.is_bearer(self._headers)
 
     def read_cookie(self, name: str, well_formed: Callable[[bytes], bool]) -> bytes:
         """Return the value of another cookie of ours, or nothing; two different ones count as none (rule C7)."""
         self.consulted = True
         return Transport(cookies=(name.encode(),)).find(self._headers, well_formed)
+
+    def has_cookie(self, name: str) -> bool:
+        """Tell whether the request carries a cookie of this name, whatever it says."""
+        return has_one(self._headers, (name.encode(),))
 
     def send_cookie(self, name: str, line: bytes) -> None:
         """Have the response set another cookie of ours; the last for each name counts (rule C6)."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from coatcheck.core.dbsc.settings import DeviceBinding
 
 _MOST_HOPS = 20
+_MOST_ACCOUNTS = 10
+"""Their cookie stays under 1,000 octets, with signatures; browsers drop more than 4,096 (rule C4)."""
 SITE_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 """A path of this site and nothing more: it goes into a Location header, with "?next=…" behind it."""
 
@@ -34,6 +36,7 @@ class WebSettings:
         stream_check_every: How often open WebSockets and streams are validated again.
         second_factor_within: Until when, after the first factor, the second must be there (rule A3).
         second_factor_attempts: How many proofs of it may be tried before the first must be given again.
+        most_accounts: How many accounts one browser can be signed in to at the same time, 2 to 10: see `AsyncAccounts`.
         device_binding: How sessions are bound to the user's device in browsers that can; None binds none, and refuses
             those that are bound.
     """
@@ -47,6 +50,7 @@ class WebSettings:
     stream_check_every: timedelta = timedelta(milliseconds=250)
     second_factor_within: timedelta = timedelta(minutes=10)
     second_factor_attempts: int = 5
+    most_accounts: int = 5
     device_binding: DeviceBinding | None = None
 
     def __post_init__(self) -> None:
@@ -56,5 +60,7 @@ class WebSettings:
             refuse("trusted_hops", self.trusted_hops, f"use the number of your own proxies, 0 to {_MOST_HOPS}")
         if not timedelta(0) < self.stream_check_every <= timedelta(seconds=1):
             refuse("stream_check_every", self.stream_check_every, "use more than zero and at most one second")
+        if not 2 <= self.most_accounts <= _MOST_ACCOUNTS:  # noqa: PLR2004 - with one there is nothing to switch to
+            refuse("most_accounts", self.most_accounts, f"use 2 to {_MOST_ACCOUNTS}")
         if self.device_binding is not None:
             self.device_binding.bound_cookie(self.cookie)

@@ -54,6 +54,15 @@ class Verbs(Generic[C]):
         """
         return await self._context_of(connection).require_recent_auth(max_age, factors=factors)
 
+    async def require_own_session(self, connection: C) -> Session:
+        """Return the session of a signed-in user in which nobody else acts: for what belongs to the user alone.
+
+        Raises:
+            SignInRequired: Nobody is signed in.
+            ImpersonationRefused: Somebody acts in the session as its user; it becomes a 403.
+        """
+        return await self._context_of(connection).require_own_session()
+
     async def require_device_bound(self, connection: C) -> Session:
         """Return the session of a signed-in user that belongs to the device which sends the request.
 

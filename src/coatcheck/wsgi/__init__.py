@@ -1,7 +1,15 @@
 """The trust boundary for every WSGI framework: one middleware that validates, and a context for each request."""
 
+from coatcheck.web.accounts import Account, Accounts
+from coatcheck.web.acting import Acting
 from coatcheck.web.context import RequestContext
-from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
+from coatcheck.web.errors import (
+    AccountUnknown,
+    DeviceBindingRequired,
+    RecentAuthRequired,
+    SignInRequired,
+    TooManyAccounts,
+)
 from coatcheck.web.login_flows import LoginFlows
 from coatcheck.web.pages import ANSWERED, Answered, safe_next
 from coatcheck.web.second_factor import SecondFactor
@@ -11,6 +19,10 @@ from coatcheck.wsgi.request_session import RequestSessionMiddleware, request_ses
 
 __all__ = [
     "ANSWERED",
+    "Account",
+    "AccountUnknown",
+    "Accounts",
+    "Acting",
     "Answered",
     "DeviceBindingRequired",
     "LoginFlows",
@@ -20,6 +32,7 @@ __all__ = [
     "SecondFactor",
     "SessionMiddleware",
     "SignInRequired",
+    "TooManyAccounts",
     "answered",
     "context_of",
     "request_session",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from coatcheck.core.authentication import acts_for_another
 from coatcheck.core.session import Record
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import DataError
@@ -97,6 +98,30 @@ class Batches:
             batch["in_the_way"] = self._statement("list_of_user", user_id=record.user_id, limit=_ALL, now=now)
         return batch
 
+    def create_acting(self, new: NewSession, actor_session_id: str, now: int | None) -> Batch:
+        """Insert a session that ends with another, if that is alive, and read the row."""
+        named = {"session_id": new.record.id, "actor_session_id": actor_session_id}
+        values = {**new.record._asdict(), "token_hash": new.token_hash, **named, "now": now}
+        batch = {
+            "inserted": self._statement("insert_acting_of_user", **values),
+            "tied": self._statement("add_acting", **named),
+            "row": self._statement("read", token_hash=new.token_hash, now=now),
+        }
+        if self._users:
+            batch["user"] = self._statement("user_exists", user_id=new.record.user_id)
+        return batch
+
+    def acting(self, new: NewSession, rows: Answer) -> Record | None:
+        """Return the session that ends with another; None when that was not alive.
+
+        Raises:
+            DataError: There is no such user.
+        """
+        if not rows["inserted"]:
+            self._check_user(new.record.user_id, rows)
+            return None
+        return self._record(tuple(rows["row"][0][3:]))
+
     def created(self, order: Order, rows: Answer) -> CreateResult | None:
         """Return what creating did; None when the replaced session is not any more what was seen.
 
@@ -112,14 +137,18 @@ class Batches:
         return CreateResult(record, tuple(map(Record._make, rows.get("evicted", ()))), replaced)
 
     def _explain(self, order: Order, rows: Answer) -> None:
-        if self._users and not rows["user"][0][0]:
-            msg = f"there is no user with the id {order.new.record.user_id!r}"
-            raise DataError(msg)
+        self._check_user(order.new.record.user_id, rows)
         # The replaced session is there as long as nothing was inserted, so this is what the insertion has seen.
         if order.carries and (rows["seen"][0][0] if rows["seen"] else None) != order.seen:
             return
         filling = (self._record(row) for row in rows.get("in_the_way", ()))
-        raise Full(order.new.limit or 0, tuple(record for record in filling if record is not None))
+        own = (record for record in filling if record is not None and not acts_for_another(record.authentication))
+        raise Full(order.new.limit or 0, tuple(own))
+
+    def _check_user(self, user_id: str | None, rows: Answer) -> None:
+        if self._users and not rows["user"][0][0]:
+            msg = f"there is no user with the id {user_id!r}"
+            raise DataError(msg)
 
     # --- changing
 

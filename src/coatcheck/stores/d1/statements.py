@@ -44,6 +44,7 @@ _CONDITIONS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         "add_device",
         {"if": f"FROM coatcheck_sessions WHERE id = :session_id AND NOT device_bound {_ALIVE}"},
     ),
+    "insert_acting_of_user": ("insert_acting", {"if": "/*user_exists*/"}),
     "save_as_seen": ("save_data", {"if": f"AND data = :seen {_ALIVE}"}),
 }
 

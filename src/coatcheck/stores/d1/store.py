@@ -71,6 +71,7 @@ class AsyncD1Store:
         reads_ahead=True,
         retires=True,
         devices=True,
+        impersonates=True,
     )
 
     def __init__(
@@ -261,6 +262,17 @@ class AsyncD1Store:
 
     # --- ending
 
+    async def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        """Insert a session that ends with another; None when that is gone or over, or is such a session itself."""
+        _refuse(connection)
+        rows = await self._run(self._batches.create_acting(new, actor_session_id, self._now()))
+        return self._batches.acting(new, rows)
+
+    async def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
+        """Read the public id of the session that another one ends with; None when there is none."""
+        _refuse(connection)
+        return await self._only(self._operations.actor_session(session_id, self._now()))
+
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -286,7 +298,7 @@ class AsyncD1Store:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
         before = None if self._own_clock else self._clock.now() // 1_000_000_000 - KEEP_LOG
         rows = await self._run(self._batches.sweep(batch, self._now(), before))
-        ended = [Ended(row[0], row[1]) for row in rows["ended"]]
+        ended = [Ended._make(row) for row in rows["ended"]]
         if self.users is not None and len(ended) < batch:
             ended += await self._only(self._operations.orphans(batch - len(ended)))
         return ended

@@ -21,7 +21,7 @@ from coatcheck.clock import SystemClock
 from coatcheck.core.coherence import LogPage
 from coatcheck.errors import ConfigurationError, DataError
 from coatcheck.kv_namespaces import LARGEST, Namespace
-from coatcheck.stores.base import Capabilities, CreateResult, Ended, Reading, Vitals
+from coatcheck.stores.base import Capabilities, CreateResult, Ended, Reading, Vitals, ended_as
 from coatcheck.stores.kv.rows import Stored, decoded, encoded, name_of
 from coatcheck.stores.operations import carried, given_times, merged
 
@@ -307,7 +307,7 @@ class AsyncKVStore:
         ended = list(found)
         for start in range(0, len(ended), _AT_ONCE):
             await asyncio.gather(*map(self._end, ended[start : start + _AT_ONCE]))
-        return [Ended(each.record.id, each.record.user_id) for each in ended]
+        return [ended_as(each.record) for each in ended]
 
     async def _end(self, stored: Stored, *, keep_token: bool = False) -> None:
         record = stored.record

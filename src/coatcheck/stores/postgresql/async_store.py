@@ -88,6 +88,7 @@ class AsyncPostgreSQLStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        impersonates=True,
     )
 
     def __init__(
@@ -287,6 +288,16 @@ class AsyncPostgreSQLStore:
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return await self._write(lambda: self._operations.swap_challenges(session_id, seen, new), None, alone=True)
+
+    async def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        """Insert a session that ends with another; None when that is gone or over, or is such a session itself."""
+        make = lambda: self._operations.create_acting(new, actor_session_id, self._now())  # noqa: E731
+        return await self._write(make, connection)
+
+    async def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
+        """Read the public id of the session that another one ends with; None when there is none."""
+        make = lambda: self._operations.actor_session(session_id, self._now())  # noqa: E731
+        return await self._single(make, connection, reads=True)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

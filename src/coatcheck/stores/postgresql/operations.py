@@ -10,6 +10,7 @@ from coatcheck.stores.operations import Operations, Statement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from coatcheck.core.session import Record
     from coatcheck.stores.base import CreateResult, NewSession, Reading
     from coatcheck.stores.operations import Operation, Row
 
@@ -43,6 +44,13 @@ class PostgreSQLOperations(Operations):
         """
         rows = yield from super().end_token(token_hash)
         return rows or (yield from super().end_token(token_hash))
+
+    def create_acting(self, new: NewSession, actor_session_id: str, now: int | None) -> Operation[Record | None]:
+        """Insert a session that ends with another, which nobody ends in between."""
+        held = yield Statement(self._text("hold_actor"), {"actor_session_id": actor_session_id, "now": now})
+        if not held:
+            return None
+        return (yield from super().create_acting(new, actor_session_id, now))
 
     def read_replica(self, token_hash: bytes, now: int | None) -> Operation[Reading]:
         """Read a session as a standby has it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.session import Record
 from coatcheck.core.successors import Retired
-from coatcheck.stores.base import Ended, Reading
+from coatcheck.stores.base import Ended, Reading, ended_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +60,7 @@ def records_of(rows: Sequence[Sequence[bytes]]) -> tuple[Record, ...]:
 
 def ended_of(rows: Sequence[Sequence[bytes]]) -> list[Ended]:
     """Return which sessions have ended, from their ids and users."""
-    named = [dict(_pairs(row)) for row in rows]
-    return [Ended(row["id"].decode(), row["u"].decode() if "u" in row else None) for row in named]
+    return [ended_as(record_of(row)) for row in rows]
 
 
 def reading_of(answer: Sequence[Any]) -> Reading:

@@ -16,6 +16,7 @@ What each key holds, with the generation as `g`:
     {coatcheck}:g:r:<hash>  one retired token: its session, its successor, the seal and the end of its grace
     {coatcheck}:g:p:<id>    the hashes of a session's retired tokens, the latest first
     {coatcheck}:g:d:<id>    the device that a session is bound to
+    {coatcheck}:g:f:<id>    the ids of the sessions that end with a session
     {coatcheck}:g:a, g:e    the ids of all, by latest activity and by expiry
 
 Why a reading and a page of the same epoch belong to the same log: the epoch is a random word beside the log. It goes
@@ -113,6 +114,7 @@ class ValkeyStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        impersonates=True,
     )
 
     def __init__(
@@ -383,6 +385,22 @@ class ValkeyStore:
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return bool(self._run(scripts.SWAP_CHALLENGES, session_id, seen, new))
+
+    def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        """Insert a session that ends with another; None when that is gone or over, or is such a session itself."""
+        _refuse(connection)
+        words = rows.fields_of(new.record)
+        status, *answer = self._run(scripts.CREATE_ACTING, new.token_hash.hex(), actor_session_id, *words)
+        if status == b"taken":
+            msg = "there is a session with this token or id already"
+            raise DataError(msg)
+        return rows.record_of(answer[0]) if status == b"ok" else None
+
+    def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
+        """Read the public id of the session that another one ends with; None when there is none."""
+        _refuse(connection)
+        found = self._run(scripts.ACTOR_SESSION, session_id)
+        return None if found is None else found.decode()
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

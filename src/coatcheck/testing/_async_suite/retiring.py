@@ -14,7 +14,7 @@ from coatcheck.core.coherence import session_subject
 from coatcheck.core.policy import Policy
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Renewal, Rotation, Selection, Touch
+from coatcheck.stores.base import Ended, Renewal, Rotation, Selection, Touch
 from coatcheck.testing._async_pair import async_together
 from coatcheck.testing._async_suite.common import added, head, noted, stored, time_of
 from coatcheck.testing._rows import DAY, SECOND, a_hash, a_row, an_expired_row, to_create
@@ -145,7 +145,7 @@ class AsyncRetiring:
         assert await stored(store, third) == row
         await self.end_grace(store, clock)
         assert await cast("AsyncRetires", store).reuse(second, end=True) is None
-        assert await cast("AsyncRetires", store).reuse(first, end=True) == (row.id, row.user_id)
+        assert await cast("AsyncRetires", store).reuse(first, end=True) == Ended(row.id, row.user_id)
 
     async def test_L17_the_use_of_a_retired_token_ends_the_session_once(
         self, store: AsyncStore, clock: ManualClock
@@ -160,7 +160,7 @@ class AsyncRetiring:
         assert await retiring.reuse(new_hash, end=True) is None
         cursor = await head(store)
         told = await async_together([partial(retiring.reuse, old_hash, end=True)] * 8)
-        assert sorted(told, key=str) == sorted([None] * 7 + [(row.id, row.user_id)], key=str)
+        assert sorted(told, key=str) == sorted([None] * 7 + [Ended(row.id, row.user_id)], key=str)
         assert await noted(store, cursor, session_subject(row.id))
         assert await stored(store, new_hash) is None
         assert (await store.read(old_hash)).retired is None
@@ -176,7 +176,7 @@ class AsyncRetiring:
         assert await retiring.reuse(old_hash, end=False) is None
         await self.end_grace(store, clock)
         told = await async_together([partial(retiring.reuse, old_hash, end=False)] * 8)
-        assert sorted(told, key=str) == sorted([None] * 7 + [(row.id, row.user_id)], key=str)
+        assert sorted(told, key=str) == sorted([None] * 7 + [Ended(row.id, row.user_id)], key=str)
         assert await stored(store, new_hash) == row
 
     async def test_L17_older_tokens_are_known_too(self, store: AsyncStore, clock: ManualClock) -> None:
@@ -194,7 +194,7 @@ class AsyncRetiring:
         assert await stored(store, hashes[-1]) == row
         known = [(await store.read(token_hash)).retired is not None for token_hash in hashes]
         assert known == [False] * 2 + [True] * MOST_RETIRED + [False]
-        assert await cast("AsyncRetires", store).reuse(hashes[2], end=True) == (row.id, row.user_id)
+        assert await cast("AsyncRetires", store).reuse(hashes[2], end=True) == Ended(row.id, row.user_id)
 
     async def test_S13_retired_tokens_go_with_their_session(self, store: AsyncStore, clock: ManualClock) -> None:
         """However it ends: revoked, swept, or with everyone's."""

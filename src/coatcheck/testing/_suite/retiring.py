@@ -15,7 +15,7 @@ from coatcheck.core.coherence import session_subject
 from coatcheck.core.policy import Policy
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Renewal, Rotation, Selection, Touch
+from coatcheck.stores.base import Ended, Renewal, Rotation, Selection, Touch
 from coatcheck.testing._pair import together
 from coatcheck.testing._rows import DAY, SECOND, a_hash, a_row, an_expired_row, to_create
 from coatcheck.testing._suite.common import added, head, noted, stored, time_of
@@ -144,7 +144,7 @@ class Retiring:
         assert stored(store, third) == row
         self.end_grace(store, clock)
         assert cast("Retires", store).reuse(second, end=True) is None
-        assert cast("Retires", store).reuse(first, end=True) == (row.id, row.user_id)
+        assert cast("Retires", store).reuse(first, end=True) == Ended(row.id, row.user_id)
 
     def test_L17_the_use_of_a_retired_token_ends_the_session_once(self, store: Store, clock: ManualClock) -> None:
         """After the grace and not before it; for all who hold a token of it, with an entry, told to one caller."""
@@ -157,7 +157,7 @@ class Retiring:
         assert retiring.reuse(new_hash, end=True) is None
         cursor = head(store)
         told = together([partial(retiring.reuse, old_hash, end=True)] * 8)
-        assert sorted(told, key=str) == sorted([None] * 7 + [(row.id, row.user_id)], key=str)
+        assert sorted(told, key=str) == sorted([None] * 7 + [Ended(row.id, row.user_id)], key=str)
         assert noted(store, cursor, session_subject(row.id))
         assert stored(store, new_hash) is None
         assert (store.read(old_hash)).retired is None
@@ -171,7 +171,7 @@ class Retiring:
         assert retiring.reuse(old_hash, end=False) is None
         self.end_grace(store, clock)
         told = together([partial(retiring.reuse, old_hash, end=False)] * 8)
-        assert sorted(told, key=str) == sorted([None] * 7 + [(row.id, row.user_id)], key=str)
+        assert sorted(told, key=str) == sorted([None] * 7 + [Ended(row.id, row.user_id)], key=str)
         assert stored(store, new_hash) == row
 
     def test_L17_older_tokens_are_known_too(self, store: Store, clock: ManualClock) -> None:
@@ -189,7 +189,7 @@ class Retiring:
         assert stored(store, hashes[-1]) == row
         known = [(store.read(token_hash)).retired is not None for token_hash in hashes]
         assert known == [False] * 2 + [True] * MOST_RETIRED + [False]
-        assert cast("Retires", store).reuse(hashes[2], end=True) == (row.id, row.user_id)
+        assert cast("Retires", store).reuse(hashes[2], end=True) == Ended(row.id, row.user_id)
 
     def test_S13_retired_tokens_go_with_their_session(self, store: Store, clock: ManualClock) -> None:
         """However it ends: revoked, swept, or with everyone's."""

@@ -2,4 +2,4 @@
 DELETE FROM /*schema*/coatcheck_sessions AS s
 WHERE s.id = (SELECT session_id FROM /*schema*/coatcheck_retired WHERE token_hash = :token_hash AND until <= /*now*/)
     AND /*alive*/
-RETURNING s.id, s.user_id::text
+RETURNING s.id, s.user_id::text, s.authentication ->> 'actor'

@@ -2,4 +2,4 @@
 DELETE FROM /*schema*/coatcheck_retired AS r
 USING /*schema*/coatcheck_sessions AS s
 WHERE r.token_hash = :token_hash AND r.until <= /*now*/ AND s.id = r.session_id AND /*alive*/
-RETURNING s.id, s.user_id::text
+RETURNING s.id, s.user_id::text, s.authentication ->> 'actor'

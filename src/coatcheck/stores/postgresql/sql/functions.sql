@@ -27,12 +27,23 @@ BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM /*schema*/coatcheck_retired;
         DELETE FROM /*schema*/coatcheck_devices;
+        DELETE FROM /*schema*/coatcheck_impersonations;
         PERFORM /*schema*/coatcheck_invalidate('*');
         RETURN NULL;
     END IF;
     IF TG_OP = 'DELETE' THEN
         DELETE FROM /*schema*/coatcheck_retired WHERE session_id = OLD.id;
         DELETE FROM /*schema*/coatcheck_devices WHERE session_id = OLD.id AND OLD.device_bound;
+    END IF;
+    -- What somebody does as another user ends with the session they do it from, or when that becomes another's, and no
+    -- later. In this order, sessions before what ties them, as whoever ends them one by one does.
+    IF TG_OP = 'DELETE' OR NEW.id <> OLD.id OR NEW.user_id IS DISTINCT FROM OLD.user_id THEN
+        DELETE FROM /*schema*/coatcheck_sessions
+        WHERE id IN (SELECT session_id FROM /*schema*/coatcheck_impersonations WHERE actor_session_id = OLD.id);
+        DELETE FROM /*schema*/coatcheck_impersonations WHERE session_id = OLD.id OR actor_session_id = OLD.id;
+    ELSIF NEW.idle_expires_at < OLD.idle_expires_at OR NEW.expires_at < coalesce(OLD.expires_at, 'infinity') THEN
+        UPDATE /*schema*/coatcheck_sessions SET expires_at = least(expires_at, NEW.idle_expires_at, NEW.expires_at)
+        WHERE id IN (SELECT session_id FROM /*schema*/coatcheck_impersonations WHERE actor_session_id = OLD.id);
     END IF;
     -- The sweep, and nobody else, removes what has expired without an entry. Both are asked: the clock alone may be
     -- wrong for a while, and the setting alone could be made by anybody.

@@ -1,4 +1,5 @@
--- A new row, unless the user has as many live sessions as the limit allows (no limit: NULL).
+-- A new row, unless the user has as many live sessions as the limit allows (no limit: NULL). One in which somebody else
+-- acts as the user does not count.
 INSERT INTO /*schema*/coatcheck_sessions (
     token_hash, id, user_id, created_at, authenticated_at, last_seen_at, idle_expires_at, expires_at,
     idle_timeout, remember, ip, user_agent, data, authentication, generation
@@ -12,5 +13,6 @@ FROM /*schema*/coatcheck_meta AS meta
 WHERE CAST(:limit AS integer) IS NULL OR CAST(:limit AS integer) > (
     SELECT count(*) FROM /*schema*/coatcheck_sessions AS s
     WHERE s.user_id = CAST(CAST(:user_id AS text) AS /*user_type*/) AND /*alive*/
+        AND s.authentication ->> 'actor' IS NULL
 )
 RETURNING id

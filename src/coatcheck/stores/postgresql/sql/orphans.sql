@@ -6,4 +6,4 @@ WHERE gone.id IN (
     WHERE s.user_id IS NOT NULL AND u./*id*/ IS NULL
     LIMIT :batch
 )
-RETURNING gone.id, gone.user_id::text
+RETURNING gone.id, gone.user_id::text, gone.authentication ->> 'actor'

@@ -6,4 +6,4 @@ WHERE gone.id IN (
     (SELECT id FROM /*schema*/coatcheck_sessions AS s WHERE s.expires_at <= /*now*/ AND /*current*/ LIMIT :batch)
     LIMIT :batch
 )
-RETURNING gone.id, gone.user_id::text
+RETURNING gone.id, gone.user_id::text, gone.authentication ->> 'actor'

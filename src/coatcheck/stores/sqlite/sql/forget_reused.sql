@@ -4,4 +4,5 @@ WHERE token_hash = :token_hash AND until <= :now
     AND session_id IN (
         SELECT id FROM coatcheck_sessions WHERE idle_expires_at > :now AND (expires_at IS NULL OR expires_at > :now)
     )
-RETURNING session_id, (SELECT user_id FROM coatcheck_sessions WHERE id = session_id)
+RETURNING session_id, (SELECT user_id FROM coatcheck_sessions WHERE id = session_id),
+    (SELECT authentication ->> '$.actor' FROM coatcheck_sessions WHERE id = session_id)

@@ -6,4 +6,4 @@ WHERE id IN (
     WHERE s.user_id IS NOT NULL AND u./*id*/ IS NULL
     LIMIT :batch
 )
-RETURNING id, user_id
+RETURNING id, user_id, authentication ->> '$.actor'

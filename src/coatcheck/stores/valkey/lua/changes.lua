@@ -39,6 +39,7 @@ local function keep(hash, fields)
   redis.call('PEXPIRE', key('s', hash), int(milliseconds))
   redis.call('PEXPIRE', key('i', id), int(milliseconds))
   redis.call('PEXPIRE', key('d', id), int(milliseconds))
+  redis.call('PEXPIRE', key('f', id), int(milliseconds))
   if user then
     keep_index(user, milliseconds)
   end
@@ -65,8 +66,11 @@ local function forget_retired(id, most)
 end
 
 local function remove(hash, fields)
-  local id, user = get(fields, 'id'), get(fields, 'u')
-  redis.call('DEL', key('s', hash), key('i', id), key('d', id))
+  local id, user, actor = get(fields, 'id'), get(fields, 'u'), get(fields, 'f')
+  redis.call('DEL', key('s', hash), key('i', id), key('d', id), key('f', id))
+  if actor then
+    redis.call('SREM', key('f', actor), id)
+  end
   forget_retired(id, 0)
   forget(id, user)
 end
@@ -85,8 +89,46 @@ local function of_user(user)
   return found
 end
 
+-- The sessions that end with these, as pairs of hash and fields.
+local function acting_for(sessions)
+  local found = {}
+  for _, session in ipairs(sessions) do
+    for _, id in ipairs(redis.call('SMEMBERS', key('f', get(session[2], 'id')))) do
+      local hash, fields = by_id(id)
+      if fields then
+        found[#found + 1] = { hash, fields }
+      end
+    end
+  end
+  return found
+end
+
+-- Have a session end no later than the one that it ends with; tells whether it did.
+local function cut(hash, fields, actor)
+  local ends, absolute = ends_at(get(actor, 'i'), get(actor, 'x')), get(fields, 'x')
+  if absolute and tonumber(absolute) <= ends then
+    return false
+  end
+  redis.call('HSET', key('s', hash), 'x', int(ends))
+  return true
+end
+
+-- After the times of a session have changed.
+local function cut_acting_for(hash, fields)
+  for _, session in ipairs(acting_for({ { hash, fields } })) do
+    if cut(session[1], session[2], fields) then
+      note('s:' .. get(session[2], 'id'))
+      keep(session[1], fields_of(session[1]))
+    end
+  end
+end
+
 -- Entries first: if anything fails in between, copies are read again for nothing, and no entry is missing.
 local function end_sessions(sessions, user)
+  local acting = acting_for(sessions)
+  for _, session in ipairs(acting) do
+    note('s:' .. get(session[2], 'id'))
+  end
   if user and #sessions > MANY then
     note('u:' .. user)
   else
@@ -94,9 +136,30 @@ local function end_sessions(sessions, user)
       note('s:' .. get(session[2], 'id'))
     end
   end
-  for _, session in ipairs(sessions) do
-    remove(session[1], session[2])
+  for _, some in ipairs({ acting, sessions }) do
+    for _, session in ipairs(some) do
+      remove(session[1], session[2])
+    end
   end
+end
+
+-- What is told of a session that has ended.
+local function named(fields)
+  local row = {}
+  for _, name in ipairs({ 'id', 'u', 'm' }) do
+    local value = get(fields, name)
+    if value then
+      row[#row + 1] = name
+      row[#row + 1] = value
+    end
+  end
+  return row
+end
+
+-- Whether somebody else acts as the session's user.
+local function acts_for_another(fields)
+  local proofs = get(fields, 'm')
+  return proofs and string.find(proofs, '"actor"', 1, true) and cjson.decode(proofs).actor
 end
 
 local function rows_of(sessions)

@@ -29,7 +29,7 @@ local evicted = {}
 if limit and user and redis.call('ZCARD', key('u', user)) >= limit then
   local live = {}
   for _, session in ipairs(of_user(user)) do
-    if session[1] ~= replaces and is_alive(session[2]) then
+    if session[1] ~= replaces and is_alive(session[2]) and not acts_for_another(session[2]) then
       live[#live + 1] = session
     end
   end

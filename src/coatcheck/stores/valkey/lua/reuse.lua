@@ -12,4 +12,4 @@ if ARGV[4] == '1' then
 else
   redis.call('DEL', key('r', ARGV[3]))
 end
-return { 'id', row.id, 'u', get(fields, 'u') }
+return named(fields)

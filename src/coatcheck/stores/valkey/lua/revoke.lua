@@ -23,6 +23,6 @@ end
 end_sessions(sessions, user)
 local ended = {}
 for i, session in ipairs(sessions) do
-  ended[i] = { 'id', get(session[2], 'id'), 'u', get(session[2], 'u') }
+  ended[i] = named(session[2])
 end
 return ended

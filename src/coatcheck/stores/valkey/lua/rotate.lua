@@ -20,4 +20,5 @@ for i, name in ipairs({ 'a', 'i', 'x', 'm' }) do
 end
 fields = fields_of(new)
 keep(new, fields)
+cut_acting_for(new, fields)
 return { 'ok', fields }

@@ -17,4 +17,5 @@ for i, name in ipairs({ 't', 'i', 'x' }) do
 end
 fields = fields_of(hash)
 keep(hash, fields)
+cut_acting_for(hash, fields)
 return { 'ok', fields }

@@ -28,10 +28,11 @@ while #ended < batch and scanned < batch + MANY do
     if fields and is_alive(fields) then
       keep(hash, fields)
     elseif fields then
+      end_sessions(acting_for({ { hash, fields } }))
       remove(hash, fields)
-      ended[#ended + 1] = { 'id', id, 'u', get(fields, 'u') }
+      ended[#ended + 1] = named(fields)
     else
-      redis.call('DEL', key('i', id), key('d', id))
+      redis.call('DEL', key('i', id), key('d', id), key('f', id))
       forget_retired(id, 0)
       forget(id, nil)
     end
@@ -46,7 +47,7 @@ if dead then
   for i = 1, #popped, 2 do
     local hash, fields = by_id(popped[i])
     if hash then
-      redis.call('DEL', key('s', hash), key('i', popped[i]), key('d', popped[i]))
+      redis.call('DEL', key('s', hash), key('i', popped[i]), key('d', popped[i]), key('f', popped[i]))
     end
     if fields and get(fields, 'u') then
       redis.call('ZREM', key('u', get(fields, 'u')), popped[i])

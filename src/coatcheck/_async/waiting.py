@@ -1,0 +1,95 @@
+"""Sessions that wait: whose tokens are, meanwhile, no tokens of sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coatcheck.core.answers import NotSignedIn, Rotated
+from coatcheck.core.credentials import Credentials, presented_bytes
+from coatcheck.core.tokens import TokenHash
+from coatcheck.stores.base import Rotation
+
+if TYPE_CHECKING:
+    from coatcheck._async.sessions import AsyncSessions
+    from coatcheck.core.session import Session
+    from coatcheck.core.tokens import Token
+
+
+class AsyncWaiting:
+    """Parks sessions of one browser until it presents their tokens again, in a place of their own.
+
+    A session that waits has a token for that purpose alone: it is no session's token in any other place, and no other
+    token counts in this one (rule C12). Each change of place is a rotation, so what was seen of the old place is
+    worthless (rule L1). Waiting is no use: neither timer moves (rules L3 to L5).
+    """
+
+    def __init__(self, sessions: AsyncSessions, *, purpose: str) -> None:
+        """Wire it to the sessions.
+
+        Args:
+            sessions: The sessions.
+            purpose: What they wait for, such as "account".
+        """
+        name = f"waiting:{purpose}"
+        self._sessions = sessions
+        self._credentials = Credentials(TokenHash(purpose=name), sessions.tiers.ring(name))
+
+    def well_formed(self, token: str | bytes | Token) -> bool:
+        """Tell whether this could be a token of a session that waits: its form, and with keys its signature."""
+        return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
+
+    async def park(self, token: str | bytes | Token) -> Rotated | NotSignedIn:
+        """Have a session wait; its token, also one that is in its grace, is dead at once.
+
+        Returns:
+            The session with the token that it waits under, or UNKNOWN when there is none.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        return await self._moved(self._sessions.credentials, token, self._credentials)
+
+    async def resume(self, token: str | bytes | Token) -> Rotated | NotSignedIn:
+        """Take a session up again; returns it with a new token, or UNKNOWN when it has ended meanwhile.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        return await self._moved(self._credentials, token, self._sessions.credentials)
+
+    async def _moved(self, here: Credentials, token: str | bytes | Token, there: Credentials) -> Rotated | NotSignedIn:
+        old = here.hash_of(presented_bytes(token))
+        if isinstance(old, NotSignedIn):
+            return old
+        moved, new = there.made()
+        record = await self._sessions.store.rotate(Rotation(old, new))
+        if record is None:
+            return NotSignedIn.UNKNOWN
+        self._sessions.tiers.changed(None)
+        session = await self._sessions.find(record.id)
+        if session is None:
+            return NotSignedIn.UNKNOWN
+        detail = "resumed" if here is self._credentials else "parked"
+        self._sessions.events.emit("rotated", session.id, session.user_id, detail, actor_id=session.actor_id)
+        return Rotated(session, moved)
+
+    async def peek(self, token: str | bytes | Token) -> Session | None:
+        """Return a session that waits, with its user, and leave it waiting; None when there is none any more.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        token_hash = self._credentials.hash_of(presented_bytes(token))
+        if isinstance(token_hash, NotSignedIn):
+            return None
+        record = (await self._sessions.store.read(token_hash)).record
+        return None if record is None else await self._sessions.find(record.id)
+
+    async def revoke(self, token: str | bytes | Token) -> bool:
+        """End a session that waits; returns whether there was one.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        session = await self.peek(token)
+        return session is not None and await self._sessions.revoke_any(session.id)

@@ -1,0 +1,96 @@
+# Generated from _async/waiting.py by tools/generate_sync.py: edit that, run `make generate`.
+"""Sessions that wait: whose tokens are, meanwhile, no tokens of sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coatcheck.core.answers import NotSignedIn, Rotated
+from coatcheck.core.credentials import Credentials, presented_bytes
+from coatcheck.core.tokens import TokenHash
+from coatcheck.stores.base import Rotation
+
+if TYPE_CHECKING:
+    from coatcheck._sync.sessions import Sessions
+    from coatcheck.core.session import Session
+    from coatcheck.core.tokens import Token
+
+
+class Waiting:
+    """Parks sessions of one browser until it presents their tokens again, in a place of their own.
+
+    A session that waits has a token for that purpose alone: it is no session's token in any other place, and no other
+    token counts in this one (rule C12). Each change of place is a rotation, so what was seen of the old place is
+    worthless (rule L1). Waiting is no use: neither timer moves (rules L3 to L5).
+    """
+
+    def __init__(self, sessions: Sessions, *, purpose: str) -> None:
+        """Wire it to the sessions.
+
+        Args:
+            sessions: The sessions.
+            purpose: What they wait for, such as "account".
+        """
+        name = f"waiting:{purpose}"
+        self._sessions = sessions
+        self._credentials = Credentials(TokenHash(purpose=name), sessions.tiers.ring(name))
+
+    def well_formed(self, token: str | bytes | Token) -> bool:
+        """Tell whether this could be a token of a session that waits: its form, and with keys its signature."""
+        return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
+
+    def park(self, token: str | bytes | Token) -> Rotated | NotSignedIn:
+        """Have a session wait; its token, also one that is in its grace, is dead at once.
+
+        Returns:
+            The session with the token that it waits under, or UNKNOWN when there is none.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        return self._moved(self._sessions.credentials, token, self._credentials)
+
+    def resume(self, token: str | bytes | Token) -> Rotated | NotSignedIn:
+        """Take a session up again; returns it with a new token, or UNKNOWN when it has ended meanwhile.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        return self._moved(self._credentials, token, self._sessions.credentials)
+
+    def _moved(self, here: Credentials, token: str | bytes | Token, there: Credentials) -> Rotated | NotSignedIn:
+        old = here.hash_of(presented_bytes(token))
+        if isinstance(old, NotSignedIn):
+            return old
+        moved, new = there.made()
+        record = self._sessions.store.rotate(Rotation(old, new))
+        if record is None:
+            return NotSignedIn.UNKNOWN
+        self._sessions.tiers.changed(None)
+        session = self._sessions.find(record.id)
+        if session is None:
+            return NotSignedIn.UNKNOWN
+        detail = "resumed" if here is self._credentials else "parked"
+        self._sessions.events.emit("rotated", session.id, session.user_id, detail, actor_id=session.actor_id)
+        return Rotated(session, moved)
+
+    def peek(self, token: str | bytes | Token) -> Session | None:
+        """Return a session that waits, with its user, and leave it waiting; None when there is none any more.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        token_hash = self._credentials.hash_of(presented_bytes(token))
+        if isinstance(token_hash, NotSignedIn):
+            return None
+        record = (self._sessions.store.read(token_hash)).record
+        return None if record is None else self._sessions.find(record.id)
+
+    def revoke(self, token: str | bytes | Token) -> bool:
+        """End a session that waits; returns whether there was one.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        session = self.peek(token)
+        return session is not None and self._sessions.revoke_any(session.id)

@@ -1,0 +1,124 @@
+"""Acting as another user, over HTTP: the session of who acts waits in a cookie of its own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from coatcheck._async.impersonation import AsyncImpersonation
+from coatcheck.core.answers import NotSignedIn
+from coatcheck.errors import ConfigurationError, ImpersonationRefused
+from coatcheck.web.async_waiting_cookie import AsyncWaitingCookie, cookie_name
+from coatcheck.web.errors import SignInRequired
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from coatcheck.core.session import Session
+    from coatcheck.web.async_context import RequestContext
+
+_PURPOSE: Final = "actor"
+
+
+class AsyncActing:
+    """One request's part in acting as another user."""
+
+    def __init__(self, context: RequestContext, impersonation: AsyncImpersonation | None = None) -> None:
+        """Attach to a request.
+
+        Args:
+            context: The request's.
+            impersonation: With settings of its own; None for one with those that it has by itself.
+
+        Raises:
+            ConfigurationError: The store cannot tie a session to another one, or sessions are bound to devices.
+            IssuedElsewhere: A provider issues the sessions.
+        """
+        self._context = context
+        self._impersonation = impersonation or AsyncImpersonation(context.sessions)
+        self._cookie = AsyncWaitingCookie(context, _PURPOSE, most=1)
+
+    async def begin(
+        self, user_id: str, *, reason: str, lifetime: timedelta | None = None, data: Mapping[str, Any] | None = None
+    ) -> Session:
+        """Begin to act as another user: this browser's session is that one from now on, and its own waits.
+
+        Whether the user of the request may do so is to be decided before. Nothing of their session moves along, nor
+        does anything of the user's (rule L2).
+
+        Args:
+            user_id: The user.
+            reason: Why; it is the event's `detail`.
+            lifetime: How long it may take, if less than the setting says.
+            data: The application's data for the new session.
+
+        Raises:
+            SignInRequired: Nobody is signed in, or is any more.
+            ImpersonationRefused: Somebody acts in this session already, both are one user, or the client has no
+                cookies.
+            DataError: The reason, the lifetime or the data are not possible, or there is no such user.
+            Unavailable: The store did not answer.
+        """
+        context = self._context
+        actor = await context.require()
+        if context.is_bearer():
+            raise ImpersonationRefused("a client with a bearer token keeps its own: use AsyncImpersonation")
+        created = await self._impersonation.begin(
+            actor,
+            user_id,
+            reason=reason,
+            lifetime=lifetime,
+            data=data,
+            ip=context.client_ip(),
+            user_agent=context.user_agent(),
+        )
+        # If it ends here after all, nobody has been told the token of the new session, which ends by itself.
+        parked = await self._cookie.park() if created else None
+        if parked is None or not created:
+            raise SignInRequired(NotSignedIn.UNKNOWN)
+        self._cookie.send([parked])
+        context.issue(created.token, created.session)
+        return created.session
+
+    async def end(self) -> Session:
+        """Go back to the session of who acts, under a new token (rule L1); also when the other one is over.
+
+        Raises:
+            SignInRequired: That session has ended, and the other one with it.
+            ImpersonationRefused: Nobody acts in this session, or somebody else than the cookie says.
+            Unavailable: The store did not answer.
+        """
+        context = self._context
+        acting = await context.session()
+        waiter = next(iter(await self._cookie.read()), None)
+        if acting and (acting.actor_id is None or (waiter and waiter.session.user_id != acting.actor_id)):
+            raise ImpersonationRefused("nobody acts in this session whom this browser could go back to")
+        actor = None if waiter is None else await self._cookie.resume(waiter)
+        self._cookie.send([])
+        if actor is None:
+            await context.sign_out()
+            raise SignInRequired(NotSignedIn.UNKNOWN)
+        if acting:
+            # Last: if the store is away now, the browser has the new token already.
+            await self._impersonation.end(acting)
+        return actor
+
+
+async def async_leave(context: RequestContext, session: Session, connection: Any) -> None:
+    """End a session in which somebody acts, and theirs: whoever signs out has left, and nothing waits for others.
+
+    Raises:
+        Unavailable: The store did not answer.
+    """
+    if not context.sessions.store.capabilities.impersonates:
+        await context.sessions.revoke_any(session.id, connection=connection)
+        return
+    await AsyncImpersonation(context.sessions).sign_out(session, connection=connection)
+    with suppress(ConfigurationError):  # no browser has such a cookie then
+        AsyncWaitingCookie(context, _PURPOSE, most=1).send([])
+
+
+def has_left_one_behind(context: RequestContext) -> bool:
+    """Tell whether the browser has a cookie with which somebody could go back."""
+    return context.has_cookie(cookie_name(context.settings.cookie, _PURPOSE))
