@@ -13,10 +13,13 @@ from pathlib import Path
 SOURCE = Path(__file__).parent.parent / "src" / "coatcheck"
 
 FILES = {
+    "_async/access_tokens.py": "_sync/access_tokens.py",
+    "_async/api_tokens.py": "_sync/api_tokens.py",
     "_async/devices.py": "_sync/devices.py",
     "_async/cache.py": "_sync/cache.py",
     "_async/cached_calls.py": "_sync/cached_calls.py",
     "_async/cached_reads.py": "_sync/cached_reads.py",
+    "_async/kindred.py": "_sync/kindred.py",
     "_async/leases.py": "_sync/leases.py",
     "_async/log_reader.py": "_sync/log_reader.py",
     "_async/namespace.py": "_sync/namespace.py",
@@ -27,6 +30,7 @@ FILES = {
     "_async/values.py": "_sync/values.py",
     "_async/follower.py": "_sync/follower.py",
     "_async/tickets.py": "_sync/tickets.py",
+    "_async/token_pairs.py": "_sync/token_pairs.py",
     "_async/touches.py": "_sync/touches.py",
     "_async/sessions.py": "_sync/sessions.py",
     "_async/shared_tier.py": "_sync/shared_tier.py",
@@ -73,6 +77,7 @@ FILES = {
     "testing/_async_suite/changes.py": "testing/_suite/changes.py",
     "testing/_async_suite/devices.py": "testing/_suite/devices.py",
     "testing/_async_suite/endings.py": "testing/_suite/endings.py",
+    "testing/_async_suite/kinds.py": "testing/_suite/kinds.py",
     "testing/_async_suite/limits.py": "testing/_suite/limits.py",
     "testing/_async_suite/log.py": "testing/_suite/log.py",
     "testing/_async_suite/retiring.py": "testing/_suite/retiring.py",

@@ -64,7 +64,9 @@ CREATE TABLE coatcheck_devices (
     challenges TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-UPDATE coatcheck_meta SET schema = 3;
+ALTER TABLE coatcheck_sessions ADD COLUMN kind TEXT NOT NULL DEFAULT 'session' CHECK (length(kind) BETWEEN 1 AND 32);
+
+UPDATE coatcheck_meta SET schema = 4;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1

@@ -27,7 +27,7 @@ from coatcheck.core.users import user_json
 from coatcheck.errors import ConfigurationError, DataError, LimitReached
 from coatcheck.fork import after_fork
 from coatcheck.hooks import EventHook
-from coatcheck.stores.base import Full, NewSession, Renewal, Rotation, Selection, SessionChange
+from coatcheck.stores.base import SESSION, Full, NewSession, Renewal, Rotation, Selection, SessionChange
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -62,9 +62,12 @@ class AsyncSessions:
     commits or vanishes.
     """
 
+    _kind = SESSION
+    _signs = True
+
     def __init__(
         self,
-        store: AsyncStore | str,
+        store: AsyncStore | AsyncTiers | str,
         *,
         policy: Policy | None = None,
         cache: CacheSettings | None = None,
@@ -84,7 +87,8 @@ class AsyncSessions:
         """Wire the sessions to their store.
 
         Args:
-            store: A store, or a URL such as `sqlite:///app.db` or `postgresql://user:password@host/database`.
+            store: A store, or a URL such as `sqlite:///app.db` or `postgresql://user:password@host/database`. Or the
+                tiers of other sessions, which then are shared, with what was said of them.
             policy: Timeouts and limits.
             cache: Size, time to live and lease of the local cache.
             shared_cache: A cache between the processes, or its URL such as `valkey://host`; needs `keys`, by which
@@ -107,22 +111,26 @@ class AsyncSessions:
         """
         self.policy = policy or Policy()
         self.cache_settings = cache or CacheSettings()
-        self.tiers = AsyncTiers(
-            store,
-            users=users,
-            shared_cache=shared_cache,
-            shared_cache_settings=shared_cache_settings,
-            keys=keys,
-            deployment=deployment,
-            lease=self.cache_settings.lease,
-            serve_stale_for=self.cache_settings.serve_stale_for,
-            clock=clock,
+        self.tiers = (
+            store
+            if isinstance(store, AsyncTiers)
+            else AsyncTiers(
+                store,
+                users=users,
+                shared_cache=shared_cache,
+                shared_cache_settings=shared_cache_settings,
+                keys=keys,
+                deployment=deployment,
+                lease=self.cache_settings.lease,
+                serve_stale_for=self.cache_settings.serve_stale_for,
+                clock=clock,
+            )
         )
         self._clock = self.tiers.clock
         self._log = self.tiers.log
         self.imported = imported
         hashed = token_hash or TokenHash(purpose=purpose)
-        self._credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
+        self._credentials = Credentials(hashed, self.tiers.ring(purpose) if self._signs else None, imported)
         self._purpose = purpose
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)
@@ -455,6 +463,7 @@ class AsyncSessions:
             self.policy.when_full,
             old if isinstance(old, bytes) else None,
             self.policy.carry_over,
+            self._kind,
         )
         try:
             result = await self.store.create(new, connection=connection)
@@ -644,7 +653,8 @@ class AsyncSessions:
         """
         if user_id is None:
             return False
-        return bool(await self._end(Selection(session_id=session_id, user_id=user_id), connection, wait=wait))
+        selection = Selection(session_id=session_id, user_id=user_id, kind=self._kind)
+        return bool(await self._end(selection, connection, wait=wait))
 
     async def revoke_any(self, session_id: str, *, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, whoever's it is; for administrators."""
@@ -654,7 +664,8 @@ class AsyncSessions:
         """End all sessions of the session's user but this one; returns how many."""
         if session.user_id is None:
             return 0
-        return len(await self._end(Selection(user_id=session.user_id, keep=session.id), connection, wait=wait))
+        selection = Selection(user_id=session.user_id, keep=session.id, kind=self._kind)
+        return len(await self._end(selection, connection, wait=wait))
 
     async def revoke_user(self, user_id: str, *, wait: bool = False, connection: Any = None) -> int:
         """End all sessions of a user, as when their account is closed (rule L11); returns how many."""
@@ -687,12 +698,12 @@ class AsyncSessions:
 
     async def list(self, user_id: str, *, limit: int = 50, connection: Any = None) -> Sequence[Session]:
         """List a user's live sessions, newest first."""
-        records = await self.store.list_sessions(user_id, _page_size(limit), connection=connection)
+        records = await self.store.list_sessions(user_id, _page_size(limit), kind=self._kind, connection=connection)
         return await self._sessions(records)
 
     async def list_active(self, *, limit: int = 200, connection: Any = None) -> Sequence[Session]:
         """List the live sessions of all users, latest activity first."""
-        records = await self.store.list_sessions(None, _page_size(limit), connection=connection)
+        records = await self.store.list_sessions(None, _page_size(limit), kind=self._kind, connection=connection)
         return await self._sessions(records)
 
     async def find(self, session_id: str) -> Session | None:

@@ -28,7 +28,7 @@ from coatcheck.core.users import user_json
 from coatcheck.errors import ConfigurationError, DataError, LimitReached
 from coatcheck.fork import after_fork
 from coatcheck.hooks import EventHook
-from coatcheck.stores.base import Full, NewSession, Renewal, Rotation, Selection, SessionChange
+from coatcheck.stores.base import SESSION, Full, NewSession, Renewal, Rotation, Selection, SessionChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,9 +63,12 @@ class Sessions:
     commits or vanishes.
     """
 
+    _kind = SESSION
+    _signs = True
+
     def __init__(
         self,
-        store: Store | str,
+        store: Store | Tiers | str,
         *,
         policy: Policy | None = None,
         cache: CacheSettings | None = None,
@@ -85,7 +88,8 @@ class Sessions:
         """Wire the sessions to their store.
 
         Args:
-            store: A store, or a URL such as `sqlite:///app.db` or `postgresql://user:password@host/database`.
+            store: A store, or a URL such as `sqlite:///app.db` or `postgresql://user:password@host/database`. Or the
+                tiers of other sessions, which then are shared, with what was said of them.
             policy: Timeouts and limits.
             cache: Size, time to live and lease of the local cache.
             shared_cache: A cache between the processes, or its URL such as `valkey://host`; needs `keys`, by which
@@ -108,22 +112,26 @@ class Sessions:
         """
         self.policy = policy or Policy()
         self.cache_settings = cache or CacheSettings()
-        self.tiers = Tiers(
-            store,
-            users=users,
-            shared_cache=shared_cache,
-            shared_cache_settings=shared_cache_settings,
-            keys=keys,
-            deployment=deployment,
-            lease=self.cache_settings.lease,
-            serve_stale_for=self.cache_settings.serve_stale_for,
-            clock=clock,
+        self.tiers = (
+            store
+            if isinstance(store, Tiers)
+            else Tiers(
+                store,
+                users=users,
+                shared_cache=shared_cache,
+                shared_cache_settings=shared_cache_settings,
+                keys=keys,
+                deployment=deployment,
+                lease=self.cache_settings.lease,
+                serve_stale_for=self.cache_settings.serve_stale_for,
+                clock=clock,
+            )
         )
         self._clock = self.tiers.clock
         self._log = self.tiers.log
         self.imported = imported
         hashed = token_hash or TokenHash(purpose=purpose)
-        self._credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
+        self._credentials = Credentials(hashed, self.tiers.ring(purpose) if self._signs else None, imported)
         self._purpose = purpose
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)
@@ -454,6 +462,7 @@ class Sessions:
             self.policy.when_full,
             old if isinstance(old, bytes) else None,
             self.policy.carry_over,
+            self._kind,
         )
         try:
             result = self.store.create(new, connection=connection)
@@ -639,7 +648,8 @@ class Sessions:
         """
         if user_id is None:
             return False
-        return bool(self._end(Selection(session_id=session_id, user_id=user_id), connection, wait=wait))
+        selection = Selection(session_id=session_id, user_id=user_id, kind=self._kind)
+        return bool(self._end(selection, connection, wait=wait))
 
     def revoke_any(self, session_id: str, *, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, whoever's it is; for administrators."""
@@ -649,7 +659,8 @@ class Sessions:
         """End all sessions of the session's user but this one; returns how many."""
         if session.user_id is None:
             return 0
-        return len(self._end(Selection(user_id=session.user_id, keep=session.id), connection, wait=wait))
+        selection = Selection(user_id=session.user_id, keep=session.id, kind=self._kind)
+        return len(self._end(selection, connection, wait=wait))
 
     def revoke_user(self, user_id: str, *, wait: bool = False, connection: Any = None) -> int:
         """End all sessions of a user, as when their account is closed (rule L11); returns how many."""
@@ -682,12 +693,12 @@ class Sessions:
 
     def list(self, user_id: str, *, limit: int = 50, connection: Any = None) -> Sequence[Session]:
         """List a user's live sessions, newest first."""
-        records = self.store.list_sessions(user_id, _page_size(limit), connection=connection)
+        records = self.store.list_sessions(user_id, _page_size(limit), kind=self._kind, connection=connection)
         return self._sessions(records)
 
     def list_active(self, *, limit: int = 200, connection: Any = None) -> Sequence[Session]:
         """List the live sessions of all users, latest activity first."""
-        records = self.store.list_sessions(None, _page_size(limit), connection=connection)
+        records = self.store.list_sessions(None, _page_size(limit), kind=self._kind, connection=connection)
         return self._sessions(records)
 
     def find(self, session_id: str) -> Session | None:

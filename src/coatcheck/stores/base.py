@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from coatcheck.core.policy import WhenFull
     from coatcheck.core.session import Record
     from coatcheck.core.successors import Retired
+
+
+SESSION: Final = "session"
+"""The kind of row that a user's sessions are; API tokens and grants are of another."""
 
 
 class Capabilities(NamedTuple):
@@ -31,6 +35,7 @@ class Capabilities(NamedTuple):
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
+        kinds: Rows of one kind are listed, counted and ended apart from those of another: see `NewSession.kind`.
     """
 
     transactions: bool
@@ -45,6 +50,7 @@ class Capabilities(NamedTuple):
     eventual: bool = False
     retires: bool = False
     devices: bool = False
+    kinds: bool = False
 
 
 class Vitals(NamedTuple):
@@ -117,6 +123,7 @@ class NewSession(NamedTuple):
         when_full: What to do when there are as many already.
         replaces: The hash of the token whose session ends in the same transaction.
         carry_over: Keys of the replaced session's data that move along, if it was anonymous.
+        kind: What the row is, a short word: the limit counts and ends the user's live rows of the same kind only.
     """
 
     token_hash: bytes
@@ -125,6 +132,7 @@ class NewSession(NamedTuple):
     when_full: WhenFull = "evict_oldest"
     replaces: bytes | None = None
     carry_over: tuple[str, ...] = ()
+    kind: str = SESSION
 
 
 class CreateResult(NamedTuple):
@@ -254,9 +262,11 @@ class Selection(NamedTuple):
         session_id: The session with this public id, if it belongs to `user_id` or that is None.
         user_id: The sessions of this user.
         keep: Of a user's sessions, the public id of the one to keep.
+        kind: Of what was selected by id or user, only rows of this kind; None for any.
     """
 
     token_hash: bytes | None = None
     session_id: str | None = None
     user_id: str | None = None
     keep: str | None = None
+    kind: str | None = None

@@ -7,6 +7,7 @@ import pytest
 from coatcheck.testing._async_suite.changes import AsyncChanges
 from coatcheck.testing._async_suite.devices import AsyncDevices
 from coatcheck.testing._async_suite.endings import AsyncEndings
+from coatcheck.testing._async_suite.kinds import AsyncKinds
 from coatcheck.testing._async_suite.limits import AsyncLimits
 from coatcheck.testing._async_suite.log import AsyncLog
 from coatcheck.testing._async_suite.retiring import AsyncRetiring
@@ -14,7 +15,9 @@ from coatcheck.testing._async_suite.rows import AsyncRows
 from coatcheck.testing.clock import ManualClock
 
 
-class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncDevices, AsyncEndings, AsyncLimits, AsyncLog, AsyncRetiring):
+class AsyncStoreConformance(
+    AsyncRows, AsyncChanges, AsyncDevices, AsyncEndings, AsyncKinds, AsyncLimits, AsyncLog, AsyncRetiring
+):
     """The promises of `coatcheck.stores`, each with a test.
 
     Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and
@@ -38,7 +41,7 @@ class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncDevices, AsyncEndings,
         return ManualClock()
 
 
-class AsyncEventualStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncLimits):
+class AsyncEventualStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncKinds, AsyncLimits):
     """The promises of a store that is consistent only after a while, and has no invalidation log.
 
     It is to be subclassed in the same way; what the store lacks, its `capabilities` say: `eventual`.

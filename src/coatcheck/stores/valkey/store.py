@@ -48,7 +48,7 @@ from coatcheck.core.coherence import Entry, LogPage, user_subject
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
-from coatcheck.stores.base import Capabilities, CreateResult, Device, Full, Renewed, Vitals
+from coatcheck.stores.base import SESSION, Capabilities, CreateResult, Device, Full, Renewed, Vitals
 from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._wire import Wire
 from coatcheck.stores.valkey.failures import wrong_setting
@@ -113,6 +113,7 @@ class ValkeyStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        kinds=True,
     )
 
     def __init__(
@@ -295,7 +296,7 @@ class ValkeyStore:
                 "" if new.replaces is None else new.replaces.hex(),
                 "1" if carries else "0",
                 seen,
-                *rows.fields_of(record),
+                *rows.fields_of(record, new.kind),
             )
             if status == b"ok":
                 replaced, evicted = answer
@@ -391,9 +392,9 @@ class ValkeyStore:
             words = ["hash", selection.token_hash.hex()]
         elif selection.session_id is not None:
             owned = selection.user_id is not None
-            words = ["id", selection.session_id, "1" if owned else "0", selection.user_id or ""]
+            words = ["id", selection.session_id, "1" if owned else "0", selection.user_id or "", selection.kind or ""]
         elif selection.user_id is not None:
-            words = ["user", selection.user_id, selection.keep or ""]
+            words = ["user", selection.user_id, selection.keep or "", selection.kind or ""]
         else:
             return []
         return rows.ended_of(self._run(scripts.REVOKE, *words))
@@ -413,11 +414,13 @@ class ValkeyStore:
         _refuse(connection)
         self._run(scripts.NOTE, *subjects)
 
-    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+    def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
         _refuse(connection)
-        kind = "all" if user_id is None else "user"
-        return rows.records_of(self._run(scripts.LIST, kind, user_id or "", limit))
+        whose = "all" if user_id is None else "user"
+        return rows.records_of(self._run(scripts.LIST, whose, user_id or "", limit, kind))
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
