@@ -61,6 +61,7 @@ FILES = {
     "stores/valkey/async_listener.py": "stores/valkey/listener.py",
     "stores/valkey/async_store.py": "stores/valkey/store.py",
     "web/async_authority.py": "web/authority.py",
+    "web/async_bearer.py": "web/bearer.py",
     "web/async_device_endpoints.py": "web/device_endpoints.py",
     "web/async_context.py": "web/context.py",
     "web/async_login_flows.py": "web/login_flows.py",
