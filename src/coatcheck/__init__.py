@@ -1,20 +1,25 @@
 """Server-side sessions: validated from memory, and refused everywhere once revoked. And a cache as coherent."""
 
 from coatcheck import lifetimes
+from coatcheck._async.api_tokens import AsyncApiTokens
 from coatcheck._async.cache import AsyncCache
 from coatcheck._async.impersonation import AsyncImpersonation
 from coatcheck._async.pending_sign_ins import AsyncPendingSignIns
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._async.tickets import AsyncTickets
+from coatcheck._async.token_pairs import AsyncTokenPairs
+from coatcheck._sync.api_tokens import ApiTokens
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.impersonation import Impersonation
 from coatcheck._sync.pending_sign_ins import PendingSignIns
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
 from coatcheck._sync.tickets import Tickets
+from coatcheck._sync.token_pairs import TokenPairs
 from coatcheck.configuration import ProviderOptions, ServeOptions, Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
+from coatcheck.core.api_tokens import ApiToken, NewApiToken, TokenPair
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.dbsc.settings import DeviceBinding
@@ -41,12 +46,16 @@ from coatcheck.errors import (
 from coatcheck.stores.users import UsersTable
 
 __all__ = [
+    "ApiToken",
+    "ApiTokens",
+    "AsyncApiTokens",
     "AsyncCache",
     "AsyncImpersonation",
     "AsyncPendingSignIns",
     "AsyncProviderSessions",
     "AsyncSessions",
     "AsyncTickets",
+    "AsyncTokenPairs",
     "Cache",
     "CacheSettings",
     "CoatcheckError",
@@ -63,6 +72,7 @@ __all__ = [
     "ImpersonationRefused",
     "ImportedTokens",
     "LimitReached",
+    "NewApiToken",
     "NotSignedIn",
     "PendingSignIn",
     "PendingSignIns",
@@ -82,6 +92,8 @@ __all__ = [
     "Tickets",
     "Token",
     "TokenHash",
+    "TokenPair",
+    "TokenPairs",
     "TransactionRequired",
     "Unavailable",
     "User",

@@ -8,20 +8,25 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Security
-from fastapi.security import APIKeyCookie
+from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
 from coatcheck import asgi
 from coatcheck.asgi import DeviceBindingRequired, RecentAuthRequired, SignInRequired, context_of, safe_next
 from coatcheck.asgi.health import HasHealth
 from coatcheck.asgi.types import Receive, Scope, Send
+from coatcheck.core.api_tokens import ApiToken
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.session import Session
 from coatcheck.core.transport import Transport
 from coatcheck.device_page import DevicePage, device_routes
+from coatcheck.starlette import ApiGuard as _ApiGuard
 from coatcheck.starlette import health_routes, revoke_others, rotate, sign_in, sign_out
+from coatcheck.web.bearer_answers import wanted
 
 __all__ = [
+    "ApiGuard",
+    "ApiToken",
     "BoundSession",
     "CurrentSession",
     "DeviceBindingRequired",
@@ -171,6 +176,54 @@ OwnSession = Annotated[Session, Security(_Own())]
 
 OptionalSession = Annotated[Session | None, Security(_Optional())]
 """The session, or None when nobody is signed in. An outage is neither: it ends with 503."""
+
+
+class _ApiTokenScheme(HTTPBearer):
+    """The OpenAPI security scheme of API tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(scheme_name="api_token", description="An API token, or an access token.", auto_error=False)
+
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """Do nothing: the guard has looked."""
+
+
+class _Scoped(_ApiTokenScheme):
+    def __init__(self, guard: _ApiGuard, scopes: tuple[str, ...]) -> None:
+        super().__init__()
+        self._guard = guard
+        self._scopes = scopes
+
+    async def __call__(self, connection: HTTPConnection) -> ApiToken:  # type: ignore[override]
+        return await self._guard.require_scopes(connection, *self._scopes)
+
+
+class ApiGuard(_ApiGuard):
+    """Asks programs for their token, as a dependency that shows up in OpenAPI: `ApiGuard(api_tokens)`.
+
+    >>> invoices = Annotated[ApiToken, guard.scopes("invoices:read")]
+
+    It needs no middleware. In handlers `await guard.require_scopes(request, "invoices:read")` does the same.
+    """
+
+    def scopes(self, *scopes: str) -> Any:
+        """Return the dependency on a token with all of these scopes; others end with 401 or 403."""
+        return Security(_Scoped(self, scopes), scopes=list(wanted(scopes)))
+
+    def either(self, *scopes: str) -> Any:
+        """Return the dependency on such a token, or on the session of a signed-in user: `ApiToken | Session`.
+
+        A request with a token is judged by it, and by nothing else. Scopes are asked of tokens only.
+        """
+
+        async def either(
+            connection: HTTPConnection,
+            _token: Annotated[None, Security(_ApiTokenScheme(), scopes=list(wanted(scopes)))],
+            _cookie: Annotated[None, Security(SessionCookie())],
+        ) -> ApiToken | Session:
+            return await self.require_either(connection, *scopes)
+
+        return Security(either)
 
 
 def health_router(sessions: HasHealth) -> APIRouter:

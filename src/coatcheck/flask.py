@@ -11,18 +11,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import click
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, abort, current_app, g, request
 from flask.cli import with_appcontext
 from flask.json.tag import TaggedJSONSerializer
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.local import LocalProxy
 
+from coatcheck.core.api_tokens import ApiToken
+from coatcheck.core.transport import bearer_token
 from coatcheck.errors import ConfigurationError
+from coatcheck.web.bearer import Bearer
+from coatcheck.web.bearer_answers import wanted
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
 from coatcheck.web.pages import ANSWERED, safe_next
 from coatcheck.web.request_session import RequestSession
 from coatcheck.web.verbs import age_allowed
-from coatcheck.wsgi.environment import KEY, answered, context_of, scope_of
+from coatcheck.wsgi.environment import KEY, answered, asked_of, context_of, scope_of
 from coatcheck.wsgi.middleware import SessionMiddleware
 
 if TYPE_CHECKING:
@@ -32,10 +36,12 @@ if TYPE_CHECKING:
     from coatcheck.core.answers import NotSignedIn
     from coatcheck.core.session import Session
     from coatcheck.web.authority import Authority
+    from coatcheck.web.bearer import Accepted
     from coatcheck.web.context import RequestContext
     from coatcheck.web.types import Headers
 
 __all__ = [
+    "ApiGuard",
     "Coatcheck",
     "DeviceBindingRequired",
     "RecentAuthRequired",
@@ -241,6 +247,47 @@ def own_session_required(view: Callable[P, R]) -> Callable[P, R]:
         return _called(view, *args, **kwargs)
 
     return guarded
+
+
+class ApiGuard:
+    """Asks programs for their token: `ApiGuard(api_tokens)`, or with access tokens too `ApiGuard(api_tokens, pairs)`.
+
+    It needs no extension, and looks at `Authorization: Bearer` only.
+    """
+
+    def __init__(self, *accepted: Accepted, realm: str = "api") -> None:
+        """Keep which tokens are accepted, and what `WWW-Authenticate` calls all this.
+
+        Raises:
+            ConfigurationError: Nothing is accepted, or the realm cannot stand in a header.
+        """
+        self._bearer = Bearer(accepted, realm=realm)
+
+    def scopes_required(self, *scopes: str, or_session: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Let a view be called only with a token that has all of these scopes; it is `flask.g.api_token` there.
+
+        Args:
+            *scopes: The scopes.
+            or_session: Whether a request without a token may go on with the session of a signed-in user instead.
+        """
+        needed = wanted(scopes)
+
+        def decorated(view: Callable[P, R]) -> Callable[P, R]:
+            @wraps(view)
+            def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+                headers = asked_of(request.environ)["headers"]
+                if or_session and bearer_token(headers) is None:
+                    _context().require()
+                else:
+                    answer = self._bearer.judge(headers, needed)
+                    if not isinstance(answer, ApiToken):
+                        abort(Response(*answer.answered()))
+                    g.api_token = answer
+                return _called(view, *args, **kwargs)
+
+            return guarded
+
+        return decorated
 
 
 def _called(view: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

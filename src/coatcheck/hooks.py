@@ -19,10 +19,15 @@ _log = logging.getLogger("coatcheck")
 class EventHook:
     """Tells of events, after they happened; what the application's hook raises goes no further than the log."""
 
-    def __init__(self, on_event: Callable[[Event], None] | None, now: Callable[[], datetime]) -> None:
-        """Keep the hook, and where the time comes from, in UTC."""
+    def __init__(self, on_event: Callable[[Event], None] | None, now: Callable[[], datetime], what: str = "") -> None:
+        """Keep the hook, where the time comes from, in UTC, and what is said where an event has no detail."""
         self._on_event = on_event
         self._now = now
+        self._what = what
+
+    def of(self, what: str) -> EventHook:
+        """Return the same hook for rows of another kind, which is said where an event has no detail."""
+        return EventHook(self._on_event, self._now, what)
 
     @property
     def wanted(self) -> bool:
@@ -39,6 +44,7 @@ class EventHook:
         actor_id: str | None = None,
     ) -> None:
         """Tell of one event."""
+        detail = detail or self._what
         told: dict[str, Any] = {"session_id": session_id, "user_id": user_id, "detail": detail, "actor_id": actor_id}
         _log.info("coatcheck.%s", kind, extra=told)
         if self._on_event is None:

@@ -12,7 +12,7 @@ from litestar import Litestar, Request, Response, asgi
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
-from litestar.exceptions import WebSocketException
+from litestar.exceptions import HTTPException, WebSocketException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins import InitPlugin
@@ -31,8 +31,12 @@ from coatcheck.asgi import (
     context_of,
     safe_next,
 )
+from coatcheck.core.api_tokens import ApiToken
 from coatcheck.core.session import Session
+from coatcheck.core.transport import bearer_token
+from coatcheck.web.async_bearer import AsyncBearer
 from coatcheck.web.async_request_session import RequestSession
+from coatcheck.web.bearer_answers import wanted
 from coatcheck.web.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -44,10 +48,12 @@ if TYPE_CHECKING:
 
     from coatcheck.asgi.types import App, Message, Receive, Scope, Send
     from coatcheck.web.async_authority import Authority
+    from coatcheck.web.async_bearer import AsyncAccepted
 
     Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 
 __all__ = [
+    "ApiGuard",
     "CoatcheckPlugin",
     "CurrentSession",
     "DeviceBindingRequired",
@@ -262,6 +268,42 @@ async def requires_device_bound(connection: Connection, _: BaseRouteHandler) -> 
 async def requires_own_session(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard routes that are for the user alone, and not for somebody who acts as them; a program gets 401 or 403."""
     await context_of(cast("Scope", connection.scope)).require_own_session()
+
+
+class ApiGuard:
+    """Asks programs for their token: `ApiGuard(api_tokens)`, or with access tokens too `ApiGuard(api_tokens, pairs)`.
+
+    It needs no plugin, and looks at `Authorization: Bearer` only.
+    """
+
+    def __init__(self, *accepted: AsyncAccepted, realm: str = "api") -> None:
+        """Keep which tokens are accepted, and what `WWW-Authenticate` calls all this.
+
+        Raises:
+            ConfigurationError: Nothing is accepted, or the realm cannot stand in a header.
+        """
+        self._bearer = AsyncBearer(accepted, realm=realm)
+
+    def requires_scopes(self, *scopes: str, or_session: bool = False) -> Guard:
+        """Return a guard for tokens that have all of these scopes; the token is `request.state.api_token` there.
+
+        Args:
+            *scopes: The scopes.
+            or_session: Whether a request without a token may go on with the session of a signed-in user instead.
+        """
+        needed = wanted(scopes)
+
+        async def guard(connection: Connection, _: BaseRouteHandler) -> None:
+            headers: Any = connection.scope["headers"]
+            if or_session and bearer_token(headers) is None:
+                await _required(connection.scope)
+                return
+            answer = await self._bearer.judge(headers, needed)
+            if not isinstance(answer, ApiToken):
+                raise HTTPException(answer.title, status_code=answer.status, headers=answer.headers)
+            connection.state.api_token = answer
+
+        return guard
 
 
 # --- verbs

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from coatcheck.asgi import (
@@ -20,7 +21,11 @@ from coatcheck.asgi import (
 )
 from coatcheck.asgi.health import Liveness, Readiness
 from coatcheck.asgi.request_session import RequestSessionMiddleware
+from coatcheck.core.api_tokens import ApiToken
+from coatcheck.core.transport import bearer_token
 from coatcheck.device_page import DevicePage, device_routes
+from coatcheck.web.async_bearer import AsyncBearer
+from coatcheck.web.bearer_answers import wanted
 from coatcheck.web.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -30,8 +35,10 @@ if TYPE_CHECKING:
 
     from coatcheck.asgi.health import HasHealth
     from coatcheck.core.session import Session
+    from coatcheck.web.async_bearer import AsyncAccepted
 
 __all__ = [
+    "ApiGuard",
     "DeviceBindingRequired",
     "DevicePage",
     "RecentAuthRequired",
@@ -66,6 +73,45 @@ sign_in = _verbs.sign_in
 sign_out = _verbs.sign_out
 rotate = _verbs.rotate
 revoke_others = _verbs.revoke_others
+
+
+class ApiGuard:
+    """Asks programs for their token: `ApiGuard(api_tokens)`, or with access tokens too `ApiGuard(api_tokens, pairs)`.
+
+    It needs no middleware, and looks at `Authorization: Bearer` only.
+    """
+
+    def __init__(self, *accepted: AsyncAccepted, realm: str = "api") -> None:
+        """Keep which tokens are accepted, and what `WWW-Authenticate` calls all this.
+
+        Raises:
+            ConfigurationError: Nothing is accepted, or the realm cannot stand in a header.
+        """
+        self._bearer = AsyncBearer(accepted, realm=realm)
+
+    async def require_scopes(self, connection: HTTPConnection, *scopes: str) -> ApiToken:
+        """Return the token of a request that has all of these scopes.
+
+        Raises:
+            HTTPException: 401, 403, 400 or 503, with the headers of RFC 6750 section 3.
+        """
+        answer = await self._bearer.judge(connection.scope["headers"], wanted(scopes))
+        if isinstance(answer, ApiToken):
+            return answer
+        raise HTTPException(answer.status, answer.title, answer.headers)
+
+    async def require_either(self, connection: HTTPConnection, *scopes: str) -> ApiToken | Session:
+        """Return the token as `require_scopes` does, or for a request without one the session of a signed-in user.
+
+        A request with a token is judged by it, and by nothing else. Scopes are asked of tokens only.
+
+        Raises:
+            HTTPException: There is a token, and it is not good for this.
+            SignInRequired: There is none, and nobody is signed in.
+        """
+        if bearer_token(connection.scope["headers"]) is not None:
+            return await self.require_scopes(connection, *scopes)
+        return await require_session(connection)
 
 
 class SessionUser(BaseUser):

@@ -12,6 +12,7 @@ import pytest
 
 from coatcheck.core.coherence import Entry, LogPage
 from coatcheck.stores.base import (
+    SESSION,
     CreateResult,
     Ended,
     Full,
@@ -144,22 +145,22 @@ class EndsSilently(MemoryStore):
 
 
 class CountsTheExpired(MemoryStore):
-    def _live_of(self, user_id: str | None) -> Sequence[Record]:
-        rows = [row for row in self._rows.values() if row.user_id == user_id]
+    def _live_of(self, user_id: str | None, kind: str) -> Sequence[Record]:
+        rows = [row for row in self._rows.values() if row.user_id == user_id and self._kind_of(row.id) == kind]
         return sorted(rows, key=lambda row: row.created_at, reverse=True)
 
 
 class EvictsTheNewest(MemoryStore):
     def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
         result = super().create(new._replace(limit=None), connection=connection)
-        surplus = self._live_of(new.record.user_id)[new.limit or 1000 :]
+        surplus = self._live_of(new.record.user_id, new.kind)[new.limit or 1000 :]
         self._end(surplus)
         return result._replace(evicted=tuple(surplus))
 
 
 class CountsTooEarly(Unlocked):
     def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
-        others = self._live_of(new.record.user_id)
+        others = self._live_of(new.record.user_id, new.kind)
         yielding()
         if new.limit is not None and len(others) >= new.limit:
             raise Full(new.limit, tuple(others))
@@ -167,9 +168,32 @@ class CountsTooEarly(Unlocked):
 
 
 class ListsTheExpired(MemoryStore):
-    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+    def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
         rows = [row for row in self._rows.values() if user_id in {None, row.user_id}]
         return sorted(rows, key=lambda row: row.created_at, reverse=True)[:limit]
+
+
+class HasOneListForAll(MemoryStore):
+    def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        sessions = super().list_sessions(user_id, limit, connection=connection)
+        return [*sessions, *super().list_sessions(user_id, limit, kind="api" if kind == SESSION else kind)]
+
+
+class CountsEveryKind(MemoryStore):
+    def _kind_of(self, session_id: str) -> str:
+        return SESSION if session_id in self._kinds else ""
+
+    def _live_of(self, user_id: str | None, kind: str) -> Sequence[Record]:
+        return super()._live_of(user_id, SESSION if kind else kind)
+
+
+class EndsEveryKind(MemoryStore):
+    def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
+        return super().revoke(selection._replace(kind=None), connection=connection)
 
 
 class ReadsTheLogLater(Unlocked):
@@ -362,6 +386,9 @@ FOUND_BY: list[tuple[type[MemoryStore], str]] = [
     (CountsTooEarly, "test_L15_S7_a_limit_holds_however_many_sign_in_at_once"),
     (ListsTheExpired, "test_a_users_sessions_are_listed_newest_first"),
     (ListsTheExpired, "test_all_sessions_are_listed_by_latest_activity"),
+    (HasOneListForAll, "test_B9_each_kind_has_its_own_list"),
+    (CountsEveryKind, "test_B9_a_limit_counts_its_own_kind"),
+    (EndsEveryKind, "test_B9_what_is_ended_by_kind_leaves_the_others"),
     (ReadsTheLogLater, "test_I1_a_reading_is_of_one_snapshot"),
     (ReadsTheFloorEarlier, "test_I1_a_page_is_of_one_snapshot"),
     (ForgetsTheFloor, "test_the_floor_rises_with_trimming"),

@@ -25,6 +25,7 @@ _BEFORE = (
     "DROP TABLE coatcheck_impersonations",
     "DROP TABLE coatcheck_devices",
     "ALTER TABLE coatcheck_sessions DROP COLUMN device_bound",
+    "ALTER TABLE coatcheck_sessions DROP COLUMN kind",
     f"UPDATE coatcheck_meta SET schema = {MIGRATIONS.index(STEP)}",  # noqa: S608 - a number of ours
 )
 

@@ -11,11 +11,15 @@ import pytest
 
 PUBLIC = {
     "coatcheck": {
+        "ApiToken",
+        "ApiTokens",
+        "AsyncApiTokens",
         "AsyncCache",
         "AsyncPendingSignIns",
         "AsyncProviderSessions",
         "AsyncSessions",
         "AsyncTickets",
+        "AsyncTokenPairs",
         "Cache",
         "CacheSettings",
         "CoatcheckError",
@@ -30,6 +34,7 @@ PUBLIC = {
         "FormTokens",
         "ImportedTokens",
         "LimitReached",
+        "NewApiToken",
         "NotSignedIn",
         "PendingSignIn",
         "PendingSignIns",
@@ -49,6 +54,8 @@ PUBLIC = {
         "Tickets",
         "Token",
         "TokenHash",
+        "TokenPair",
+        "TokenPairs",
         "TransactionRequired",
         "Unavailable",
         "User",

@@ -71,7 +71,9 @@ CREATE TABLE coatcheck_impersonations (
 
 CREATE INDEX coatcheck_impersonations_actor ON coatcheck_impersonations (actor_session_id);
 
-UPDATE coatcheck_meta SET schema = 4;
+ALTER TABLE coatcheck_sessions ADD COLUMN kind TEXT NOT NULL DEFAULT 'session' CHECK (length(kind) BETWEEN 1 AND 32);
+
+UPDATE coatcheck_meta SET schema = 5;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1

@@ -23,6 +23,7 @@ from coatcheck.core.users import user_json
 from coatcheck.errors import ConfigurationError
 from coatcheck.fork import after_fork
 from coatcheck.hooks import EventHook
+from coatcheck.stores.base import SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -47,9 +48,12 @@ _JITTER = 1_000_000
 class AsyncSessionBase:
     """The parts that sessions are made of, and what they say about themselves."""
 
+    _kind = SESSION
+    _signs = True
+
     def __init__(
         self,
-        store: AsyncStore | str,
+        store: AsyncStore | AsyncTiers | str,
         *,
         policy: Policy | None = None,
         cache: CacheSettings | None = None,
@@ -69,7 +73,8 @@ class AsyncSessionBase:
         """Wire the sessions to their store.
 
         Args:
-            store: A store, or a URL such as `sqlite:///app.db` or `postgresql://user:password@host/database`.
+            store: A store, or a URL such as `sqlite:///app.db` or `postgresql://user:password@host/database`. Or the
+                tiers of other sessions, which then are shared, with what was said of them.
             policy: Timeouts and limits.
             cache: Size, time to live and lease of the local cache.
             shared_cache: A cache between the processes, or its URL such as `valkey://host`; needs `keys`, by which
@@ -92,22 +97,26 @@ class AsyncSessionBase:
         """
         self.policy = policy or Policy()
         self.cache_settings = cache or CacheSettings()
-        self.tiers = AsyncTiers(
-            store,
-            users=users,
-            shared_cache=shared_cache,
-            shared_cache_settings=shared_cache_settings,
-            keys=keys,
-            deployment=deployment,
-            lease=self.cache_settings.lease,
-            serve_stale_for=self.cache_settings.serve_stale_for,
-            clock=clock,
+        self.tiers = (
+            store
+            if isinstance(store, AsyncTiers)
+            else AsyncTiers(
+                store,
+                users=users,
+                shared_cache=shared_cache,
+                shared_cache_settings=shared_cache_settings,
+                keys=keys,
+                deployment=deployment,
+                lease=self.cache_settings.lease,
+                serve_stale_for=self.cache_settings.serve_stale_for,
+                clock=clock,
+            )
         )
         self._clock = self.tiers.clock
         self._log = self.tiers.log
         self.imported = imported
         hashed = token_hash or TokenHash(purpose=purpose)
-        self.credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
+        self.credentials = Credentials(hashed, self.tiers.ring(purpose) if self._signs else None, imported)
         self._purpose = purpose
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)

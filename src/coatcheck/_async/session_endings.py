@@ -48,7 +48,8 @@ class AsyncSessionEndings(AsyncSessionReads):
         """
         if user_id is None:
             return False
-        return bool(await self._end(Selection(session_id=session_id, user_id=user_id), connection, wait=wait))
+        selection = Selection(session_id=session_id, user_id=user_id, kind=self._kind)
+        return bool(await self._end(selection, connection, wait=wait))
 
     async def revoke_any(self, session_id: str, *, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, whoever's it is; for administrators."""
@@ -58,7 +59,8 @@ class AsyncSessionEndings(AsyncSessionReads):
         """End all sessions of the session's user but this one; returns how many."""
         if session.user_id is None:
             return 0
-        return len(await self._end(Selection(user_id=session.user_id, keep=session.id), connection, wait=wait))
+        selection = Selection(user_id=session.user_id, keep=session.id, kind=self._kind)
+        return len(await self._end(selection, connection, wait=wait))
 
     async def revoke_user(self, user_id: str, *, wait: bool = False, connection: Any = None) -> int:
         """End all sessions of a user, as when their account is closed (rule L11); returns how many."""
@@ -91,12 +93,12 @@ class AsyncSessionEndings(AsyncSessionReads):
 
     async def list(self, user_id: str, *, limit: int = 50, connection: Any = None) -> Sequence[Session]:
         """List a user's live sessions, newest first."""
-        records = await self.store.list_sessions(user_id, _page_size(limit), connection=connection)
+        records = await self.store.list_sessions(user_id, _page_size(limit), kind=self._kind, connection=connection)
         return await self._sessions(records)
 
     async def list_active(self, *, limit: int = 200, connection: Any = None) -> Sequence[Session]:
         """List the live sessions of all users, latest activity first."""
-        records = await self.store.list_sessions(None, _page_size(limit), connection=connection)
+        records = await self.store.list_sessions(None, _page_size(limit), kind=self._kind, connection=connection)
         return await self._sessions(records)
 
     async def find(self, session_id: str) -> Session | None:

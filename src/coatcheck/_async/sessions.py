@@ -104,6 +104,7 @@ class AsyncSessions(AsyncSessionEndings):
             self.policy.when_full,
             old if isinstance(old, bytes) else None,
             self.policy.carry_over,
+            self._kind,
         )
         try:
             result = await self.store.create(new, connection=connection)

@@ -77,11 +77,16 @@ class AsyncTiers:
             _check_eventual(self.shared, serve_stale_for)
         self.log = AsyncLogReader(self.store, self.clock, lease=lease, serve_stale_for=serve_stale_for)
         self._background: WeakSet[AsyncBackground] = WeakSet()
+        self._kindred: WeakSet[AsyncBackground] = WeakSet()
         after_fork(self)
 
     def add_background(self, thing: AsyncBackground) -> None:
         """Have `finish` wait for what this does in the background, too."""
         self._background.add(thing)
+
+    def add_kindred(self, thing: AsyncBackground) -> None:
+        """Have `finish` wait for this, too, and `aclose` before the connections are gone."""
+        self._kindred.add(thing)
 
     def _tier_of(self, cache: AsyncSharedCache | str | None) -> AsyncSharedTier | None:
         settings = self.shared_settings
@@ -129,13 +134,15 @@ class AsyncTiers:
 
     async def finish(self) -> None:
         """Wait for what is loaded in the background, and for the copies that are on their way to the shared cache."""
-        for thing in list(self._background):
+        for thing in [*self._background, *self._kindred]:
             await thing.finish()
         if self.shared is not None:
             await self.shared.finish()
 
     async def aclose(self) -> None:
         """Stop what runs in the background, and close all connections."""
+        for thing in list(self._kindred):
+            await thing.finish()
         await self.log.close()
         if self.shared is not None:
             await self.shared.aclose()

@@ -47,7 +47,8 @@ class SessionEndings(SessionReads):
         """
         if user_id is None:
             return False
-        return bool(self._end(Selection(session_id=session_id, user_id=user_id), connection, wait=wait))
+        selection = Selection(session_id=session_id, user_id=user_id, kind=self._kind)
+        return bool(self._end(selection, connection, wait=wait))
 
     def revoke_any(self, session_id: str, *, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, whoever's it is; for administrators."""
@@ -57,7 +58,8 @@ class SessionEndings(SessionReads):
         """End all sessions of the session's user but this one; returns how many."""
         if session.user_id is None:
             return 0
-        return len(self._end(Selection(user_id=session.user_id, keep=session.id), connection, wait=wait))
+        selection = Selection(user_id=session.user_id, keep=session.id, kind=self._kind)
+        return len(self._end(selection, connection, wait=wait))
 
     def revoke_user(self, user_id: str, *, wait: bool = False, connection: Any = None) -> int:
         """End all sessions of a user, as when their account is closed (rule L11); returns how many."""
@@ -90,12 +92,12 @@ class SessionEndings(SessionReads):
 
     def list(self, user_id: str, *, limit: int = 50, connection: Any = None) -> Sequence[Session]:
         """List a user's live sessions, newest first."""
-        records = self.store.list_sessions(user_id, _page_size(limit), connection=connection)
+        records = self.store.list_sessions(user_id, _page_size(limit), kind=self._kind, connection=connection)
         return self._sessions(records)
 
     def list_active(self, *, limit: int = 200, connection: Any = None) -> Sequence[Session]:
         """List the live sessions of all users, latest activity first."""
-        records = self.store.list_sessions(None, _page_size(limit), connection=connection)
+        records = self.store.list_sessions(None, _page_size(limit), kind=self._kind, connection=connection)
         return self._sessions(records)
 
     def find(self, session_id: str) -> Session | None:

@@ -105,6 +105,7 @@ class Sessions(SessionEndings):
             self.policy.when_full,
             old if isinstance(old, bytes) else None,
             self.policy.carry_over,
+            self._kind,
         )
         try:
             result = self.store.create(new, connection=connection)

@@ -78,11 +78,16 @@ class Tiers:
             _check_eventual(self.shared, serve_stale_for)
         self.log = LogReader(self.store, self.clock, lease=lease, serve_stale_for=serve_stale_for)
         self._background: WeakSet[Background] = WeakSet()
+        self._kindred: WeakSet[Background] = WeakSet()
         after_fork(self)
 
     def add_background(self, thing: Background) -> None:
         """Have `finish` wait for what this does in the background, too."""
         self._background.add(thing)
+
+    def add_kindred(self, thing: Background) -> None:
+        """Have `finish` wait for this, too, and `close` before the connections are gone."""
+        self._kindred.add(thing)
 
     def _tier_of(self, cache: SharedCache | str | None) -> SharedTier | None:
         settings = self.shared_settings
@@ -130,13 +135,15 @@ class Tiers:
 
     def finish(self) -> None:
         """Wait for what is loaded in the background, and for the copies that are on their way to the shared cache."""
-        for thing in list(self._background):
+        for thing in [*self._background, *self._kindred]:
             thing.finish()
         if self.shared is not None:
             self.shared.finish()
 
     def close(self) -> None:
         """Stop what runs in the background, and close all connections."""
+        for thing in list(self._kindred):
+            thing.finish()
         self.log.close()
         if self.shared is not None:
             self.shared.close()

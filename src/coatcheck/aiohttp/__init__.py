@@ -9,11 +9,14 @@ from coatcheck.aiohttp.boundary import setup
 from coatcheck.aiohttp.guards import fresh_required, login_required, own_session_required
 from coatcheck.aiohttp.health import health_routes
 from coatcheck.aiohttp.requests import context_of, get_session
+from coatcheck.aiohttp.scopes import API_TOKEN, ApiGuard
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
 from coatcheck.web.pages import safe_next
 from coatcheck.web.verbs import Verbs
 
 __all__ = [
+    "API_TOKEN",
+    "ApiGuard",
     "RecentAuthRequired",
     "SignInRequired",
     "context_of",

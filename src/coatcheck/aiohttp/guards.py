@@ -24,7 +24,7 @@ def login_required(handler: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[
 
     @wraps(handler)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        await context_of(_request_in(args)).require()
+        await context_of(request_in(args)).require()
         return await handler(*args, **kwargs)
 
     return guarded
@@ -44,7 +44,7 @@ def fresh_required(
     def decorated(handler: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
         @wraps(handler)
         async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            request = _request_in(args)
+            request = request_in(args)
             max_age = age_allowed(request.method, within, grace)
             await context_of(request).require_recent_auth(max_age, factors=factors)
             return await handler(*args, **kwargs)
@@ -59,16 +59,21 @@ def own_session_required(handler: Callable[P, Awaitable[R]]) -> Callable[P, Coro
 
     @wraps(handler)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        await context_of(_request_in(args)).require_own_session()
+        await context_of(request_in(args)).require_own_session()
         return await handler(*args, **kwargs)
 
     return guarded
 
 
-def _request_in(args: tuple[Any, ...]) -> web.Request:
+def request_in(args: tuple[Any, ...]) -> web.Request:
+    """Return the request that a handler, or a method of a view, was called with.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
     for each in args:
         request = each.request if isinstance(each, web.View) else each
         if isinstance(request, web.Request):
             return request
-    msg = "login_required and fresh_required are for handlers, and this function was called without a request"
+    msg = "such a decorator is for handlers, and this function was called without a request"
     raise ConfigurationError(msg)

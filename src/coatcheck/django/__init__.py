@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from coatcheck.django.decorators import own_session_required, recent_auth_required, session_required
+from coatcheck.django.scopes import ApiGuard
 from coatcheck.django.session_set import SessionSet, session_set
 from coatcheck.django.signals import session_event
 from coatcheck.django.verbs import (
@@ -25,6 +26,7 @@ from coatcheck.django.verbs import (
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
 
 __all__ = [
+    "ApiGuard",
     "RecentAuthRequired",
     "SessionSet",
     "SignInRequired",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from coatcheck.core.authentication import authentication_of
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from coatcheck.core.policy import WhenFull
     from coatcheck.core.session import Record
     from coatcheck.core.successors import Retired
+
+
+SESSION: Final = "session"
+"""The kind of row that a user's sessions are; API tokens and grants are of another."""
 
 
 class Capabilities(NamedTuple):
@@ -35,6 +39,7 @@ class Capabilities(NamedTuple):
             the protocols.
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
+        kinds: Rows of one kind are listed, counted and ended apart from those of another: see `NewSession.kind`.
     """
 
     transactions: bool
@@ -50,6 +55,7 @@ class Capabilities(NamedTuple):
     retires: bool = False
     devices: bool = False
     impersonates: bool = False
+    kinds: bool = False
 
 
 class Vitals(NamedTuple):
@@ -122,6 +128,7 @@ class NewSession(NamedTuple):
         when_full: What to do when there are as many already.
         replaces: The hash of the token whose session ends in the same transaction.
         carry_over: Keys of the replaced session's data that move along, if it was anonymous.
+        kind: What the row is, a short word: the limit counts and ends the user's live rows of the same kind only.
     """
 
     token_hash: bytes
@@ -130,6 +137,7 @@ class NewSession(NamedTuple):
     when_full: WhenFull = "evict_oldest"
     replaces: bytes | None = None
     carry_over: tuple[str, ...] = ()
+    kind: str = SESSION
 
 
 class CreateResult(NamedTuple):
@@ -271,9 +279,11 @@ class Selection(NamedTuple):
         session_id: The session with this public id, if it belongs to `user_id` or that is None.
         user_id: The sessions of this user.
         keep: Of a user's sessions, the public id of the one to keep.
+        kind: Of what was selected by id or user, only rows of this kind; None for any.
     """
 
     token_hash: bytes | None = None
     session_id: str | None = None
     user_id: str | None = None
     keep: str | None = None
+    kind: str | None = None

@@ -126,15 +126,15 @@ class Operations:
         """
         replaced, record = yield from self._replace(new)
         limit = new.limit if new.when_full != "evict_oldest" else None
-        values = {**record._asdict(), "token_hash": new.token_hash, "limit": limit, "now": now}
+        values = {**record._asdict(), "token_hash": new.token_hash, "kind": new.kind, "limit": limit, "now": now}
         rows = yield Statement(self._text("insert"), values)
         if not rows:
-            filling = yield from self.list_sessions(record.user_id, _ALL, now)
+            filling = yield from self.list_sessions(record.user_id, _ALL, now, new.kind)
             raise Full(limit or 0, tuple(row for row in filling if not acts_for_another(row.authentication)))
         evicted: Sequence[Row] = ()
         if new.limit is not None and new.when_full == "evict_oldest":
-            keep = {"user_id": record.user_id, "keep": record.id, "others": new.limit - 1, "now": now}
-            evicted = yield Statement(self._text("evict"), keep)
+            keep = {"user_id": record.user_id, "keep": record.id, "others": new.limit - 1}
+            evicted = yield Statement(self._text("evict"), {**keep, "kind": new.kind, "now": now})
         described = yield from self._with_user(record)
         if described is None:
             msg = f"there is no user with the id {record.user_id!r}"
@@ -257,10 +257,10 @@ class Operations:
             rows = yield from self.end_token(selection.token_hash)
             return [ended_as(Record._make(row)) for row in rows]
         if selection.session_id is not None:
-            values = {"session_id": selection.session_id, "user_id": selection.user_id}
+            values = {"session_id": selection.session_id, "user_id": selection.user_id, "kind": selection.kind}
             rows = yield Statement(self._text("end_id"), values)
         else:
-            values = {"user_id": selection.user_id, "keep": selection.keep}
+            values = {"user_id": selection.user_id, "keep": selection.keep, "kind": selection.kind}
             rows = yield Statement(self._text("end_user"), values)
         return [Ended._make(row) for row in rows]
 
@@ -281,10 +281,13 @@ class Operations:
         """Outdate all copies of what has these subjects."""
         yield Statement(self._text("log_all"), {"subjects": json.dumps(list(subjects))})
 
-    def list_sessions(self, user_id: str | None, limit: int, now: int | None) -> Operation[tuple[Record, ...]]:
-        """List a user's live sessions, or everybody's."""
+    def list_sessions(
+        self, user_id: str | None, limit: int, now: int | None, kind: str
+    ) -> Operation[tuple[Record, ...]]:
+        """List a user's live rows of a kind, or everybody's."""
         name = "list_active" if user_id is None else "list_of_user"
-        rows = yield Statement(self._text(name), {"user_id": user_id, "limit": limit, "now": now})
+        values = {"user_id": user_id, "limit": limit, "kind": kind, "now": now}
+        rows = yield Statement(self._text(name), values)
         return tuple(record for row in rows if (record := self.record(row)) is not None)
 
     def trim(self, before: int | None) -> Operation[None]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from coatcheck.stores.base import SESSION
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -132,8 +134,10 @@ class Store(Protocol):
         """Read a session by its public id."""
         ...
 
-    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+    def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
         ...
 
     def sweep(self, batch: int) -> Sequence[Ended]:

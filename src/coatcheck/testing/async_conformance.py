@@ -8,6 +8,7 @@ from coatcheck.testing._async_suite.acting import AsyncActing
 from coatcheck.testing._async_suite.changes import AsyncChanges
 from coatcheck.testing._async_suite.devices import AsyncDevices
 from coatcheck.testing._async_suite.endings import AsyncEndings
+from coatcheck.testing._async_suite.kinds import AsyncKinds
 from coatcheck.testing._async_suite.limits import AsyncLimits
 from coatcheck.testing._async_suite.log import AsyncLog
 from coatcheck.testing._async_suite.retiring import AsyncRetiring
@@ -16,7 +17,7 @@ from coatcheck.testing.clock import ManualClock
 
 
 class AsyncStoreConformance(
-    AsyncRows, AsyncActing, AsyncChanges, AsyncDevices, AsyncEndings, AsyncLimits, AsyncLog, AsyncRetiring
+    AsyncRows, AsyncActing, AsyncChanges, AsyncDevices, AsyncEndings, AsyncKinds, AsyncLimits, AsyncLog, AsyncRetiring
 ):
     """The promises of `coatcheck.stores`, each with a test.
 
@@ -41,7 +42,7 @@ class AsyncStoreConformance(
         return ManualClock()
 
 
-class AsyncEventualStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncLimits):
+class AsyncEventualStoreConformance(AsyncRows, AsyncChanges, AsyncEndings, AsyncKinds, AsyncLimits):
     """The promises of a store that is consistent only after a while, and has no invalidation log.
 
     It is to be subclassed in the same way; what the store lacks, its `capabilities` say: `eventual`.

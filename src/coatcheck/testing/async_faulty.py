@@ -6,6 +6,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from coatcheck.errors import Unavailable
+from coatcheck.stores.base import SESSION
 from coatcheck.testing._async_pair import AsyncGate
 
 if TYPE_CHECKING:
@@ -238,10 +239,12 @@ class AsyncFaultyStore:
         """Read a session by its public id."""
         return await self._through("find", lambda: self.store.find(session_id))
 
-    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+    async def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
         """List sessions."""
         return await self._through(
-            "list_sessions", lambda: self.store.list_sessions(user_id, limit, connection=connection)
+            "list_sessions", lambda: self.store.list_sessions(user_id, limit, kind=kind, connection=connection)
         )
 
     async def sweep(self, batch: int) -> Sequence[Ended]:

@@ -9,6 +9,7 @@ from coatcheck.testing._suite.acting import Acting
 from coatcheck.testing._suite.changes import Changes
 from coatcheck.testing._suite.devices import Devices
 from coatcheck.testing._suite.endings import Endings
+from coatcheck.testing._suite.kinds import Kinds
 from coatcheck.testing._suite.limits import Limits
 from coatcheck.testing._suite.log import Log
 from coatcheck.testing._suite.retiring import Retiring
@@ -16,7 +17,7 @@ from coatcheck.testing._suite.rows import Rows
 from coatcheck.testing.clock import ManualClock
 
 
-class StoreConformance(Rows, Acting, Changes, Devices, Endings, Limits, Log, Retiring):
+class StoreConformance(Rows, Acting, Changes, Devices, Endings, Kinds, Limits, Log, Retiring):
     """The promises of `coatcheck.stores`, each with a test.
 
     Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and
@@ -40,7 +41,7 @@ class StoreConformance(Rows, Acting, Changes, Devices, Endings, Limits, Log, Ret
         return ManualClock()
 
 
-class EventualStoreConformance(Rows, Changes, Endings, Limits):
+class EventualStoreConformance(Rows, Changes, Endings, Kinds, Limits):
     """The promises of a store that is consistent only after a while, and has no invalidation log.
 
     It is to be subclassed in the same way; what the store lacks, its `capabilities` say: `eventual`.

@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from coatcheck.errors import Unavailable
+from coatcheck.stores.base import SESSION
 from coatcheck.testing._pair import Gate
 
 if TYPE_CHECKING:
@@ -237,9 +238,13 @@ class FaultyStore:
         """Read a session by its public id."""
         return self._through("find", lambda: self.store.find(session_id))
 
-    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+    def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
         """List sessions."""
-        return self._through("list_sessions", lambda: self.store.list_sessions(user_id, limit, connection=connection))
+        return self._through(
+            "list_sessions", lambda: self.store.list_sessions(user_id, limit, kind=kind, connection=connection)
+        )
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete expired sessions."""

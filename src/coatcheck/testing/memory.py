@@ -16,7 +16,7 @@ from coatcheck.core.settings import LONGEST_COPY
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.core.times import duration_micros
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading, Renewed, Vitals, ended_as
+from coatcheck.stores.base import SESSION, Capabilities, CreateResult, Ended, Full, Reading, Renewed, Vitals, ended_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,6 +57,7 @@ class MemoryStore:
         retires=True,
         devices=True,
         impersonates=True,
+        kinds=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -73,6 +74,7 @@ class MemoryStore:
         self._retired: dict[bytes, _Successor] = {}
         self._devices: dict[str, Device] = {}
         self._acting: dict[str, str] = {}
+        self._kinds: dict[str, str] = {}
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -144,7 +146,7 @@ class MemoryStore:
             if taken or self._key_of(new.record.id) is not None:
                 raise DataError("there is a session with this token or id already")
             replaced = None if new.replaces is None else self._rows.get(self._latest(new.replaces))
-            live = self._live_of(new.record.user_id)
+            live = self._live_of(new.record.user_id, new.kind)
             others = [row for row in live if row is not replaced and not acts_for_another(row.authentication)]
             full = new.limit is not None and new.record.user_id is not None and len(others) >= new.limit
             if full and new.when_full != "evict_oldest":
@@ -153,6 +155,7 @@ class MemoryStore:
             record = new.record if replaced is None else _carried(new, replaced)
             self._end(evicted if replaced is None else (replaced, *evicted))
             self._rows[new.token_hash] = record
+            self._kinds[record.id] = new.kind
             return CreateResult(record, evicted, replaced)
 
     def touch(self, touches: Sequence[Touch]) -> set[str]:
@@ -306,7 +309,8 @@ class MemoryStore:
             if selection.token_hash is not None:
                 selection = selection._replace(token_hash=self._latest(selection.token_hash))
             selected = _selects(selection)
-            return self._end([row for key, row in self._rows.items() if selected(key, row)])
+            rows = [row for key, row in self._rows.items() if selected(key, row)]
+            return self._end([row for row in rows if selection.kind in {None, self._kind_of(row.id)}])
 
     def revoke_everyone(self, *, connection: Any = None) -> int:
         """End all sessions with one log entry; returns how many there were."""
@@ -317,6 +321,7 @@ class MemoryStore:
             self._retired.clear()
             self._devices.clear()
             self._acting.clear()
+            self._kinds.clear()
             self._note(EVERYONE)
             return count
 
@@ -333,13 +338,15 @@ class MemoryStore:
             for subject in subjects:
                 self._note(subject)
 
-    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+    def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
         _refuse(connection)
         with self._lock:
             if user_id is not None:
-                return self._live_of(user_id)[:limit]
-            live = filter(self._alive, self._rows.values())
+                return self._live_of(user_id, kind)[:limit]
+            live = [row for row in self._rows.values() if self._alive(row) and self._kind_of(row.id) == kind]
             return sorted(live, key=lambda row: (row.last_seen_at, row.id), reverse=True)[:limit]
 
     def sweep(self, batch: int) -> Sequence[Ended]:
@@ -400,6 +407,7 @@ class MemoryStore:
 
     def _forget(self, session_ids: set[str]) -> None:
         self._retired = {key: each for key, each in self._retired.items() if each.session_id not in session_ids}
+        self._kinds = {key: kind for key, kind in self._kinds.items() if key not in session_ids}
 
     def _current(self, token_hash: bytes) -> bytes:
         """Return the token hash that a retired one leads to while its grace lasts; or itself."""
@@ -418,8 +426,15 @@ class MemoryStore:
         key = self._key_of(session_id)
         return key if key is not None and self._alive(self._rows[key]) else None
 
-    def _live_of(self, user_id: str | None) -> Sequence[Record]:
-        rows = [row for row in self._rows.values() if row.user_id == user_id and self._alive(row)]
+    def _kind_of(self, session_id: str) -> str:
+        return self._kinds.get(session_id, SESSION)
+
+    def _live_of(self, user_id: str | None, kind: str) -> Sequence[Record]:
+        rows = [
+            row
+            for row in self._rows.values()
+            if row.user_id == user_id and self._alive(row) and self._kind_of(row.id) == kind
+        ]
         return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)
 
     def _alive(self, row: Record) -> bool:

@@ -76,8 +76,9 @@ class Batches:
         # With the token hash of the new one the replaced one cannot stand beside it; it gets its own back if it stays.
         moved = token_bytes(32) if new.replaces == new.token_hash else None
         replaces = moved or new.replaces
-        conditions = {"limit": limit, "replaces": replaces, "carries": order.carries, "seen": seen, "now": now}
-        values = {**record._asdict(), "token_hash": new.token_hash, **conditions}
+        conditions = {"limit": limit, "replaces": replaces, "carries": order.carries, "seen": seen}
+        common = {"user_id": record.user_id, "kind": new.kind, "now": now}
+        values = {**record._asdict(), "token_hash": new.token_hash, **conditions, **common}
         batch: dict[str, Statement] = {}
         if moved is not None:
             batch["moved"] = self._statement("move", **{"from": new.replaces, "to": moved})
@@ -88,14 +89,14 @@ class Batches:
             batch["moved_back"] = self._statement("move", **{"from": moved, "to": new.replaces})
         if new.limit is not None and not order.refuses:
             kept = {"keep": record.id, "others": new.limit - 1, "inserted": record.id}
-            batch["evicted"] = self._statement("evict_for_inserted", user_id=record.user_id, now=now, **kept)
+            batch["evicted"] = self._statement("evict_for_inserted", **kept, **common)
         batch["row"] = self._statement("read", token_hash=new.token_hash, now=now)
         if self._users:
             batch["user"] = self._statement("user_exists", user_id=record.user_id)
         if order.carries:
             batch["seen"] = self.replaced_data(new)
         if order.refuses:
-            batch["in_the_way"] = self._statement("list_of_user", user_id=record.user_id, limit=_ALL, now=now)
+            batch["in_the_way"] = self._statement("list_of_user", limit=_ALL, **common)
         return batch
 
     def create_acting(self, new: NewSession, actor_session_id: str, now: int | None) -> Batch:

@@ -9,7 +9,7 @@ from weakref import WeakSet
 from coatcheck.clock import SystemClock
 from coatcheck.core.refusals import refuse
 from coatcheck.errors import ConfigurationError, Unavailable
-from coatcheck.stores.base import Capabilities, Ended, Expected, Vitals
+from coatcheck.stores.base import SESSION, Capabilities, Ended, Expected, Vitals
 from coatcheck.stores.d1.batches import Batches, Order
 from coatcheck.stores.d1.schema import Schema
 from coatcheck.stores.d1.statements import D1Statements
@@ -72,6 +72,7 @@ class AsyncD1Store:
         retires=True,
         devices=True,
         impersonates=True,
+        kinds=True,
     )
 
     def __init__(
@@ -165,10 +166,12 @@ class AsyncD1Store:
         """Read a session by its public id."""
         return await self._only(self._operations.find(session_id, self._now()))
 
-    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+    async def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
         _refuse(connection)
-        return await self._only(self._operations.list_sessions(user_id, limit, self._now()))
+        return await self._only(self._operations.list_sessions(user_id, limit, self._now(), kind))
 
     def expect(self, token_hash: bytes) -> Expected:
         """Have the next poll read this session too, unless nobody holds what is returned any more."""

@@ -21,7 +21,7 @@ from coatcheck.clock import SystemClock
 from coatcheck.core.coherence import LogPage
 from coatcheck.errors import ConfigurationError, DataError
 from coatcheck.kv_namespaces import LARGEST, Namespace
-from coatcheck.stores.base import Capabilities, CreateResult, Ended, Reading, Vitals, ended_as
+from coatcheck.stores.base import SESSION, Capabilities, CreateResult, Ended, Reading, Vitals, ended_as
 from coatcheck.stores.kv.rows import Stored, decoded, encoded, name_of
 from coatcheck.stores.operations import carried, given_times, merged
 
@@ -138,7 +138,14 @@ class AsyncKVStore:
     def _reading(self, stored: Stored | None) -> Reading:
         return Reading("", 0, self._clock.now(), None if stored is None else stored.record)
 
-    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
+    async def list_sessions(
+        self,
+        user_id: str | None,
+        limit: int,
+        *,
+        kind: str = SESSION,  # noqa: ARG002 - there is no other here
+        connection: Any = None,
+    ) -> Sequence[Record]:
         """List a user's live sessions, newest first; for None those of all users, latest activity first.
 
         It reads every session that may be among them, and may miss one of the last minute.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.core.coherence import Entry, LogPage
 from coatcheck.errors import SchemaError, Unavailable
-from coatcheck.stores.base import Capabilities, Vitals
+from coatcheck.stores.base import SESSION, Capabilities, Vitals
 from coatcheck.stores.operations import Statement
 from coatcheck.stores.postgresql.async_callers import async_run_inside
 from coatcheck.stores.postgresql.async_connections import AsyncConnections, AsyncReserved
@@ -89,6 +89,7 @@ class AsyncPostgreSQLStore:
         retires=True,
         devices=True,
         impersonates=True,
+        kinds=True,
     )
 
     def __init__(
@@ -318,9 +319,11 @@ class AsyncPostgreSQLStore:
         """Write a log entry for each of these subjects."""
         return await self._write(lambda: self._operations.invalidate(subjects), connection, alone=True)
 
-    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
-        make = lambda: self._operations.list_sessions(user_id, limit, self._now())  # noqa: E731
+    async def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
+        make = lambda: self._operations.list_sessions(user_id, limit, self._now(), kind)  # noqa: E731
         return await self._single(make, connection, reads=True)
 
     async def sweep(self, batch: int) -> Sequence[Ended]:

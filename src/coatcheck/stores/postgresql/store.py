@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.core.coherence import Entry, LogPage
 from coatcheck.errors import SchemaError, Unavailable
-from coatcheck.stores.base import Capabilities, Vitals
+from coatcheck.stores.base import SESSION, Capabilities, Vitals
 from coatcheck.stores.operations import Statement
 from coatcheck.stores.postgresql.callers import run_inside
 from coatcheck.stores.postgresql.connections import Connections, Reserved
@@ -90,6 +90,7 @@ class PostgreSQLStore:
         retires=True,
         devices=True,
         impersonates=True,
+        kinds=True,
     )
 
     def __init__(
@@ -319,9 +320,11 @@ class PostgreSQLStore:
         """Write a log entry for each of these subjects."""
         return self._write(lambda: self._operations.invalidate(subjects), connection, alone=True)
 
-    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
-        make = lambda: self._operations.list_sessions(user_id, limit, self._now())  # noqa: E731
+    def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
+        make = lambda: self._operations.list_sessions(user_id, limit, self._now(), kind)  # noqa: E731
         return self._single(make, connection, reads=True)
 
     def sweep(self, batch: int) -> Sequence[Ended]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.clock import SystemClock
-from coatcheck.stores.base import Capabilities, Vitals
+from coatcheck.stores.base import SESSION, Capabilities, Vitals
 from coatcheck.stores.operations import Operations, only
 from coatcheck.stores.sqlite import migrations
 from coatcheck.stores.sqlite._async_threads import AsyncThreads, async_sleep
@@ -60,6 +60,7 @@ class AsyncSQLiteStore:
         retires=True,
         devices=True,
         impersonates=True,
+        kinds=True,
     )
 
     def __init__(
@@ -244,9 +245,11 @@ class AsyncSQLiteStore:
     def _identified(self, reading: Reading) -> Reading:
         return reading._replace(epoch=f"{reading.epoch}:{self._database.identity}")
 
-    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
-        operation = self._operations.list_sessions(user_id, limit, self._now())
+    async def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
+        operation = self._operations.list_sessions(user_id, limit, self._now(), kind)
         return await self._threads.read(operation, connection)
 
     async def sweep(self, batch: int) -> Sequence[Ended]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.clock import SystemClock
-from coatcheck.stores.base import Capabilities, Vitals
+from coatcheck.stores.base import SESSION, Capabilities, Vitals
 from coatcheck.stores.operations import Operations, only
 from coatcheck.stores.sqlite import migrations
 from coatcheck.stores.sqlite._threads import Threads, sleep
@@ -61,6 +61,7 @@ class SQLiteStore:
         retires=True,
         devices=True,
         impersonates=True,
+        kinds=True,
     )
 
     def __init__(
@@ -245,9 +246,11 @@ class SQLiteStore:
     def _identified(self, reading: Reading) -> Reading:
         return reading._replace(epoch=f"{reading.epoch}:{self._database.identity}")
 
-    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
-        operation = self._operations.list_sessions(user_id, limit, self._now())
+    def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
+        operation = self._operations.list_sessions(user_id, limit, self._now(), kind)
         return self._threads.read(operation, connection)
 
     def sweep(self, batch: int) -> Sequence[Ended]:

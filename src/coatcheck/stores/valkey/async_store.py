@@ -48,7 +48,7 @@ from coatcheck.core.coherence import Entry, LogPage, user_subject
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
-from coatcheck.stores.base import Capabilities, CreateResult, Device, Full, Renewed, Vitals
+from coatcheck.stores.base import SESSION, Capabilities, CreateResult, Device, Full, Renewed, Vitals
 from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._async_wire import AsyncWire
 from coatcheck.stores.valkey.async_listener import AsyncListener
@@ -114,6 +114,7 @@ class AsyncValkeyStore:
         retires=True,
         devices=True,
         impersonates=True,
+        kinds=True,
     )
 
     def __init__(
@@ -296,7 +297,7 @@ class AsyncValkeyStore:
                 "" if new.replaces is None else new.replaces.hex(),
                 "1" if carries else "0",
                 seen,
-                *rows.fields_of(record),
+                *rows.fields_of(record, new.kind),
             )
             if status == b"ok":
                 replaced, evicted = answer
@@ -408,9 +409,9 @@ class AsyncValkeyStore:
             words = ["hash", selection.token_hash.hex()]
         elif selection.session_id is not None:
             owned = selection.user_id is not None
-            words = ["id", selection.session_id, "1" if owned else "0", selection.user_id or ""]
+            words = ["id", selection.session_id, "1" if owned else "0", selection.user_id or "", selection.kind or ""]
         elif selection.user_id is not None:
-            words = ["user", selection.user_id, selection.keep or ""]
+            words = ["user", selection.user_id, selection.keep or "", selection.kind or ""]
         else:
             return []
         return rows.ended_of(await self._run(scripts.REVOKE, *words))
@@ -430,11 +431,13 @@ class AsyncValkeyStore:
         _refuse(connection)
         await self._run(scripts.NOTE, *subjects)
 
-    async def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+    async def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
         _refuse(connection)
-        kind = "all" if user_id is None else "user"
-        return rows.records_of(await self._run(scripts.LIST, kind, user_id or "", limit))
+        whose = "all" if user_id is None else "user"
+        return rows.records_of(await self._run(scripts.LIST, whose, user_id or "", limit, kind))
 
     async def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""

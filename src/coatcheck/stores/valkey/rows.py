@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.session import Record
 from coatcheck.core.successors import Retired
-from coatcheck.stores.base import Ended, Reading, ended_as
+from coatcheck.stores.base import SESSION, Ended, Reading, ended_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,8 @@ FIELDS = (*_TEXTS, *_NUMBERS, "k")
 _NOTHING: dict[str, Any] = dict.fromkeys([*_TEXTS.values(), *_NUMBERS.values()])
 
 
-def fields_of(record: Record) -> list[str]:
-    """Return names and values by turns; what is None has no field."""
+def fields_of(record: Record, kind: str = SESSION) -> list[str]:
+    """Return names and values by turns; what is None has no field, nor has the kind of a session."""
     row = record._asdict()
     fields: list[str] = []
     for name, column in _TEXTS.items():
@@ -38,7 +38,7 @@ def fields_of(record: Record) -> list[str]:
     for name, column in _NUMBERS.items():
         if row[column] is not None:
             fields += [name, str(int(row[column]))]
-    return fields
+    return fields if kind == SESSION else [*fields, "q", kind]
 
 
 def record_of(fields: Sequence[bytes]) -> Record:

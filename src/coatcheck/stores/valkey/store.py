@@ -49,7 +49,7 @@ from coatcheck.core.coherence import Entry, LogPage, user_subject
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
-from coatcheck.stores.base import Capabilities, CreateResult, Device, Full, Renewed, Vitals
+from coatcheck.stores.base import SESSION, Capabilities, CreateResult, Device, Full, Renewed, Vitals
 from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._wire import Wire
 from coatcheck.stores.valkey.failures import wrong_setting
@@ -115,6 +115,7 @@ class ValkeyStore:
         retires=True,
         devices=True,
         impersonates=True,
+        kinds=True,
     )
 
     def __init__(
@@ -297,7 +298,7 @@ class ValkeyStore:
                 "" if new.replaces is None else new.replaces.hex(),
                 "1" if carries else "0",
                 seen,
-                *rows.fields_of(record),
+                *rows.fields_of(record, new.kind),
             )
             if status == b"ok":
                 replaced, evicted = answer
@@ -409,9 +410,9 @@ class ValkeyStore:
             words = ["hash", selection.token_hash.hex()]
         elif selection.session_id is not None:
             owned = selection.user_id is not None
-            words = ["id", selection.session_id, "1" if owned else "0", selection.user_id or ""]
+            words = ["id", selection.session_id, "1" if owned else "0", selection.user_id or "", selection.kind or ""]
         elif selection.user_id is not None:
-            words = ["user", selection.user_id, selection.keep or ""]
+            words = ["user", selection.user_id, selection.keep or "", selection.kind or ""]
         else:
             return []
         return rows.ended_of(self._run(scripts.REVOKE, *words))
@@ -431,11 +432,13 @@ class ValkeyStore:
         _refuse(connection)
         self._run(scripts.NOTE, *subjects)
 
-    def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
-        """List a user's live sessions, newest first; for None those of all users, latest activity first."""
+    def list_sessions(
+        self, user_id: str | None, limit: int, *, kind: str = SESSION, connection: Any = None
+    ) -> Sequence[Record]:
+        """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
         _refuse(connection)
-        kind = "all" if user_id is None else "user"
-        return rows.records_of(self._run(scripts.LIST, kind, user_id or "", limit))
+        whose = "all" if user_id is None else "user"
+        return rows.records_of(self._run(scripts.LIST, whose, user_id or "", limit, kind))
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""

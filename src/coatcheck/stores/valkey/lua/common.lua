@@ -55,6 +55,11 @@ local function get(fields, name)
   return nil
 end
 
+-- What a row is; of sessions nothing is said.
+local function kind_of(fields)
+  return get(fields, 'q') or 'session'
+end
+
 local function is_alive(fields)
   return ends_at(get(fields, 'i'), get(fields, 'x')) > now
 end

@@ -1,5 +1,5 @@
 -- hash, limit or empty, when full, hash to replace or empty, whether keys move along ('1'), the data they were taken
--- from, and the names and values of the new session's fields
+-- from, and the names and values of the new session's fields; the limit is one of rows of the same kind
 -- -> 'ok', the replaced fields, the evicted ones | 'full', those of the user's sessions | 'taken' | 'again', the data
 begin()
 local hash, limit, when_full, replaces = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] ~= '' and current(ARGV[6]) or ''
@@ -29,7 +29,8 @@ local evicted = {}
 if limit and user and redis.call('ZCARD', key('u', user)) >= limit then
   local live = {}
   for _, session in ipairs(of_user(user)) do
-    if session[1] ~= replaces and is_alive(session[2]) and not acts_for_another(session[2]) then
+    if session[1] ~= replaces and is_alive(session[2]) and kind_of(session[2]) == kind_of(fields)
+      and not acts_for_another(session[2]) then
       live[#live + 1] = session
     end
   end

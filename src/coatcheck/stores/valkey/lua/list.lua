@@ -1,4 +1,4 @@
--- 'user' or 'all', the user, limit -> the fields of live sessions
+-- 'user' or 'all', the user, limit, kind -> the fields of live rows of that kind
 local name = ARGV[3] == 'user' and key('u', ARGV[4]) or index('a')
 local limit = tonumber(ARGV[5])
 local rows, start, step = {}, 0, 200
@@ -6,7 +6,7 @@ while #rows < limit do
   local ids = redis.call('ZREVRANGE', name, start, start + step - 1)
   for _, id in ipairs(ids) do
     local _, fields = by_id(id)
-    if fields and is_alive(fields) and #rows < limit then
+    if fields and is_alive(fields) and kind_of(fields) == ARGV[6] and #rows < limit then
       rows[#rows + 1] = fields
     end
   end

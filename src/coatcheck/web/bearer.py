@@ -1,0 +1,77 @@
+# Generated from web/async_bearer.py by tools/generate_sync.py: edit that, run `make generate`.
+"""Which program sends a request, and whether it may, for threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.refusals import refuse
+from coatcheck.core.transport import bearer_token
+from coatcheck.errors import Unavailable
+from coatcheck.web import bearer_answers
+from coatcheck.web.bearer_answers import checked_realm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coatcheck.core.api_tokens import ApiToken
+    from coatcheck.core.transport import Headers
+    from coatcheck.web.bearer_answers import Refused
+
+
+class Accepted(Protocol):
+    """A kind of token that programs present: `ApiTokens`, or `TokenPairs` for access tokens."""
+
+    def claims(self, token: bytes) -> bool:
+        """Tell whether a value says that it is one."""
+        ...
+
+    def get(self, token: bytes) -> ApiToken | NotSignedIn:
+        """Validate it."""
+        ...
+
+
+class Bearer:
+    """Judges the bearer token of a request (RFC 6750 section 2.1); no cookie and no query is looked at (rule T8)."""
+
+    def __init__(self, accepted: Sequence[Accepted], *, realm: str = "api") -> None:
+        """Keep what is accepted.
+
+        Args:
+            accepted: The kinds of tokens, each with a prefix of its own.
+            realm: What `WWW-Authenticate` calls all this.
+
+        Raises:
+            ConfigurationError: Nothing is accepted, or the realm cannot stand in a header.
+        """
+        if not accepted:
+            refuse("accepted", "none", "name what is accepted: ApiGuard(tokens), or ApiGuard(tokens, pairs)")
+        self._accepted = tuple(accepted)
+        self._realm = checked_realm(realm)
+
+    def judge(self, headers: Headers, scopes: Sequence[str]) -> ApiToken | Refused:
+        """Return the token of a request, or what to answer.
+
+        Args:
+            headers: The request's, with names in lower case.
+            scopes: What the token must have, all of them.
+        """
+        presented = bearer_token(headers)
+        if presented is None:
+            return bearer_answers.no_token(self._realm, scopes)
+        if sum(name == b"authorization" for name, _ in headers) > 1:
+            return bearer_answers.two_tokens(self._realm)
+        try:
+            token = self._found(presented)
+        except Unavailable as error:
+            return bearer_answers.unavailable(error)
+        if isinstance(token, NotSignedIn):
+            return bearer_answers.invalid_token(self._realm)
+        return token if token.allows(*scopes) else bearer_answers.insufficient_scope(self._realm, scopes)
+
+    def _found(self, presented: bytes) -> ApiToken | NotSignedIn:
+        for accepted in self._accepted:
+            if accepted.claims(presented):
+                return accepted.get(presented)
+        return NotSignedIn.MALFORMED
