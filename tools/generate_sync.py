@@ -28,6 +28,7 @@ FILES = {
     "_async/follower.py": "_sync/follower.py",
     "_async/tickets.py": "_sync/tickets.py",
     "_async/touches.py": "_sync/touches.py",
+    "_async/session_search.py": "_sync/session_search.py",
     "_async/sessions.py": "_sync/sessions.py",
     "_async/shared_tier.py": "_sync/shared_tier.py",
     "django/async_engine.py": "django/engine.py",
@@ -76,6 +77,7 @@ FILES = {
     "testing/_async_suite/limits.py": "testing/_suite/limits.py",
     "testing/_async_suite/log.py": "testing/_suite/log.py",
     "testing/_async_suite/retiring.py": "testing/_suite/retiring.py",
+    "testing/_async_suite/searching.py": "testing/_suite/searching.py",
 }
 
 RULES = [

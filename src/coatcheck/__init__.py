@@ -4,11 +4,13 @@ from coatcheck import lifetimes
 from coatcheck._async.cache import AsyncCache
 from coatcheck._async.pending_sign_ins import AsyncPendingSignIns
 from coatcheck._async.provider_sessions import AsyncProviderSessions
+from coatcheck._async.session_search import AsyncSessionSearch
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._async.tickets import AsyncTickets
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.pending_sign_ins import PendingSignIns
 from coatcheck._sync.provider_sessions import ProviderSessions
+from coatcheck._sync.session_search import SessionSearch
 from coatcheck._sync.sessions import Sessions
 from coatcheck._sync.tickets import Tickets
 from coatcheck.configuration import ProviderOptions, ServeOptions, Settings, StoreOptions
@@ -17,6 +19,7 @@ from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.core.events import Event
+from coatcheck.core.filters import Filter, SessionPage
 from coatcheck.core.form_tokens import FormTokens
 from coatcheck.core.imported import ImportedTokens
 from coatcheck.core.policy import Policy
@@ -41,6 +44,7 @@ __all__ = [
     "AsyncCache",
     "AsyncPendingSignIns",
     "AsyncProviderSessions",
+    "AsyncSessionSearch",
     "AsyncSessions",
     "AsyncTickets",
     "Cache",
@@ -53,6 +57,7 @@ __all__ = [
     "DataError",
     "DeviceBinding",
     "Event",
+    "Filter",
     "FormTokenRejected",
     "FormTokens",
     "ImportedTokens",
@@ -68,6 +73,8 @@ __all__ = [
     "SchemaError",
     "ServeOptions",
     "Session",
+    "SessionPage",
+    "SessionSearch",
     "Sessions",
     "Settings",
     "SharedCacheSettings",

@@ -683,12 +683,12 @@ class Sessions:
     def list(self, user_id: str, *, limit: int = 50, connection: Any = None) -> Sequence[Session]:
         """List a user's live sessions, newest first."""
         records = self.store.list_sessions(user_id, _page_size(limit), connection=connection)
-        return self._sessions(records)
+        return self.described(records)
 
     def list_active(self, *, limit: int = 200, connection: Any = None) -> Sequence[Session]:
         """List the live sessions of all users, latest activity first."""
         records = self.store.list_sessions(None, _page_size(limit), connection=connection)
-        return self._sessions(records)
+        return self.described(records)
 
     def find(self, session_id: str) -> Session | None:
         """Return a live session by its public id; for administrators."""
@@ -736,7 +736,8 @@ class Sessions:
         users = self._load_users([record.user_id])
         return record._replace(user=user_json(users.get(record.user_id)))
 
-    def _sessions(self, records: Sequence[Record]) -> Sequence[Session]:
+    def described(self, records: Sequence[Record]) -> Sequence[Session]:
+        """Return what records of the store show: sessions, with their users."""
         if self._load_users is not None:
             ids = sorted({record.user_id for record in records if record.user_id is not None})
             users = self._load_users(ids)

@@ -83,6 +83,8 @@ class Tickets:
             user_agent=None,
             data=data_json(data or {}, self._max_bytes),
         )
+        # No session is without one: by this a list of visitors knows what is none.
+        record = record._replace(idle_timeout=0)
         if ends_at is not None:
             end = min(record.ends_at(), to_micros(ends_at))
             record = record._replace(idle_expires_at=end, expires_at=end)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
         Vitals,
     )
@@ -188,4 +189,30 @@ class AsyncBindsDevices(Protocol):
 
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        ...
+
+
+class AsyncSearches(Protocol):
+    """A store whose sessions can be searched across users, for asyncio: `capabilities.searching`.
+
+    All three mean the same sessions by the same filter. A ticket is never among them, nor what has expired.
+    """
+
+    async def search(
+        self,
+        wanted: SessionFilter,
+        *,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        connection: Any = None,
+    ) -> Sequence[Record]:
+        """List them, latest activity first, after a place in the list: last-seen time and id of a session."""
+        ...
+
+    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count them."""
+        ...
+
+    async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End them, with their log entries or one for everyone, and say which they were."""
         ...

@@ -29,6 +29,7 @@ class Capabilities(NamedTuple):
             invalidation log. So nothing that was read is kept in memory, and what needs more is refused.
         devices: Sessions can be bound to a device's key: see `BindsDevices` in the protocols.
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
+        searching: Sessions can be searched across users: see `Searches`, and for asyncio `AsyncSearches`.
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
     """
@@ -45,6 +46,7 @@ class Capabilities(NamedTuple):
     eventual: bool = False
     retires: bool = False
     devices: bool = False
+    searching: bool = False
 
 
 class Vitals(NamedTuple):
@@ -244,6 +246,31 @@ class SessionChange(NamedTuple):
     idle_timeout: int | None = None
     idle_expires_at: int | None = None
     expires_at: int | None = None
+
+
+class SessionFilter(NamedTuple):
+    """Which live sessions are meant, of all users and of visitors: those that fulfil everything that is not None.
+
+    Attributes:
+        text: Contained, ignoring case, in the user's id, the public id, the address, the browser, or with a users table
+            in the user's name or e-mail address. Letters beyond ASCII may count as written. Without line feeds.
+        user_id: Exactly this user's.
+        signed_in: With a user, or anonymous.
+        active_since: Last seen then or later, in microseconds since the epoch, as all times here.
+        active_before: Last seen before.
+        created_since: Created then or later.
+        created_before: Created before.
+        ids: Only these public ids.
+    """
+
+    text: str | None = None
+    user_id: str | None = None
+    signed_in: bool | None = None
+    active_since: int | None = None
+    active_before: int | None = None
+    created_since: int | None = None
+    created_before: int | None = None
+    ids: tuple[str, ...] | None = None
 
 
 class Selection(NamedTuple):

@@ -16,11 +16,20 @@ from coatcheck.core.session import Record
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.errors import DataError, SchemaError
 from coatcheck.stores.base import CreateResult, Device, Ended, Full, Reading, Renewed
+from coatcheck.stores.searching import MANY, START, condition, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from coatcheck.stores.base import NewSession, Renewal, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import (
+        NewSession,
+        Renewal,
+        Rotation,
+        Selection,
+        SessionChange,
+        SessionFilter,
+        Touch,
+    )
     from coatcheck.stores.users import UsersTable
 
 T = TypeVar("T")
@@ -256,6 +265,33 @@ class Operations:
         name = "list_active" if user_id is None else "list_of_user"
         rows = yield Statement(self._text(name), {"user_id": user_id, "limit": limit, "now": now})
         return tuple(record for row in rows if (record := self.record(row)) is not None)
+
+    def matching(self, name: str, wanted: SessionFilter, **more: Any) -> Statement:
+        """Return a statement about the live sessions that a filter means, whatever it does with them."""
+        values = values_of(wanted)
+        text = self._text(name).replace("/*matching*/", condition(self._text("matching"), values))
+        return Statement(text, {**values, **more})
+
+    def search(
+        self, wanted: SessionFilter, limit: int, after: tuple[int, str] | None, now: int | None
+    ) -> Operation[tuple[Record, ...]]:
+        """List the sessions that a filter means, after a place in the list."""
+        seen, session_id = after or START
+        rows = yield self.matching("search", wanted, limit=limit, after_seen=seen, after_id=session_id, now=now)
+        return tuple(record for row in rows if (record := self.record(row)) is not None)
+
+    def count_matching(self, wanted: SessionFilter, now: int | None) -> Operation[int]:
+        """Count them."""
+        rows = yield self.matching("count_matching", wanted, now=now)
+        return int(rows[0][0])
+
+    def revoke_matching(self, wanted: SessionFilter, now: int | None) -> Operation[list[Ended]]:
+        """End them, with one entry for everyone where they are very many."""
+        yield self.matching("quiet_if_many", wanted, many=MANY, now=now)
+        yield Statement(self._text("log_if_quiet"), {})
+        rows = yield self.matching("end_matching", wanted, now=now)
+        yield Statement(self._text("quiet"), {"quiet": 0})
+        return [Ended(row[0], row[1]) for row in rows]
 
     def trim(self, before: int | None) -> Operation[None]:
         """Drop log entries from before a time in seconds since the epoch, and raise the floor."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
         Vitals,
     )
@@ -189,4 +190,30 @@ class BindsDevices(Protocol):
 
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
+        ...
+
+
+class Searches(Protocol):
+    """A store whose sessions can be searched across users, for threads: `capabilities.searching`.
+
+    All three mean the same sessions by the same filter. A ticket is never among them, nor what has expired.
+    """
+
+    def search(
+        self,
+        wanted: SessionFilter,
+        *,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        connection: Any = None,
+    ) -> Sequence[Record]:
+        """List them, latest activity first, after a place in the list: last-seen time and id of a session."""
+        ...
+
+    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count them."""
+        ...
+
+    def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End them, with their log entries or one for everyone, and say which they were."""
         ...

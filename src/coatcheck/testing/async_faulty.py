@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
-    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncRetires, AsyncStore
+    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncRetires, AsyncSearches, AsyncStore
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
         Vitals,
     )
@@ -37,6 +38,7 @@ _CALLS = frozenset(
         *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges"),
+        *("search", "count_matching", "revoke_matching"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -225,6 +227,30 @@ class AsyncFaultyStore:
         """List sessions."""
         return await self._through(
             "list_sessions", lambda: self.store.list_sessions(user_id, limit, connection=connection)
+        )
+
+    @property
+    def _searches(self) -> AsyncSearches:
+        return cast("AsyncSearches", self.store)
+
+    async def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, where the store can."""
+        return await self._through(
+            "search", lambda: self._searches.search(wanted, limit=limit, after=after, connection=connection)
+        )
+
+    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count them."""
+        return await self._through(
+            "count_matching", lambda: self._searches.count_matching(wanted, connection=connection)
+        )
+
+    async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End them."""
+        return await self._through(
+            "revoke_matching", lambda: self._searches.revoke_matching(wanted, connection=connection)
         )
 
     async def sweep(self, batch: int) -> Sequence[Ended]:

@@ -14,7 +14,8 @@ from coatcheck.core.settings import LONGEST_COPY
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.core.times import duration_micros
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading, Renewed, Vitals
+from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading, Renewed, SessionFilter, Vitals
+from coatcheck.stores.searching import START, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -54,6 +55,7 @@ class AsyncMemoryStore:
         notices_changes=False,
         retires=True,
         devices=True,
+        searching=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -312,8 +314,27 @@ class AsyncMemoryStore:
         async with self._lock:
             if user_id is not None:
                 return self._live_of(user_id)[:limit]
-            live = filter(self._alive, self._rows.values())
-            return sorted(live, key=lambda row: (row.last_seen_at, row.id), reverse=True)[:limit]
+            return self._matching(SessionFilter())[:limit]
+
+    async def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list."""
+        _refuse(connection)
+        async with self._lock:
+            return [row for row in self._matching(wanted) if (row.last_seen_at, row.id) < (after or START)][:limit]
+
+    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means."""
+        _refuse(connection)
+        async with self._lock:
+            return len(self._matching(wanted))
+
+    async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, and say which they were."""
+        _refuse(connection)
+        async with self._lock:
+            return self._end(self._matching(wanted))
 
     async def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
@@ -380,6 +401,10 @@ class AsyncMemoryStore:
     def _live_of(self, user_id: str | None) -> Sequence[Record]:
         rows = [row for row in self._rows.values() if row.user_id == user_id and self._alive(row)]
         return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)
+
+    def _matching(self, wanted: SessionFilter) -> Sequence[Record]:
+        rows = [row for row in self._rows.values() if self._alive(row) and matches(wanted, row)]
+        return sorted(rows, key=lambda row: (row.last_seen_at, row.id), reverse=True)
 
     def _alive(self, row: Record) -> bool:
         return row.ends_at() > self._now()

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
         Vitals,
     )
-    from coatcheck.stores.protocol import BindsDevices, Retires, Store
+    from coatcheck.stores.protocol import BindsDevices, Retires, Searches, Store
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ _CALLS = frozenset(
         *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges"),
+        *("search", "count_matching", "revoke_matching"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -225,6 +227,26 @@ class FaultyStore:
     def list_sessions(self, user_id: str | None, limit: int, *, connection: Any = None) -> Sequence[Record]:
         """List sessions."""
         return self._through("list_sessions", lambda: self.store.list_sessions(user_id, limit, connection=connection))
+
+    @property
+    def _searches(self) -> Searches:
+        return cast("Searches", self.store)
+
+    def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, where the store can."""
+        return self._through(
+            "search", lambda: self._searches.search(wanted, limit=limit, after=after, connection=connection)
+        )
+
+    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count them."""
+        return self._through("count_matching", lambda: self._searches.count_matching(wanted, connection=connection))
+
+    def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End them."""
+        return self._through("revoke_matching", lambda: self._searches.revoke_matching(wanted, connection=connection))
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete expired sessions."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
     )
     from coatcheck.stores.operations import Operation, Row
@@ -58,6 +59,12 @@ _REPLICA_PATIENCE = 0.5
 
 _MIGRATION = 3_600.0
 """Seconds a step of a migration may take: it looks at every row, and nobody waits for it."""
+
+_SEARCH = 30.0
+"""Seconds a search may take: a text is looked for in every row."""
+
+_MANY_ENDINGS = 600.0
+"""Seconds that ending the sessions of a filter may take: each has its triggers."""
 
 
 class Cursor(NamedTuple):
@@ -88,6 +95,7 @@ class AsyncPostgreSQLStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        searching=True,
     )
 
     def __init__(
@@ -312,6 +320,23 @@ class AsyncPostgreSQLStore:
         make = lambda: self._operations.list_sessions(user_id, limit, self._now())  # noqa: E731
         return await self._single(make, connection, reads=True)
 
+    async def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list."""
+        make = lambda: self._operations.search(wanted, limit, after, self._now())  # noqa: E731
+        return await self._single(make, connection, reads=True, seconds=_SEARCH)
+
+    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means."""
+        make = lambda: self._operations.count_matching(wanted, self._now())  # noqa: E731
+        return await self._single(make, connection, reads=True, seconds=_SEARCH)
+
+    async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, in one transaction, and say which they were."""
+        make = lambda: self._operations.revoke_matching(wanted, self._now())  # noqa: E731
+        return await self._single(make, connection, reads=False, seconds=_MANY_ENDINGS)
+
     async def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log.
 
@@ -321,10 +346,12 @@ class AsyncPostgreSQLStore:
             pass
         return await self._write(lambda: self._operations.sweep(batch, self._now(), self._now()), None)
 
-    async def _single(self, make: Callable[[], Operation[T]], connection: Any, *, reads: bool) -> T:
+    async def _single(
+        self, make: Callable[[], Operation[T]], connection: Any, *, reads: bool, seconds: float | None = None
+    ) -> T:
         if connection is not None:
             return await async_run_inside(make(), connection)
-        return await self._connections.single(make, reads=reads)
+        return await self._connections.single(make, reads=reads, seconds=seconds)
 
     async def _write(self, make: Callable[[], Operation[T]], connection: Any, *, alone: bool = False) -> T:
         """Run an operation in the caller's transaction, in one of its own, or as the one statement that it is."""

@@ -96,6 +96,8 @@ class Statements:
             "/*current*/": current,
             "/*user*/": "NULL" if users is None else _user_json(users),
             "/*user_join*/": "" if users is None else _user_join(users),
+            "/*has_user*/": "" if users is None else f'AND (s.user_id IS NULL OR u."{users.id}" IS NOT NULL)',
+            "/*names*/": "" if users is None else "".join(f', u."{name}"::text' for name in users.searched()),
             "/*id*/": "" if users is None else f'"{users.id}"',
             "/*users*/": "" if users is None else f'"{users.table}"',
             "/*this_life*/": _THIS_LIFE,

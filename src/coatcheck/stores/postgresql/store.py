@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
     )
     from coatcheck.stores.operations import Operation, Row
@@ -59,6 +60,12 @@ _REPLICA_PATIENCE = 0.5
 
 _MIGRATION = 3_600.0
 """Seconds a step of a migration may take: it looks at every row, and nobody waits for it."""
+
+_SEARCH = 30.0
+"""Seconds a search may take: a text is looked for in every row."""
+
+_MANY_ENDINGS = 600.0
+"""Seconds that ending the sessions of a filter may take: each has its triggers."""
 
 
 class Cursor(NamedTuple):
@@ -89,6 +96,7 @@ class PostgreSQLStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        searching=True,
     )
 
     def __init__(
@@ -313,6 +321,23 @@ class PostgreSQLStore:
         make = lambda: self._operations.list_sessions(user_id, limit, self._now())  # noqa: E731
         return self._single(make, connection, reads=True)
 
+    def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list."""
+        make = lambda: self._operations.search(wanted, limit, after, self._now())  # noqa: E731
+        return self._single(make, connection, reads=True, seconds=_SEARCH)
+
+    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means."""
+        make = lambda: self._operations.count_matching(wanted, self._now())  # noqa: E731
+        return self._single(make, connection, reads=True, seconds=_SEARCH)
+
+    def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, in one transaction, and say which they were."""
+        make = lambda: self._operations.revoke_matching(wanted, self._now())  # noqa: E731
+        return self._single(make, connection, reads=False, seconds=_MANY_ENDINGS)
+
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log.
 
@@ -322,10 +347,12 @@ class PostgreSQLStore:
             pass
         return self._write(lambda: self._operations.sweep(batch, self._now(), self._now()), None)
 
-    def _single(self, make: Callable[[], Operation[T]], connection: Any, *, reads: bool) -> T:
+    def _single(
+        self, make: Callable[[], Operation[T]], connection: Any, *, reads: bool, seconds: float | None = None
+    ) -> T:
         if connection is not None:
             return run_inside(make(), connection)
-        return self._connections.single(make, reads=reads)
+        return self._connections.single(make, reads=reads, seconds=seconds)
 
     def _write(self, make: Callable[[], Operation[T]], connection: Any, *, alone: bool = False) -> T:
         """Run an operation in the caller's transaction, in one of its own, or as the one statement that it is."""

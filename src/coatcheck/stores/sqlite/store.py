@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
     )
     from coatcheck.stores.sqlite.pages import Cursor
@@ -60,6 +61,7 @@ class SQLiteStore:
         notices_changes=True,
         retires=True,
         devices=True,
+        searching=True,
     )
 
     def __init__(
@@ -238,6 +240,21 @@ class SQLiteStore:
         """List a user's live sessions, newest first; for None those of all users, latest activity first."""
         operation = self._operations.list_sessions(user_id, limit, self._now())
         return self._threads.read(operation, connection)
+
+    def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list."""
+        operation = self._operations.search(wanted, limit, after, self._now())
+        return self._threads.read_at_length(operation, connection)
+
+    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means."""
+        return self._threads.read_at_length(self._operations.count_matching(wanted, self._now()), connection)
+
+    def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, in one transaction, and say which they were."""
+        return self._threads.write(self._operations.revoke_matching(wanted, self._now()), connection)
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
