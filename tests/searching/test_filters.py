@@ -14,6 +14,7 @@ from coatcheck import Filter, Sessions, SessionSearch, UsersTable
 from coatcheck.stores.postgresql import PostgreSQLStore
 from coatcheck.stores.searching import MANY, matches
 from coatcheck.stores.sqlite import SQLiteStore
+from coatcheck.stores.valkey import ValkeyStore
 from coatcheck.testing import ManualClock
 from coatcheck.testing._filters import a_crowd, a_filter, in_order
 from coatcheck.testing._rows import to_create
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from coatcheck.core.session import Record
+    from tests.servers.postgresql import PostgreSQL
+    from tests.servers.valkey import Valkey
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +37,15 @@ def crowd() -> list[Record]:
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory, postgresql: Any, crowd: list[Record]) -> Iterator[dict[str, Any]]:
+def stores(
+    tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL, valkey: Valkey, crowd: list[Record]
+) -> Iterator[dict[str, Any]]:
     """The same crowd in each."""
+    valkey.empty()
     clock = ManualClock()
     made: dict[str, Any] = {
         "SQLite": SQLiteStore(str(tmp_path_factory.mktemp("crowd") / "app.db"), clock=clock),
+        "Valkey": ValkeyStore(valkey.url(), clock=clock),
         "PostgreSQL": PostgreSQLStore(postgresql.url(postgresql.create_database()), clock=clock),
     }
     with ExitStack() as stack:
@@ -119,4 +126,21 @@ def test_L13_of_very_many_one_entry_tells_everyone(postgresql_url: str) -> None:
         subjects = hands.subjects(postgresql_url)
         assert subjects.count("*") == 1
         assert len(subjects) <= MANY + 1
+        assert sessions.get(stays.token)
+
+
+def test_L13_valkey_walks_all_of_its_index(valkey_url: str) -> None:
+    """In several scripts, of which one that comes after a thousand endings writes one entry for everyone."""
+    with Sessions(ValkeyStore(valkey_url)) as sessions:
+        stays, search = sessions.create("bob"), SessionSearch(sessions)
+        for _ in range(MANY + 200):
+            sessions.create("ann")
+        assert search.count(Filter(text="ANN", signed_in=True)) == MANY + 200
+        assert search.find(Filter(user_id="bob")).sessions == [stays.session]
+        before = sessions.store.poll(None)
+        assert search.revoke(Filter(user_id="ann")) == MANY + 200
+        subjects = [entry.subject for entry in sessions.store.poll(before.cursor).entries]
+        assert subjects.count("*") >= 1
+        assert len(subjects) <= MANY + 1
+        assert search.count() == 1
         assert sessions.get(stays.token)

@@ -85,10 +85,11 @@ local function of_user(user)
   return found
 end
 
--- Entries first: if anything fails in between, copies are read again for nothing, and no entry is missing.
-local function end_sessions(sessions, user)
-  if user and #sessions > MANY then
-    note('u:' .. user)
+-- Entries first: if anything fails in between, copies are read again for nothing, and no entry is missing. Of very many,
+-- together with those that were ended before, one entry with this subject tells.
+local function end_sessions(sessions, subject, before)
+  if subject and #sessions > 0 and #sessions + (before or 0) > MANY then
+    note(subject)
   else
     for _, session in ipairs(sessions) do
       note('s:' .. get(session[2], 'id'))
@@ -97,6 +98,15 @@ local function end_sessions(sessions, user)
   for _, session in ipairs(sessions) do
     remove(session[1], session[2])
   end
+end
+
+-- What is told of sessions that have ended.
+local function ended_of(sessions)
+  local ended = {}
+  for i, session in ipairs(sessions) do
+    ended[i] = { 'id', get(session[2], 'id'), 'u', get(session[2], 'u') }
+  end
+  return ended
 end
 
 local function rows_of(sessions)

@@ -6,7 +6,7 @@ while #rows < limit do
   local ids = redis.call('ZREVRANGE', name, start, start + step - 1)
   for _, id in ipairs(ids) do
     local _, fields = by_id(id)
-    if fields and is_alive(fields) and #rows < limit then
+    if fields and is_alive(fields) and tonumber(get(fields, 't')) > 0 and #rows < limit then
       rows[#rows + 1] = fields
     end
   end

@@ -20,9 +20,5 @@ else
     sessions[1] = { hash, fields }
   end
 end
-end_sessions(sessions, user)
-local ended = {}
-for i, session in ipairs(sessions) do
-  ended[i] = { 'id', get(session[2], 'id'), 'u', get(session[2], 'u') }
-end
-return ended
+end_sessions(sessions, user and 'u:' .. user)
+return ended_of(sessions)
