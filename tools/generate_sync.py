@@ -14,6 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "coatcheck"
 
 FILES = {
     "_async/devices.py": "_sync/devices.py",
+    "_async/audit_trail.py": "_sync/audit_trail.py",
     "_async/cache.py": "_sync/cache.py",
     "_async/cached_calls.py": "_sync/cached_calls.py",
     "_async/cached_reads.py": "_sync/cached_reads.py",

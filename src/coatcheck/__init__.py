@@ -1,20 +1,24 @@
 """Server-side sessions: validated from memory, and refused everywhere once revoked. And a cache as coherent."""
 
 from coatcheck import lifetimes
+from coatcheck._async.audit_trail import AsyncAuditTrail
 from coatcheck._async.cache import AsyncCache
 from coatcheck._async.pending_sign_ins import AsyncPendingSignIns
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.session_search import AsyncSessionSearch
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._async.tickets import AsyncTickets
+from coatcheck._sync.audit_trail import AuditTrail
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.pending_sign_ins import PendingSignIns
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.session_search import SessionSearch
 from coatcheck._sync.sessions import Sessions
 from coatcheck._sync.tickets import Tickets
+from coatcheck.actors import acting
 from coatcheck.configuration import ProviderOptions, ServeOptions, Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
+from coatcheck.core.audit import AuditEntry, AuditPage
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.dbsc.settings import DeviceBinding
@@ -41,12 +45,16 @@ from coatcheck.errors import (
 from coatcheck.stores.users import UsersTable
 
 __all__ = [
+    "AsyncAuditTrail",
     "AsyncCache",
     "AsyncPendingSignIns",
     "AsyncProviderSessions",
     "AsyncSessionSearch",
     "AsyncSessions",
     "AsyncTickets",
+    "AuditEntry",
+    "AuditPage",
+    "AuditTrail",
     "Cache",
     "CacheSettings",
     "CoatcheckError",
@@ -88,5 +96,6 @@ __all__ = [
     "User",
     "UsersTable",
     "ValueSettings",
+    "acting",
     "lifetimes",
 ]

@@ -11,12 +11,16 @@ import pytest
 
 PUBLIC = {
     "coatcheck": {
+        "AsyncAuditTrail",
         "AsyncCache",
         "AsyncPendingSignIns",
         "AsyncProviderSessions",
         "AsyncSessionSearch",
         "AsyncSessions",
         "AsyncTickets",
+        "AuditEntry",
+        "AuditPage",
+        "AuditTrail",
         "Cache",
         "CacheSettings",
         "CoatcheckError",
@@ -58,6 +62,7 @@ PUBLIC = {
         "User",
         "UsersTable",
         "ValueSettings",
+        "acting",
         "lifetimes",
     },
     "coatcheck.testing": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from coatcheck._async.audit_trail import AsyncAuditTrail, switch_on
 from coatcheck._async.cached_reads import AsyncCachedReads
 from coatcheck._async.reading_ahead import AsyncReadingAhead
 from coatcheck._async.tiers import AsyncTiers
@@ -128,6 +129,7 @@ class AsyncSessions:
         self._events = EventHook(on_event, self.now)
         self._latest = 0
         self._check_capabilities()
+        switch_on(self.store, self.policy)
         touch_every = duration_nanos(self.policy.touch_every)
         self._touches = AsyncTouches(
             self.store,
@@ -701,7 +703,9 @@ class AsyncSessions:
         return self._judged(reading, None) or None
 
     async def sweep(self, *, batch: int = 1000, progress: Callable[[int], object] | None = None) -> int:
-        """Delete expired sessions and old log entries, in bounded batches, while others go on working.
+        """Delete expired sessions, old log entries and those of the audit trail, in bounded batches.
+
+        Others go on working meanwhile.
 
         Args:
             batch: How many rows one transaction deletes at the most.
@@ -725,7 +729,10 @@ class AsyncSessions:
             if progress is not None:
                 progress(total)
             if len(ended) < batch:
-                return total
+                break
+        if self.policy.audit_keep_for is not None:
+            await AsyncAuditTrail(self).sweep(batch=batch)
+        return total
 
     # --- helpers
 

@@ -118,7 +118,7 @@ class AsyncTickets:
         record = await self._read(token_hash, connection)
         if record is None or not isinstance(token_hash, bytes):
             return None
-        ended = await self._tiers.store.revoke(Selection(token_hash=token_hash), connection=connection)
+        ended = await self._tiers.store.revoke(Selection(token_hash=token_hash, ticket=True), connection=connection)
         self._tiers.changed(connection)
         return _ticket(record) if ended else None
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from coatcheck._sync.audit_trail import AuditTrail, switch_on
 from coatcheck._sync.cached_reads import CachedReads
 from coatcheck._sync.reading_ahead import ReadingAhead
 from coatcheck._sync.tiers import Tiers
@@ -129,6 +130,7 @@ class Sessions:
         self._events = EventHook(on_event, self.now)
         self._latest = 0
         self._check_capabilities()
+        switch_on(self.store, self.policy)
         touch_every = duration_nanos(self.policy.touch_every)
         self._touches = Touches(
             self.store,
@@ -696,7 +698,9 @@ class Sessions:
         return self._judged(reading, None) or None
 
     def sweep(self, *, batch: int = 1000, progress: Callable[[int], object] | None = None) -> int:
-        """Delete expired sessions and old log entries, in bounded batches, while others go on working.
+        """Delete expired sessions, old log entries and those of the audit trail, in bounded batches.
+
+        Others go on working meanwhile.
 
         Args:
             batch: How many rows one transaction deletes at the most.
@@ -720,7 +724,10 @@ class Sessions:
             if progress is not None:
                 progress(total)
             if len(ended) < batch:
-                return total
+                break
+        if self.policy.audit_keep_for is not None:
+            AuditTrail(self).sweep(batch=batch)
+        return total
 
     # --- helpers
 

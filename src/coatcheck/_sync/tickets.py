@@ -117,7 +117,7 @@ class Tickets:
         record = self._read(token_hash, connection)
         if record is None or not isinstance(token_hash, bytes):
             return None
-        ended = self._tiers.store.revoke(Selection(token_hash=token_hash), connection=connection)
+        ended = self._tiers.store.revoke(Selection(token_hash=token_hash, ticket=True), connection=connection)
         self._tiers.changed(connection)
         return _ticket(record) if ended else None
 

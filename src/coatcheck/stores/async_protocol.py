@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         Capabilities,
         CreateResult,
         Device,
@@ -215,4 +218,30 @@ class AsyncSearches(Protocol):
 
     async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End them, with their log entries or one for everyone, and say which they were."""
+        ...
+
+
+class AsyncAudits(Protocol):
+    """A store that keeps an audit trail, for asyncio: `capabilities.audits`.
+
+    Once `audit` was called, each change is made together with the entries about it, in one transaction: what
+    `coatcheck.stores.auditing` says of it, by whoever `acting` names.
+    """
+
+    def audit(self) -> None:
+        """Write entries from now on, with each change that this object makes."""
+        ...
+
+    async def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries as they are."""
+        ...
+
+    async def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries, newest first, after the one with this number."""
+        ...
+
+    async def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
         ...

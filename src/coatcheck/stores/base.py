@@ -30,6 +30,8 @@ class Capabilities(NamedTuple):
         devices: Sessions can be bound to a device's key: see `BindsDevices` in the protocols.
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
         searching: Sessions can be searched across users: see `Searches`, and for asyncio `AsyncSearches`.
+        audits: A change can be made together with entries of the audit trail: see `Audits`, and for asyncio
+            `AsyncAudits`.
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
     """
@@ -47,6 +49,7 @@ class Capabilities(NamedTuple):
     retires: bool = False
     devices: bool = False
     searching: bool = False
+    audits: bool = False
 
 
 class Vitals(NamedTuple):
@@ -281,9 +284,46 @@ class Selection(NamedTuple):
         session_id: The session with this public id, if it belongs to `user_id` or that is None.
         user_id: The sessions of this user.
         keep: Of a user's sessions, the public id of the one to keep.
+        reason: A word for the audit trail.
+        ticket: Whether the token is a ticket's, which is no session: the audit trail says nothing of those.
     """
 
     token_hash: bytes | None = None
     session_id: str | None = None
     user_id: str | None = None
     keep: str | None = None
+    reason: str = ""
+    ticket: bool = False
+
+
+class AuditFilter(NamedTuple):
+    """Which entries of the audit trail are meant: those that fulfil everything that is not None.
+
+    Attributes:
+        user_id: About this user.
+        session_id: About the session with this public id.
+        actor: Done by this actor.
+        action: Of this action.
+        since: From then on, in microseconds since the epoch.
+        before: From before that.
+    """
+
+    user_id: str | None = None
+    session_id: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: int | None = None
+    before: int | None = None
+
+
+class AuditRow(NamedTuple):
+    """An entry of the audit trail; `at` in microseconds since the epoch."""
+
+    id: int
+    at: int
+    action: str
+    actor: str | None
+    user_id: str | None
+    session_id: str | None
+    address: str | None
+    detail: str

@@ -213,12 +213,12 @@ class Operations:
         rows = yield Statement(self._text(name), {"token_hash": token_hash, "now": now})
         return Ended(rows[0][0], rows[0][1]) if rows else None
 
-    def bind(self, session_id: str, device: Device, now: int | None) -> Operation[bool]:
-        """Bind a live session to a device, if it is bound to none."""
+    def bind(self, session_id: str, device: Device, now: int | None) -> Operation[Ended | None]:
+        """Bind a live session to a device, if it is bound to none; says whose it is."""
         rows = yield Statement(self._text("bind"), {"session_id": session_id, "now": now})
         if rows:
             yield Statement(self._text("add_device"), {"session_id": session_id, **device._asdict()})
-        return bool(rows)
+        return Ended(rows[0][0], rows[0][1]) if rows else None
 
     def device(self, session_id: str, now: int | None) -> Operation[Device | None]:
         """Read the device of a live session."""

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         Capabilities,
         CreateResult,
         Device,
@@ -216,4 +219,30 @@ class Searches(Protocol):
 
     def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End them, with their log entries or one for everyone, and say which they were."""
+        ...
+
+
+class Audits(Protocol):
+    """A store that keeps an audit trail, for threads: `capabilities.audits`.
+
+    Once `audit` was called, each change is made together with the entries about it, in one transaction: what
+    `coatcheck.stores.auditing` says of it, by whoever `acting` names.
+    """
+
+    def audit(self) -> None:
+        """Write entries from now on, with each change that this object makes."""
+        ...
+
+    def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries as they are."""
+        ...
+
+    def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries, newest first, after the one with this number."""
+        ...
+
+    def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
         ...

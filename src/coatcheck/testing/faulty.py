@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         Capabilities,
         CreateResult,
         Device,
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
         Touch,
         Vitals,
     )
-    from coatcheck.stores.protocol import BindsDevices, Retires, Searches, Store
+    from coatcheck.stores.protocol import Audits, BindsDevices, Retires, Searches, Store
 
 T = TypeVar("T")
 
@@ -40,6 +43,7 @@ _CALLS = frozenset(
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges"),
         *("search", "count_matching", "revoke_matching"),
+        *("record", "entries", "forget_entries"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -247,6 +251,30 @@ class FaultyStore:
     def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End them."""
         return self._through("revoke_matching", lambda: self._searches.revoke_matching(wanted, connection=connection))
+
+    @property
+    def _audits(self) -> Audits:
+        return cast("Audits", self.store)
+
+    def audit(self) -> None:
+        """Pass on, as it is."""
+        self._audits.audit()
+
+    def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries of the audit trail, where the store can."""
+        self._through("record", lambda: self._audits.record(entries, connection=connection))
+
+    def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries of the audit trail."""
+        return self._through(
+            "entries", lambda: self._audits.entries(wanted, limit=limit, after=after, connection=connection)
+        )
+
+    def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete old entries of the audit trail."""
+        return self._through("forget_entries", lambda: self._audits.forget_entries(keep, batch))
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete expired sessions."""

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coatcheck._sync._pair import Lock
+from coatcheck.actors import current_actor
 from coatcheck.bells import Bell
 from coatcheck.clock import SystemClock
 from coatcheck.core.coherence import EVERYONE, Entry, LogPage, session_subject, user_subject
@@ -15,7 +17,19 @@ from coatcheck.core.settings import LONGEST_COPY
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.core.times import duration_micros
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import Capabilities, CreateResult, Ended, Full, Reading, Renewed, SessionFilter, Vitals
+from coatcheck.stores import auditing
+from coatcheck.stores.auditing import audited
+from coatcheck.stores.base import (
+    AuditRow,
+    Capabilities,
+    CreateResult,
+    Ended,
+    Full,
+    Reading,
+    Renewed,
+    SessionFilter,
+    Vitals,
+)
 from coatcheck.stores.searching import START, matches
 
 if TYPE_CHECKING:
@@ -23,7 +37,19 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import Device, NewSession, Renewal, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.auditing import Noted
+    from coatcheck.stores.base import (
+        AuditFilter,
+        Device,
+        NewSession,
+        Renewal,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
+
+T = TypeVar("T")
 
 _KEEP_LOG = 2 * duration_micros(LONGEST_COPY)
 _TIMES = ("idle_timeout", "idle_expires_at", "expires_at")
@@ -57,6 +83,7 @@ class MemoryStore:
         retires=True,
         devices=True,
         searching=True,
+        audits=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -72,6 +99,9 @@ class MemoryStore:
         self._rows: dict[bytes, Record] = {}
         self._retired: dict[bytes, _Successor] = {}
         self._devices: dict[str, Device] = {}
+        self._audits = False
+        self._trail: list[AuditRow] = []
+        self._numbered = 0
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -151,7 +181,7 @@ class MemoryStore:
             record = new.record if replaced is None else _carried(new, replaced)
             self._end(evicted if replaced is None else (replaced, *evicted))
             self._rows[new.token_hash] = record
-            return CreateResult(record, evicted, replaced)
+            return self._told(CreateResult(record, evicted, replaced), partial(auditing.of_create, new))
 
     def touch(self, touches: Sequence[Touch]) -> set[str]:
         """Move live sessions' last-seen and idle expiry forwards; returns their ids."""
@@ -212,7 +242,7 @@ class MemoryStore:
                 row = row._replace(expires_at=rotation.expires_at)
             if rotation.authentication is not None:
                 row = row._replace(authentication=rotation.authentication)
-            return self._put(rotation.new_hash, row)
+            return self._told(self._put(rotation.new_hash, row), partial(auditing.of_rotate, rotation))
 
     def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
         """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
@@ -248,9 +278,10 @@ class MemoryStore:
                 return None
             row = self._rows[key]
             if end:
-                return self._end([row])[0]
-            del self._retired[token_hash]
-            return Ended(row.id, row.user_id)
+                self._end([row])
+            else:
+                del self._retired[token_hash]
+            return self._told(Ended(row.id, row.user_id), partial(auditing.of_reuse, end=end))
 
     def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""
@@ -259,7 +290,8 @@ class MemoryStore:
             if key is None or self._rows[key].device_bound:
                 return False
             self._devices[session_id] = device
-            self._put(key, self._rows[key]._replace(device_bound=True))
+            row = self._put(key, self._rows[key]._replace(device_bound=True))
+            self._told(Ended(row.id, row.user_id), partial(auditing.of_bind, device))
             return True
 
     def device(self, session_id: str) -> Device | None:
@@ -283,7 +315,8 @@ class MemoryStore:
             if selection.token_hash is not None:
                 selection = selection._replace(token_hash=self._latest(selection.token_hash))
             selected = _selects(selection)
-            return self._end([row for key, row in self._rows.items() if selected(key, row)])
+            ended = self._end([row for key, row in self._rows.items() if selected(key, row)])
+            return self._told(ended, partial(auditing.of_revoke, selection))
 
     def revoke_everyone(self, *, connection: Any = None) -> int:
         """End all sessions with one log entry; returns how many there were."""
@@ -294,7 +327,7 @@ class MemoryStore:
             self._retired.clear()
             self._devices.clear()
             self._note(EVERYONE)
-            return count
+            return self._told(count, auditing.of_everyone)
 
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Write a log entry that outdates all copies of a user's name, email and role."""
@@ -335,7 +368,33 @@ class MemoryStore:
         """End the sessions that a filter means, and say which they were."""
         _refuse(connection)
         with self._lock:
-            return self._end(self._matching(wanted))
+            return self._told(self._end(self._matching(wanted)), partial(auditing.of_revoke, None))
+
+    def audit(self) -> None:
+        """Write entries of the audit trail from now on, with each change that this object makes."""
+        self._audits = True
+
+    def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries of the audit trail as they are."""
+        _refuse(connection)
+        with self._lock:
+            self._keep(entries)
+
+    def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries of the audit trail, newest first, after the one with this number."""
+        _refuse(connection)
+        with self._lock:
+            found = [row for row in self._trail if audited(wanted, row) and (after is None or row.id < after)]
+            return found[::-1][:limit]
+
+    def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
+        with self._lock:
+            old = [row for row in self._trail if row.at < self._now() - keep][:batch]
+            self._trail = [row for row in self._trail if row not in old]
+            return len(old)
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
@@ -349,6 +408,19 @@ class MemoryStore:
             return [Ended(row.id, row.user_id) for row in rows]
 
     # --- under the lock
+
+    def _told(self, result: T, entries: Callable[[Any], Iterable[Noted]]) -> T:
+        """Write what the audit trail says of a change, where it is on."""
+        if self._audits:
+            self._keep(auditing.by(current_actor(), entries(result)))
+        return result
+
+    def _keep(self, entries: Sequence[Noted]) -> None:
+        for action, user_id, session_id, detail, actor, address in entries:
+            self._numbered += 1
+            self._trail.append(
+                AuditRow(self._numbered, self._now(), action, actor, user_id, session_id, address, detail)
+            )
 
     def _reading(self, record: Record | None) -> Reading:
         return Reading(self._epoch, self._position, self._clock.now(), record)

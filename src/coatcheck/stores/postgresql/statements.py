@@ -92,6 +92,7 @@ class Statements:
             "/*since*/": _micros("max(retired_at)"),
             "/*until*/": _micros("until"),
             "/*micros_now*/": _micros("/*now*/"),
+            "/*micros(at)*/": _micros("at"),
             "/*alive*/": alive,
             "/*current*/": current,
             "/*user*/": "NULL" if users is None else _user_json(users),
