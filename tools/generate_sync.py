@@ -21,6 +21,7 @@ FILES = {
     "_async/leases.py": "_sync/leases.py",
     "_async/log_reader.py": "_sync/log_reader.py",
     "_async/namespace.py": "_sync/namespace.py",
+    "_async/new_devices.py": "_sync/new_devices.py",
     "_async/pending_sign_ins.py": "_sync/pending_sign_ins.py",
     "_async/provider_sessions.py": "_sync/provider_sessions.py",
     "_async/reading_ahead.py": "_sync/reading_ahead.py",

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from coatcheck.core.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from typing import Unpack
 
     from coatcheck.core.events import EventKind
 
 _log = logging.getLogger("coatcheck")
+
+
+class Client(TypedDict, total=False):
+    """Where a session is used from, as `Event` has it."""
+
+    ip: str | None
+    user_agent: str | None
+    device: str
 
 
 class EventHook:
@@ -29,13 +38,15 @@ class EventHook:
         """Whether somebody listens to events."""
         return self._on_event is not None
 
-    def emit(self, kind: EventKind, session_id: str | None, user_id: str | None, detail: str = "") -> None:
-        """Tell of one event."""
+    def emit(
+        self, kind: EventKind, session_id: str | None, user_id: str | None, detail: str = "", **client: Unpack[Client]
+    ) -> None:
+        """Tell of one event; of some of them what is known of the client, which is not logged."""
         _log.info("coatcheck.%s", kind, extra={"session_id": session_id, "user_id": user_id, "detail": detail})
         if self._on_event is None:
             return
         at = self._now()
         try:
-            self._on_event(Event(kind=kind, at=at, session_id=session_id, user_id=user_id, detail=detail))
+            self._on_event(Event(kind=kind, at=at, session_id=session_id, user_id=user_id, detail=detail, **client))
         except Exception:  # noqa: BLE001 - a hook is the application's, and must not break a request
             _log.exception("coatcheck.hook_failed", extra={"kind": kind})

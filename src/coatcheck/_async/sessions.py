@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from coatcheck._async.audit_trail import AsyncAuditTrail, switch_on
 from coatcheck._async.cached_reads import AsyncCachedReads
+from coatcheck._async.new_devices import notice_new_device
 from coatcheck._async.reading_ahead import AsyncReadingAhead
 from coatcheck._async.tiers import AsyncTiers
 from coatcheck._async.touches import AsyncTouches
@@ -465,11 +466,12 @@ class AsyncSessions:
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
         if result.replaced is not None or result.evicted:
             self.tiers.changed(connection)
-        self._events.emit("created", record.id, user_id)
+        self._events.emit("created", record.id, user_id, ip=record.ip, user_agent=record.user_agent)
         if result.replaced is not None:
             self._events.emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
         for evicted in result.evicted:
             self._events.emit("evicted", evicted.id, evicted.user_id)
+        await notice_new_device(self, result, connection)
         session = self._session(await self._described(result.record))
         return Created(session, token, tuple(map(self._session, result.evicted)))
 

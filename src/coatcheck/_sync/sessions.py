@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from coatcheck._sync.audit_trail import AuditTrail, switch_on
 from coatcheck._sync.cached_reads import CachedReads
+from coatcheck._sync.new_devices import notice_new_device
 from coatcheck._sync.reading_ahead import ReadingAhead
 from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.touches import Touches
@@ -464,11 +465,12 @@ class Sessions:
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
         if result.replaced is not None or result.evicted:
             self.tiers.changed(connection)
-        self._events.emit("created", record.id, user_id)
+        self._events.emit("created", record.id, user_id, ip=record.ip, user_agent=record.user_agent)
         if result.replaced is not None:
             self._events.emit("revoked", result.replaced.id, result.replaced.user_id, "replaced")
         for evicted in result.evicted:
             self._events.emit("evicted", evicted.id, evicted.user_id)
+        notice_new_device(self, result, connection)
         session = self._session(self._described(result.record))
         return Created(session, token, tuple(map(self._session, result.evicted)))
 

@@ -55,6 +55,8 @@ class Policy:
             ends the session, whoever of its holders is the thief (rule L17); "event" only raises the event.
         audit_keep_for: For how long entries of the audit trail are kept, a day to ten years (rule S15). None, which is
             the default, writes none.
+        notice_new_devices: Whether a sign-in is compared with the user's live sessions and with what the audit trail
+            says of their last ones, and the event "new_device" is raised where it comes from elsewhere (rule S16).
     """
 
     idle_timeout: timedelta = timedelta(days=7)
@@ -71,6 +73,7 @@ class Policy:
     rotation_grace: timedelta = timedelta(seconds=30)
     on_reuse: OnReuse = "end"
     audit_keep_for: timedelta | None = None
+    notice_new_devices: bool = False
 
     def __post_init__(self) -> None:
         self._check_durations()
