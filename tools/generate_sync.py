@@ -16,6 +16,7 @@ FILES = {
     "_async/access_tokens.py": "_sync/access_tokens.py",
     "_async/api_tokens.py": "_sync/api_tokens.py",
     "_async/devices.py": "_sync/devices.py",
+    "_async/audit_trail.py": "_sync/audit_trail.py",
     "_async/cache.py": "_sync/cache.py",
     "_async/cached_calls.py": "_sync/cached_calls.py",
     "_async/cached_reads.py": "_sync/cached_reads.py",
@@ -25,6 +26,7 @@ FILES = {
     "_async/leases.py": "_sync/leases.py",
     "_async/log_reader.py": "_sync/log_reader.py",
     "_async/namespace.py": "_sync/namespace.py",
+    "_async/new_devices.py": "_sync/new_devices.py",
     "_async/pending_sign_ins.py": "_sync/pending_sign_ins.py",
     "_async/provider_sessions.py": "_sync/provider_sessions.py",
     "_async/reading_ahead.py": "_sync/reading_ahead.py",
@@ -37,6 +39,7 @@ FILES = {
     "_async/session_base.py": "_sync/session_base.py",
     "_async/session_reads.py": "_sync/session_reads.py",
     "_async/session_endings.py": "_sync/session_endings.py",
+    "_async/session_search.py": "_sync/session_search.py",
     "_async/sessions.py": "_sync/sessions.py",
     "_async/shared_tier.py": "_sync/shared_tier.py",
     "django/async_engine.py": "django/engine.py",
@@ -92,6 +95,7 @@ FILES = {
     "testing/_async_suite/limits.py": "testing/_suite/limits.py",
     "testing/_async_suite/log.py": "testing/_suite/log.py",
     "testing/_async_suite/retiring.py": "testing/_suite/retiring.py",
+    "testing/_async_suite/searching.py": "testing/_suite/searching.py",
 }
 
 RULES = [

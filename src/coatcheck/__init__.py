@@ -2,28 +2,35 @@
 
 from coatcheck import lifetimes
 from coatcheck._async.api_tokens import AsyncApiTokens
+from coatcheck._async.audit_trail import AsyncAuditTrail
 from coatcheck._async.cache import AsyncCache
 from coatcheck._async.impersonation import AsyncImpersonation
 from coatcheck._async.pending_sign_ins import AsyncPendingSignIns
 from coatcheck._async.provider_sessions import AsyncProviderSessions
+from coatcheck._async.session_search import AsyncSessionSearch
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._async.tickets import AsyncTickets
 from coatcheck._async.token_pairs import AsyncTokenPairs
 from coatcheck._sync.api_tokens import ApiTokens
+from coatcheck._sync.audit_trail import AuditTrail
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.impersonation import Impersonation
 from coatcheck._sync.pending_sign_ins import PendingSignIns
 from coatcheck._sync.provider_sessions import ProviderSessions
+from coatcheck._sync.session_search import SessionSearch
 from coatcheck._sync.sessions import Sessions
 from coatcheck._sync.tickets import Tickets
 from coatcheck._sync.token_pairs import TokenPairs
+from coatcheck.actors import acting
 from coatcheck.configuration import ProviderOptions, ServeOptions, Settings, StoreOptions
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.api_tokens import ApiToken, NewApiToken, TokenPair
+from coatcheck.core.audit import AuditEntry, AuditPage
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.core.events import Event
+from coatcheck.core.filters import Filter, SessionPage
 from coatcheck.core.form_tokens import FormTokens
 from coatcheck.core.imported import ImportedTokens
 from coatcheck.core.policy import Policy
@@ -49,13 +56,18 @@ __all__ = [
     "ApiToken",
     "ApiTokens",
     "AsyncApiTokens",
+    "AsyncAuditTrail",
     "AsyncCache",
     "AsyncImpersonation",
     "AsyncPendingSignIns",
     "AsyncProviderSessions",
+    "AsyncSessionSearch",
     "AsyncSessions",
     "AsyncTickets",
     "AsyncTokenPairs",
+    "AuditEntry",
+    "AuditPage",
+    "AuditTrail",
     "Cache",
     "CacheSettings",
     "CoatcheckError",
@@ -66,6 +78,7 @@ __all__ = [
     "DataError",
     "DeviceBinding",
     "Event",
+    "Filter",
     "FormTokenRejected",
     "FormTokens",
     "Impersonation",
@@ -84,6 +97,8 @@ __all__ = [
     "SchemaError",
     "ServeOptions",
     "Session",
+    "SessionPage",
+    "SessionSearch",
     "Sessions",
     "Settings",
     "SharedCacheSettings",
@@ -99,5 +114,6 @@ __all__ = [
     "User",
     "UsersTable",
     "ValueSettings",
+    "acting",
     "lifetimes",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
 UNKNOWN: Final = "Unknown device"
 
+_VERSION: Final = re.compile(r"[ /]?[0-9][0-9._]*")
 _LONGEST: Final = 80
 _LONGEST_AGENT: Final = 512
 
@@ -53,6 +55,12 @@ def describe_device(user_agent: str | None) -> str:
     browser = found.user_agent.family if found.user_agent else None
     version = found.user_agent.major if found.user_agent else None
     return _printable(_name(browser, version, system, device)) or UNKNOWN
+
+
+def device_kind(user_agent: str) -> str:
+    """Return what stays the same of a browser's description when the browser is updated."""
+    words = describe_device(user_agent)
+    return _VERSION.sub("", user_agent if words == UNKNOWN else words)
 
 
 def _name(browser: str | None, version: str | None, system: str | None, device: str | None) -> str:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from coatcheck.core.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from typing import Unpack
 
     from coatcheck.core.events import EventKind
 
 _log = logging.getLogger("coatcheck")
+
+
+class Client(TypedDict, total=False):
+    """Where a session is used from, as `Event` has it."""
+
+    ip: str | None
+    user_agent: str | None
+    device: str
 
 
 class EventHook:
@@ -42,8 +51,9 @@ class EventHook:
         detail: str = "",
         *,
         actor_id: str | None = None,
+        **client: Unpack[Client],
     ) -> None:
-        """Tell of one event."""
+        """Tell of one event; of some of them what is known of the client, which is not logged."""
         detail = detail or self._what
         told: dict[str, Any] = {"session_id": session_id, "user_id": user_id, "detail": detail, "actor_id": actor_id}
         _log.info("coatcheck.%s", kind, extra=told)
@@ -51,6 +61,6 @@ class EventHook:
             return
         at = self._now()
         try:
-            self._on_event(Event(kind=kind, at=at, **told))
+            self._on_event(Event(kind=kind, at=at, **told, **client))
         except Exception:  # noqa: BLE001 - a hook is the application's, and must not break a request
             _log.exception("coatcheck.hook_failed", extra={"kind": kind})

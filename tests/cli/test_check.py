@@ -49,6 +49,8 @@ configuration: defaults, and settings of the command line
   policy.max_sessions           no limit
   policy.max_data_bytes         16384
   policy.rotate_after           off: tokens change at sign-in, with another proof of who the user is and with privileges
+  policy.audit_keep_for         off: no audit trail is kept
+  policy.notice_new_devices     off
   token_hash                    SHA-256, bound to its purpose
   signing_keys                  none: tokens are not signed
   cookie.name                   __Host-session
@@ -113,6 +115,8 @@ configuration: the application shop:app
   policy.max_sessions           3; beyond that the oldest ends
   policy.max_data_bytes         16384
   policy.rotate_after           off: tokens change at sign-in, with another proof of who the user is and with privileges
+  policy.audit_keep_for         off: no audit trail is kept
+  policy.notice_new_devices     off
   token_hash                    SHA-256, bound to its purpose
   signing_keys                  2; the first signs, all verify
   cookie.name                   sid

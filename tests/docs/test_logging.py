@@ -170,11 +170,10 @@ def events_of_a_life(path: Path) -> list[str]:
         if event.kind == "evicted":
             raise RuntimeError("the hook is broken")
 
-    with Sessions(
-        store, policy=Policy(max_sessions=1, rotate_after=timedelta(days=1)), keys=[KEY], clock=clock, on_event=hook
-    ) as sessions:
-        first = sessions.create("ada")
-        second = sessions.create("ada")
+    policy = Policy(max_sessions=1, rotate_after=timedelta(days=1), notice_new_devices=True)
+    with Sessions(store, policy=policy, keys=[KEY], clock=clock, on_event=hook) as sessions:
+        first = sessions.create("ada", ip="192.0.2.1")
+        second = sessions.create("ada", ip="198.51.100.1")
         third = sessions.create("bob", replaces=second.token)
         rotated = sessions.rotate(third.token, reauthenticated=True)
         assert rotated

@@ -214,7 +214,7 @@ async def test_S15_every_documented_kind_has_a_scenario(tmp_path: Path) -> None:
         async with site(tmp_path, name=f"{number}.db", policy=POLICY) as it:
             await scenario(it)
             kinds |= {event.kind for event in it.events}
-    told_of_devices = {"bound", "unproven"}  # by tests/dbsc: that needs a device
+    told_of_devices = {"bound", "unproven", "new_device"}  # by tests/dbsc and tests/audit
     assert kinds | told_of_devices == set(get_args(EventKind))
 
 

@@ -73,7 +73,26 @@ CREATE INDEX coatcheck_impersonations_actor ON coatcheck_impersonations (actor_s
 
 ALTER TABLE coatcheck_sessions ADD COLUMN kind TEXT NOT NULL DEFAULT 'session' CHECK (length(kind) BETWEEN 1 AND 32);
 
-UPDATE coatcheck_meta SET schema = 5;
+CREATE TABLE coatcheck_audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL CHECK (length(CAST(action AS BLOB)) BETWEEN 1 AND 64),
+    actor TEXT CHECK (length(CAST(actor AS BLOB)) BETWEEN 1 AND 255),
+    user_id TEXT CHECK (length(CAST(user_id AS BLOB)) BETWEEN 1 AND 255),
+    session_id TEXT CHECK (length(CAST(session_id AS BLOB)) BETWEEN 1 AND 255),
+    address TEXT CHECK (length(CAST(address AS BLOB)) BETWEEN 1 AND 255),
+    detail TEXT NOT NULL CHECK (length(detail) <= 4096)
+) STRICT;
+
+CREATE INDEX coatcheck_audit_at ON coatcheck_audit (at);
+
+CREATE INDEX coatcheck_audit_user ON coatcheck_audit (user_id, id);
+
+CREATE INDEX coatcheck_audit_session ON coatcheck_audit (session_id, id);
+
+CREATE INDEX coatcheck_audit_actor ON coatcheck_audit (actor, id) WHERE actor IS NOT NULL;
+
+UPDATE coatcheck_meta SET schema = 6;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1

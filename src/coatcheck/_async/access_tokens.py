@@ -118,7 +118,7 @@ class AsyncAccessTokens:
         return verified.token[:_ID], int(verified.token[_ID:], 16) * 1_000_000
 
     async def _read(self, grant_id: str, end: int) -> Reading:
-        reading = await self._grants.described(await self._store.find(grant_id))
+        reading = await self._grants.with_user(await self._store.find(grant_id))
         record = reading.record
         if record is None:
             return reading

@@ -181,7 +181,7 @@ class AsyncDevices:
         return Renewal(None if spent is None else self._issued(session_id), kept.next)
 
     async def _end(self, session_id: str) -> None:
-        ended = await self._sessions.store.revoke(Selection(session_id=session_id))
+        ended = await self._sessions.store.revoke(Selection(session_id=session_id, reason="device signature"))
         self._sessions.tiers.changed(None)
         for each in ended:
             self._sessions.events.emit("revoked", each.id, each.user_id, "device signature")

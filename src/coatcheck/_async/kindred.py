@@ -60,7 +60,7 @@ class AsyncKindred(AsyncSessions):
         """End all rows of this kind that a user has; returns how many."""
         return len(await self._end(Selection(user_id=user_id, kind=self._kind), connection, wait=wait))
 
-    async def described(self, reading: Reading) -> Reading:
+    async def with_user(self, reading: Reading) -> Reading:
         """Return a reading with its user, where a loader brings it."""
         return await self._with_user(reading)
 

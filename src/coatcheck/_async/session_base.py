@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self, cast
 
+from coatcheck._async.audit_trail import switch_on
 from coatcheck._async.cached_reads import AsyncCachedReads
 from coatcheck._async.reading_ahead import AsyncReadingAhead
 from coatcheck._async.tiers import AsyncTiers
@@ -122,6 +123,7 @@ class AsyncSessionBase:
         self._events = EventHook(on_event, self.now)
         self._latest = 0
         self._check_capabilities()
+        switch_on(self.store, self.policy)
         touch_every = duration_nanos(self.policy.touch_every)
         self._touches = AsyncTouches(
             self.store,
@@ -271,7 +273,8 @@ class AsyncSessionBase:
         users = await self._load_users([record.user_id])
         return record._replace(user=user_json(users.get(record.user_id)))
 
-    async def _sessions(self, records: Sequence[Record]) -> Sequence[Session]:
+    async def described(self, records: Sequence[Record]) -> Sequence[Session]:
+        """Return what records of the store show: sessions, with their users."""
         if self._load_users is not None:
             ids = sorted({record.user_id for record in records if record.user_id is not None})
             users = await self._load_users(ids)

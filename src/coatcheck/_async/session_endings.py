@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coatcheck._async.audit_trail import AsyncAuditTrail
 from coatcheck._async.session_reads import AsyncSessionReads
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.credentials import presented_bytes
@@ -94,12 +95,12 @@ class AsyncSessionEndings(AsyncSessionReads):
     async def list(self, user_id: str, *, limit: int = 50, connection: Any = None) -> Sequence[Session]:
         """List a user's live sessions, newest first."""
         records = await self.store.list_sessions(user_id, _page_size(limit), kind=self._kind, connection=connection)
-        return await self._sessions(records)
+        return await self.described(records)
 
     async def list_active(self, *, limit: int = 200, connection: Any = None) -> Sequence[Session]:
         """List the live sessions of all users, latest activity first."""
         records = await self.store.list_sessions(None, _page_size(limit), kind=self._kind, connection=connection)
-        return await self._sessions(records)
+        return await self.described(records)
 
     async def find(self, session_id: str) -> Session | None:
         """Return a live session by its public id; for administrators."""
@@ -107,7 +108,9 @@ class AsyncSessionEndings(AsyncSessionReads):
         return self._judged(reading, None) or None
 
     async def sweep(self, *, batch: int = 1000, progress: Callable[[int], object] | None = None) -> int:
-        """Delete expired sessions and old log entries, in bounded batches, while others go on working.
+        """Delete expired sessions, old log entries and those of the audit trail, in bounded batches.
+
+        Others go on working meanwhile.
 
         Args:
             batch: How many rows one transaction deletes at the most.
@@ -131,7 +134,10 @@ class AsyncSessionEndings(AsyncSessionReads):
             if progress is not None:
                 progress(total)
             if len(ended) < batch:
-                return total
+                break
+        if self.policy.audit_keep_for is not None:
+            await AsyncAuditTrail(self).sweep(batch=batch)
+        return total
 
 
 def _page_size(limit: int) -> int:

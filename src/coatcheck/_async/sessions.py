@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from coatcheck._async.new_devices import notice_new_device
 from coatcheck._async.session_endings import AsyncSessionEndings
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
@@ -16,13 +17,14 @@ from coatcheck.core.refusals import refuse
 from coatcheck.core.times import duration_micros
 from coatcheck.core.tokens import Token, new_token
 from coatcheck.errors import DataError, ImpersonationRefused, LimitReached
-from coatcheck.stores.base import Full, NewSession, Renewal, Rotation, SessionChange
+from coatcheck.stores.base import SESSION, Full, NewSession, Renewal, Rotation, SessionChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from coatcheck.core.session import Record, Session
+    from coatcheck.hooks import Client
 
 
 class AsyncSessions(AsyncSessionEndings):
@@ -113,11 +115,14 @@ class AsyncSessions(AsyncSessionEndings):
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
         if result.replaced is not None or result.evicted:
             self.tiers.changed(connection)
-        self._events.emit("created", record.id, user_id, actor_id=actor_id)
+        client: Client = {"ip": record.ip, "user_agent": record.user_agent}
+        self._events.emit("created", record.id, user_id, actor_id=actor_id, **client)
         if result.replaced is not None:
             self._told("revoked", result.replaced, "replaced")
         for evicted in result.evicted:
             self._events.emit("evicted", evicted.id, evicted.user_id)
+        if self._kind == SESSION and actor_id is None:
+            await notice_new_device(self, result, connection)
         session = self._session(await self._described(result.record))
         return Created(session, token, tuple(map(self._session, result.evicted)))
 

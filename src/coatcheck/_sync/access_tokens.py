@@ -119,7 +119,7 @@ class AccessTokens:
         return verified.token[:_ID], int(verified.token[_ID:], 16) * 1_000_000
 
     def _read(self, grant_id: str, end: int) -> Reading:
-        reading = self._grants.described(self._store.find(grant_id))
+        reading = self._grants.with_user(self._store.find(grant_id))
         record = reading.record
         if record is None:
             return reading

@@ -61,7 +61,7 @@ class Kindred(Sessions):
         """End all rows of this kind that a user has; returns how many."""
         return len(self._end(Selection(user_id=user_id, kind=self._kind), connection, wait=wait))
 
-    def described(self, reading: Reading) -> Reading:
+    def with_user(self, reading: Reading) -> Reading:
         """Return a reading with its user, where a loader brings it."""
         return self._with_user(reading)
 

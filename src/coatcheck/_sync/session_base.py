@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self, cast
 
+from coatcheck._sync.audit_trail import switch_on
 from coatcheck._sync.cached_reads import CachedReads
 from coatcheck._sync.reading_ahead import ReadingAhead
 from coatcheck._sync.tiers import Tiers
@@ -123,6 +124,7 @@ class SessionBase:
         self._events = EventHook(on_event, self.now)
         self._latest = 0
         self._check_capabilities()
+        switch_on(self.store, self.policy)
         touch_every = duration_nanos(self.policy.touch_every)
         self._touches = Touches(
             self.store,
@@ -272,7 +274,8 @@ class SessionBase:
         users = self._load_users([record.user_id])
         return record._replace(user=user_json(users.get(record.user_id)))
 
-    def _sessions(self, records: Sequence[Record]) -> Sequence[Session]:
+    def described(self, records: Sequence[Record]) -> Sequence[Session]:
+        """Return what records of the store show: sessions, with their users."""
         if self._load_users is not None:
             ids = sorted({record.user_id for record in records if record.user_id is not None})
             users = self._load_users(ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coatcheck._sync.audit_trail import AuditTrail
 from coatcheck._sync.session_reads import SessionReads
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.credentials import presented_bytes
@@ -93,12 +94,12 @@ class SessionEndings(SessionReads):
     def list(self, user_id: str, *, limit: int = 50, connection: Any = None) -> Sequence[Session]:
         """List a user's live sessions, newest first."""
         records = self.store.list_sessions(user_id, _page_size(limit), kind=self._kind, connection=connection)
-        return self._sessions(records)
+        return self.described(records)
 
     def list_active(self, *, limit: int = 200, connection: Any = None) -> Sequence[Session]:
         """List the live sessions of all users, latest activity first."""
         records = self.store.list_sessions(None, _page_size(limit), kind=self._kind, connection=connection)
-        return self._sessions(records)
+        return self.described(records)
 
     def find(self, session_id: str) -> Session | None:
         """Return a live session by its public id; for administrators."""
@@ -106,7 +107,9 @@ class SessionEndings(SessionReads):
         return self._judged(reading, None) or None
 
     def sweep(self, *, batch: int = 1000, progress: Callable[[int], object] | None = None) -> int:
-        """Delete expired sessions and old log entries, in bounded batches, while others go on working.
+        """Delete expired sessions, old log entries and those of the audit trail, in bounded batches.
+
+        Others go on working meanwhile.
 
         Args:
             batch: How many rows one transaction deletes at the most.
@@ -130,7 +133,10 @@ class SessionEndings(SessionReads):
             if progress is not None:
                 progress(total)
             if len(ended) < batch:
-                return total
+                break
+        if self.policy.audit_keep_for is not None:
+            AuditTrail(self).sweep(batch=batch)
+        return total
 
 
 def _page_size(limit: int) -> int:

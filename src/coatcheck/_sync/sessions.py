@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from coatcheck._sync.new_devices import notice_new_device
 from coatcheck._sync.session_endings import SessionEndings
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
@@ -17,13 +18,14 @@ from coatcheck.core.refusals import refuse
 from coatcheck.core.times import duration_micros
 from coatcheck.core.tokens import Token, new_token
 from coatcheck.errors import DataError, ImpersonationRefused, LimitReached
-from coatcheck.stores.base import Full, NewSession, Renewal, Rotation, SessionChange
+from coatcheck.stores.base import SESSION, Full, NewSession, Renewal, Rotation, SessionChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from coatcheck.core.session import Record, Session
+    from coatcheck.hooks import Client
 
 
 class Sessions(SessionEndings):
@@ -114,11 +116,14 @@ class Sessions(SessionEndings):
             raise LimitReached(full.limit, tuple(map(self._session, asked))) from None
         if result.replaced is not None or result.evicted:
             self.tiers.changed(connection)
-        self._events.emit("created", record.id, user_id, actor_id=actor_id)
+        client: Client = {"ip": record.ip, "user_agent": record.user_agent}
+        self._events.emit("created", record.id, user_id, actor_id=actor_id, **client)
         if result.replaced is not None:
             self._told("revoked", result.replaced, "replaced")
         for evicted in result.evicted:
             self._events.emit("evicted", evicted.id, evicted.user_id)
+        if self._kind == SESSION and actor_id is None:
+            notice_new_device(self, result, connection)
         session = self._session(self._described(result.record))
         return Created(session, token, tuple(map(self._session, result.evicted)))
 

@@ -15,7 +15,7 @@ from coatcheck.core.tickets import Ticket
 from coatcheck.core.times import from_micros, to_micros
 from coatcheck.core.tokens import TokenHash, new_token
 from coatcheck.errors import ConfigurationError
-from coatcheck.stores.base import NewSession, Selection
+from coatcheck.stores.base import TICKET, NewSession, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,9 @@ class Tickets:
             end = min(record.ends_at(), to_micros(ends_at))
             record = record._replace(idle_expires_at=end, expires_at=end)
         token = new_token()
-        self._tiers.store.create(NewSession(self._credentials.hash_of_new(token), record, None), connection=connection)
+        self._tiers.store.create(
+            NewSession(self._credentials.hash_of_new(token), record, None, kind=TICKET), connection=connection
+        )
         return self._credentials.issued(token)
 
     def well_formed(self, token: str | bytes | Token) -> bool:
@@ -115,7 +117,7 @@ class Tickets:
         record = self._read(token_hash, connection)
         if record is None or not isinstance(token_hash, bytes):
             return None
-        ended = self._tiers.store.revoke(Selection(token_hash=token_hash), connection=connection)
+        ended = self._tiers.store.revoke(Selection(token_hash=token_hash, ticket=True), connection=connection)
         self._tiers.changed(connection)
         return _ticket(record) if ended else None
 

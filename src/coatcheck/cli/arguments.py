@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from coatcheck.cli import (
+    audit_command,
     better_auth_commands,
     commands,
     import_commands,
@@ -15,8 +16,10 @@ from coatcheck.cli import (
     session_commands,
     value_commands,
 )
+from coatcheck.cli.audit_command import moment
 from coatcheck.cli.environment import FromEnvironment
 from coatcheck.configuration.durations import NoDuration, duration
+from coatcheck.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +60,7 @@ def parser() -> Parser:
     _sessions(parsers.add_parser("sessions", help="list, show and end sessions", allow_abbrev=False))
     _invalidate(_command(parsers, "invalidate", "have cached values loaded anew", value_commands.invalidate))
     _sweep(_command(parsers, "sweep", "delete expired sessions, in bounded batches", commands.sweep))
+    _audit(_command(parsers, "audit", "list the audit trail, newest first", audit_command.list_them))
     _import(parsers.add_parser("import", help="bring the live sessions of another library here", allow_abbrev=False))
     _better_auth(parsers.add_parser("better-auth", help="have Better Auth's own sign-outs seen", allow_abbrev=False))
     _check(_command(parsers, "check", "print the configuration and say what is unsafe", commands.check))
@@ -225,6 +229,16 @@ def _better_auth(better_auth: argparse.ArgumentParser) -> None:
         )
 
 
+def _audit(audit: argparse.ArgumentParser) -> None:
+    _store(audit)
+    _option(audit, "--user", "COATCHECK_USER", "only what is about this user", metavar="ID")
+    _option(audit, "--action", "COATCHECK_ACTION", "only this, as created or revoked", metavar="NAME")
+    what = "only from then on, as 7d (ago) or 2026-01-31T12:00Z"
+    _option(audit, "--since", "COATCHECK_SINCE", what, metavar="WHEN", kind=_moment)
+    _limit(audit)
+    _json(audit)
+
+
 def _sweep(sweeping: argparse.ArgumentParser) -> None:
     _store(sweeping)
     _batch(sweeping, "how many rows one transaction deletes at most", 1000)
@@ -358,6 +372,13 @@ def _long(value: str) -> Any:
     except NoDuration as error:
         msg = f"{value!s} is not possible: {error}"
         raise argparse.ArgumentTypeError(msg) from None
+
+
+def _moment(value: str) -> Any:
+    try:
+        return moment(value)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _whole(least: int, most: int) -> Kind:

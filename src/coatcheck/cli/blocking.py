@@ -6,12 +6,15 @@ import asyncio
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, cast
 
+from coatcheck._async.audit_trail import AsyncAuditTrail
 from coatcheck._async.sessions import AsyncSessions
+from coatcheck._sync.audit_trail import AuditTrail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from coatcheck._sync.sessions import Sessions
+    from coatcheck.core.policy import Policy
     from coatcheck.stores.async_protocol import AsyncStore
     from coatcheck.stores.protocol import Store
 
@@ -44,11 +47,18 @@ def blocking_store(store: AsyncStore) -> Store:
     return cast("Store", _Blocking(store, asyncio.Runner()))
 
 
-def blocking_sessions(store: Store) -> Sessions | None:
+def blocking_sessions(store: Store, policy: Policy | None) -> Sessions | None:
     """Return sessions on a store that `blocking_store` returned; None for any other.
 
     Not `Sessions`: its threads would enter the one event loop at the same time.
     """
     if not isinstance(store, _Blocking):
         return None
-    return cast("Sessions", _Blocking(AsyncSessions(store.inner), store.runner))
+    return cast("Sessions", _Blocking(AsyncSessions(store.inner, policy=policy), store.runner))
+
+
+def audit_trail(sessions: Sessions) -> AuditTrail:
+    """Return the audit trail of sessions, also of those that `blocking_sessions` returned."""
+    if isinstance(sessions, _Blocking):
+        return cast("AuditTrail", _Blocking(AsyncAuditTrail(sessions.inner), sessions.runner))
+    return AuditTrail(sessions)

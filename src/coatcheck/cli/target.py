@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, contextmanager
+from getpass import getuser
 from typing import TYPE_CHECKING, NamedTuple
 
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._sync.cache import Cache
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
+from coatcheck.actors import acting
 from coatcheck.cli.applications import application
 from coatcheck.cli.blocking import blocking_sessions, blocking_store
 from coatcheck.cli.environment import FromEnvironment
@@ -124,7 +126,7 @@ def opened(arguments: argparse.Namespace) -> Generator[Sessions]:
     """
     target = target_of(arguments)
     _own(target)
-    with closing(_sessions_on(_ready(target))) as sessions:
+    with closing(_sessions_on(target)) as sessions, acting(_who()):
         yield sessions
 
 
@@ -161,7 +163,7 @@ def opened_store(arguments: argparse.Namespace) -> Generator[Sessions]:
     Raises:
         SchemaError: It is not in order; the message says what to do.
     """
-    with closing(_sessions_on(_ready(target_of(arguments)))) as sessions:
+    with closing(_sessions_on(target_of(arguments))) as sessions:
         yield sessions
 
 
@@ -176,8 +178,18 @@ def opened_cache(arguments: argparse.Namespace) -> Generator[Cache]:
         yield cache
 
 
-def _sessions_on(store: Store) -> Sessions:
-    return blocking_sessions(store) or Sessions(store)
+def _sessions_on(target: Target) -> Sessions:
+    policy = None if isinstance(target.sessions, (AsyncProviderSessions, ProviderSessions)) else target.sessions.policy
+    store = _ready(target)
+    return blocking_sessions(store, policy) or Sessions(store, policy=policy)
+
+
+def _who() -> str:
+    """Return whom the audit trail names for what is typed here."""
+    try:
+        return f"os:{getuser()}"
+    except (KeyError, OSError, ImportError):
+        return "os"  # a container may know no name for its user
 
 
 def _ready(target: Target) -> Store:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NETWORK_BITS: Final = 64
+_SITE_BITS: Final = 48
+_SUBNET_BITS: Final = 24
 _LONGEST: Final = 128
 
 # "[::1]", "[::1]:443" and "1.2.3.4:80"; a bare IPv6 address has colons of its own, so no port can follow it.
@@ -43,6 +45,18 @@ def network_of(address: str) -> str:
     if canonical is None or ":" not in canonical:
         return canonical or address
     return str(IPv6Network((canonical, _NETWORK_BITS), strict=False))
+
+
+def neighbourhood_of(address: str) -> str:
+    """Return where an address belongs to: the /24 of IPv4, the /48 of IPv6.
+
+    A subscriber who gets another address now and then mostly stays within it. A text that is no address is returned
+    as it is.
+    """
+    canonical = canonical_address(address)
+    if canonical is None:
+        return address
+    return str(ip_network((canonical, _SITE_BITS if ":" in canonical else _SUBNET_BITS), strict=False))
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[bytes], trusted_hops: int) -> str | None:

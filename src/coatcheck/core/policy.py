@@ -53,6 +53,10 @@ class Policy:
             that has not got the response with the new one.
         on_reuse: What happens when somebody presents a retired token after that: "end" raises the event "reused" and
             ends the session, whoever of its holders is the thief (rule L17); "event" only raises the event.
+        audit_keep_for: For how long entries of the audit trail are kept, a day to ten years (rule S15). None, which is
+            the default, writes none.
+        notice_new_devices: Whether a sign-in is compared with the user's live sessions and with what the audit trail
+            says of their last ones, and the event "new_device" is raised where it comes from elsewhere (rule S16).
     """
 
     idle_timeout: timedelta = timedelta(days=7)
@@ -68,6 +72,8 @@ class Policy:
     rotate_after: timedelta | None = None
     rotation_grace: timedelta = timedelta(seconds=30)
     on_reuse: OnReuse = "end"
+    audit_keep_for: timedelta | None = None
+    notice_new_devices: bool = False
 
     def __post_init__(self) -> None:
         self._check_durations()
@@ -80,6 +86,9 @@ class Policy:
         if not _MIN_DATA <= self.max_data_bytes <= _MAX_DATA:
             refuse("max_data_bytes", self.max_data_bytes, f"use {_MIN_DATA} to {_MAX_DATA}")
         self._check_rotation()
+        keep = self.audit_keep_for
+        if keep is not None and not timedelta(days=1) <= keep <= LONGEST:
+            refuse("audit_keep_for", keep, "use one day to ten years, such as timedelta(days=365), or None")
 
     def _check_durations(self) -> None:
         for name in ("idle_timeout", "lifetime", "remember_idle_timeout", "remember_lifetime"):

@@ -37,6 +37,9 @@ def policy_lines(policy: Policy) -> Iterator[Line]:
     yield Line("policy.max_sessions", _limit(policy))
     yield Line("policy.max_data_bytes", str(policy.max_data_bytes))
     yield Line("policy.rotate_after", _rotation(policy))
+    keep = policy.audit_keep_for
+    yield Line("policy.audit_keep_for", "off: no audit trail is kept" if keep is None else in_words(keep))
+    yield Line("policy.notice_new_devices", "on" if policy.notice_new_devices else "off")
 
 
 def _duration(name: str, value: timedelta | None, longest: timedelta, rule: str) -> Line:

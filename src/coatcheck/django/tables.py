@@ -21,6 +21,7 @@ _TABLES = (
     "coatcheck_retired",
     "coatcheck_devices",
     "coatcheck_impersonations",
+    "coatcheck_audit",
     "coatcheck_log",
     "coatcheck_epoch",
     "coatcheck_meta",

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         Capabilities,
         CreateResult,
         Device,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
         Vitals,
     )
@@ -212,4 +216,56 @@ class AsyncImpersonates(Protocol):
 
     async def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
         """Read the public id of the live session that another one ends with; None when there is none."""
+        ...
+
+
+class AsyncSearches(Protocol):
+    """A store whose sessions can be searched across users, for asyncio: `capabilities.searching`.
+
+    All three mean the same sessions by the same filter. A ticket is never among them, nor what has expired.
+    """
+
+    async def search(
+        self,
+        wanted: SessionFilter,
+        *,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        connection: Any = None,
+    ) -> Sequence[Record]:
+        """List them, latest activity first, after a place in the list: last-seen time and id of a session."""
+        ...
+
+    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count them."""
+        ...
+
+    async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End them, with their log entries or one for everyone, and say which they were."""
+        ...
+
+
+class AsyncAudits(Protocol):
+    """A store that keeps an audit trail, for asyncio: `capabilities.audits`.
+
+    Once `audit` was called, each change is made together with the entries about it, in one transaction: what
+    `coatcheck.stores.auditing` says of it, by whoever `acting` names.
+    """
+
+    def audit(self) -> None:
+        """Write entries from now on, with each change that this object makes."""
+        ...
+
+    async def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries as they are."""
+        ...
+
+    async def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries, newest first, after the one with this number."""
+        ...
+
+    async def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
         ...

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SESSION: Final = "session"
 """The kind of row that a user's sessions are; API tokens and grants are of another."""
 
+TICKET: Final = "ticket"
+"""The kind of row that is good once, and for a short time: it is in no list."""
+
 
 class Capabilities(NamedTuple):
     """What a store can; a setting that needs more is refused when things are wired together.
@@ -37,6 +40,9 @@ class Capabilities(NamedTuple):
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
         impersonates: A session can be tied to another one, and ends with it whatever ends that: see `Impersonates` in
             the protocols.
+        searching: Sessions can be searched across users: see `Searches`, and for asyncio `AsyncSearches`.
+        audits: A change can be made together with entries of the audit trail: see `Audits`, and for asyncio
+            `AsyncAudits`.
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
         kinds: Rows of one kind are listed, counted and ended apart from those of another: see `NewSession.kind`.
@@ -56,6 +62,8 @@ class Capabilities(NamedTuple):
     devices: bool = False
     impersonates: bool = False
     kinds: bool = False
+    searching: bool = False
+    audits: bool = False
 
 
 class Vitals(NamedTuple):
@@ -271,6 +279,31 @@ class SessionChange(NamedTuple):
     expires_at: int | None = None
 
 
+class SessionFilter(NamedTuple):
+    """Which live sessions are meant, of all users and of visitors: those that fulfil everything that is not None.
+
+    Attributes:
+        text: Contained, ignoring case, in the user's id, the public id, the address, the browser, or with a users table
+            in the user's name or e-mail address. Letters beyond ASCII may count as written. Without line feeds.
+        user_id: Exactly this user's.
+        signed_in: With a user, or anonymous.
+        active_since: Last seen then or later, in microseconds since the epoch, as all times here.
+        active_before: Last seen before.
+        created_since: Created then or later.
+        created_before: Created before.
+        ids: Only these public ids.
+    """
+
+    text: str | None = None
+    user_id: str | None = None
+    signed_in: bool | None = None
+    active_since: int | None = None
+    active_before: int | None = None
+    created_since: int | None = None
+    created_before: int | None = None
+    ids: tuple[str, ...] | None = None
+
+
 class Selection(NamedTuple):
     """Which sessions to end: the one with a token hash, the one with an id, or those of a user.
 
@@ -280,6 +313,8 @@ class Selection(NamedTuple):
         user_id: The sessions of this user.
         keep: Of a user's sessions, the public id of the one to keep.
         kind: Of what was selected by id or user, only rows of this kind; None for any.
+        reason: A word for the audit trail.
+        ticket: Whether the token is a ticket's, which is no session: the audit trail says nothing of those.
     """
 
     token_hash: bytes | None = None
@@ -287,3 +322,38 @@ class Selection(NamedTuple):
     user_id: str | None = None
     keep: str | None = None
     kind: str | None = None
+    reason: str = ""
+    ticket: bool = False
+
+
+class AuditFilter(NamedTuple):
+    """Which entries of the audit trail are meant: those that fulfil everything that is not None.
+
+    Attributes:
+        user_id: About this user.
+        session_id: About the session with this public id.
+        actor: Done by this actor.
+        action: Of this action.
+        since: From then on, in microseconds since the epoch.
+        before: From before that.
+    """
+
+    user_id: str | None = None
+    session_id: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: int | None = None
+    before: int | None = None
+
+
+class AuditRow(NamedTuple):
+    """An entry of the audit trail; `at` in microseconds since the epoch."""
+
+    id: int
+    at: int
+    action: str
+    actor: str | None
+    user_id: str | None
+    session_id: str | None
+    address: str | None
+    detail: str

@@ -17,11 +17,20 @@ from coatcheck.core.session import Record
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.errors import DataError, SchemaError
 from coatcheck.stores.base import CreateResult, Device, Ended, Full, Reading, Renewed, ended_as
+from coatcheck.stores.searching import MANY, START, condition, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from coatcheck.stores.base import NewSession, Renewal, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.base import (
+        NewSession,
+        Renewal,
+        Rotation,
+        Selection,
+        SessionChange,
+        SessionFilter,
+        Touch,
+    )
     from coatcheck.stores.users import UsersTable
 
 T = TypeVar("T")
@@ -206,12 +215,12 @@ class Operations:
         rows = yield Statement(self._text(name), {"token_hash": token_hash, "now": now})
         return Ended._make(rows[0]) if rows else None
 
-    def bind(self, session_id: str, device: Device, now: int | None) -> Operation[bool]:
-        """Bind a live session to a device, if it is bound to none."""
+    def bind(self, session_id: str, device: Device, now: int | None) -> Operation[Ended | None]:
+        """Bind a live session to a device, if it is bound to none; says whose it is."""
         rows = yield Statement(self._text("bind"), {"session_id": session_id, "now": now})
         if rows:
             yield Statement(self._text("add_device"), {"session_id": session_id, **device._asdict()})
-        return bool(rows)
+        return Ended(rows[0][0], rows[0][1]) if rows else None
 
     def device(self, session_id: str, now: int | None) -> Operation[Device | None]:
         """Read the device of a live session."""
@@ -289,6 +298,33 @@ class Operations:
         values = {"user_id": user_id, "limit": limit, "kind": kind, "now": now}
         rows = yield Statement(self._text(name), values)
         return tuple(record for row in rows if (record := self.record(row)) is not None)
+
+    def matching(self, name: str, wanted: SessionFilter, **more: Any) -> Statement:
+        """Return a statement about the live sessions that a filter means, whatever it does with them."""
+        values = values_of(wanted)
+        text = self._text(name).replace("/*matching*/", condition(self._text("matching"), values))
+        return Statement(text, {**values, **more})
+
+    def search(
+        self, wanted: SessionFilter, limit: int, after: tuple[int, str] | None, now: int | None
+    ) -> Operation[tuple[Record, ...]]:
+        """List the sessions that a filter means, after a place in the list."""
+        seen, session_id = after or START
+        rows = yield self.matching("search", wanted, limit=limit, after_seen=seen, after_id=session_id, now=now)
+        return tuple(record for row in rows if (record := self.record(row)) is not None)
+
+    def count_matching(self, wanted: SessionFilter, now: int | None) -> Operation[int]:
+        """Count them."""
+        rows = yield self.matching("count_matching", wanted, now=now)
+        return int(rows[0][0])
+
+    def revoke_matching(self, wanted: SessionFilter, now: int | None) -> Operation[list[Ended]]:
+        """End them, with one entry for everyone where they are very many."""
+        yield self.matching("quiet_if_many", wanted, many=MANY, now=now)
+        yield Statement(self._text("log_if_quiet"), {})
+        rows = yield self.matching("end_matching", wanted, now=now)
+        yield Statement(self._text("quiet"), {"quiet": 0})
+        return [Ended._make(row) for row in rows]
 
     def trim(self, before: int | None) -> Operation[None]:
         """Drop log entries from before a time in seconds since the epoch, and raise the floor."""

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         Capabilities,
         CreateResult,
         Device,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
         Vitals,
     )
@@ -213,4 +217,56 @@ class Impersonates(Protocol):
 
     def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
         """Read the public id of the live session that another one ends with; None when there is none."""
+        ...
+
+
+class Searches(Protocol):
+    """A store whose sessions can be searched across users, for threads: `capabilities.searching`.
+
+    All three mean the same sessions by the same filter. A ticket is never among them, nor what has expired.
+    """
+
+    def search(
+        self,
+        wanted: SessionFilter,
+        *,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        connection: Any = None,
+    ) -> Sequence[Record]:
+        """List them, latest activity first, after a place in the list: last-seen time and id of a session."""
+        ...
+
+    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count them."""
+        ...
+
+    def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End them, with their log entries or one for everyone, and say which they were."""
+        ...
+
+
+class Audits(Protocol):
+    """A store that keeps an audit trail, for threads: `capabilities.audits`.
+
+    Once `audit` was called, each change is made together with the entries about it, in one transaction: what
+    `coatcheck.stores.auditing` says of it, by whoever `acting` names.
+    """
+
+    def audit(self) -> None:
+        """Write entries from now on, with each change that this object makes."""
+        ...
+
+    def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries as they are."""
+        ...
+
+    def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries, newest first, after the one with this number."""
+        ...
+
+    def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
         ...

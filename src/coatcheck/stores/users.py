@@ -55,6 +55,10 @@ class UsersTable:
         """Return the columns that a session shows, without the id."""
         return (*(column for _, column in self.named()), *self.attributes)
 
+    def searched(self) -> tuple[str, ...]:
+        """Return the columns in which a text is searched, besides the id."""
+        return tuple(column for column in (self.name, self.email) if column)
+
     def named(self) -> tuple[tuple[str, str], ...]:
         """Return the columns that become a field of `User`, after the name of that field."""
         names = ("name", "email", "role", "email_verified", "labels", "created_at", "updated_at")

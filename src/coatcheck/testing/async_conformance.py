@@ -13,11 +13,21 @@ from coatcheck.testing._async_suite.limits import AsyncLimits
 from coatcheck.testing._async_suite.log import AsyncLog
 from coatcheck.testing._async_suite.retiring import AsyncRetiring
 from coatcheck.testing._async_suite.rows import AsyncRows
+from coatcheck.testing._async_suite.searching import AsyncSearching
 from coatcheck.testing.clock import ManualClock
 
 
 class AsyncStoreConformance(
-    AsyncRows, AsyncActing, AsyncChanges, AsyncDevices, AsyncEndings, AsyncKinds, AsyncLimits, AsyncLog, AsyncRetiring
+    AsyncRows,
+    AsyncActing,
+    AsyncChanges,
+    AsyncDevices,
+    AsyncEndings,
+    AsyncKinds,
+    AsyncLimits,
+    AsyncLog,
+    AsyncRetiring,
+    AsyncSearching,
 ):
     """The promises of `coatcheck.stores`, each with a test.
 

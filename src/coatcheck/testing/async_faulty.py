@@ -14,8 +14,18 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
-    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncImpersonates, AsyncRetires, AsyncStore
+    from coatcheck.stores.async_protocol import (
+        AsyncAudits,
+        AsyncBindsDevices,
+        AsyncImpersonates,
+        AsyncRetires,
+        AsyncSearches,
+        AsyncStore,
+    )
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         Capabilities,
         CreateResult,
         Device,
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
         Vitals,
     )
@@ -39,6 +50,8 @@ _CALLS = frozenset(
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges"),
         *("create_acting", "actor_session"),
+        *("search", "count_matching", "revoke_matching"),
+        *("record", "entries", "forget_entries"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -246,6 +259,54 @@ class AsyncFaultyStore:
         return await self._through(
             "list_sessions", lambda: self.store.list_sessions(user_id, limit, kind=kind, connection=connection)
         )
+
+    @property
+    def _searches(self) -> AsyncSearches:
+        return cast("AsyncSearches", self.store)
+
+    async def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, where the store can."""
+        return await self._through(
+            "search", lambda: self._searches.search(wanted, limit=limit, after=after, connection=connection)
+        )
+
+    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count them."""
+        return await self._through(
+            "count_matching", lambda: self._searches.count_matching(wanted, connection=connection)
+        )
+
+    async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End them."""
+        return await self._through(
+            "revoke_matching", lambda: self._searches.revoke_matching(wanted, connection=connection)
+        )
+
+    @property
+    def _audits(self) -> AsyncAudits:
+        return cast("AsyncAudits", self.store)
+
+    def audit(self) -> None:
+        """Pass on, as it is."""
+        self._audits.audit()
+
+    async def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries of the audit trail, where the store can."""
+        await self._through("record", lambda: self._audits.record(entries, connection=connection))
+
+    async def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries of the audit trail."""
+        return await self._through(
+            "entries", lambda: self._audits.entries(wanted, limit=limit, after=after, connection=connection)
+        )
+
+    async def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete old entries of the audit trail."""
+        return await self._through("forget_entries", lambda: self._audits.forget_entries(keep, batch))
 
     async def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete expired sessions."""

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         Capabilities,
         CreateResult,
         Device,
@@ -27,10 +30,18 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
         Vitals,
     )
-    from coatcheck.stores.protocol import BindsDevices, Impersonates, Retires, Store
+    from coatcheck.stores.protocol import (
+        Audits,
+        BindsDevices,
+        Impersonates,
+        Retires,
+        Searches,
+        Store,
+    )
 
 T = TypeVar("T")
 
@@ -40,6 +51,8 @@ _CALLS = frozenset(
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges"),
         *("create_acting", "actor_session"),
+        *("search", "count_matching", "revoke_matching"),
+        *("record", "entries", "forget_entries"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -245,6 +258,50 @@ class FaultyStore:
         return self._through(
             "list_sessions", lambda: self.store.list_sessions(user_id, limit, kind=kind, connection=connection)
         )
+
+    @property
+    def _searches(self) -> Searches:
+        return cast("Searches", self.store)
+
+    def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, where the store can."""
+        return self._through(
+            "search", lambda: self._searches.search(wanted, limit=limit, after=after, connection=connection)
+        )
+
+    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count them."""
+        return self._through("count_matching", lambda: self._searches.count_matching(wanted, connection=connection))
+
+    def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End them."""
+        return self._through("revoke_matching", lambda: self._searches.revoke_matching(wanted, connection=connection))
+
+    @property
+    def _audits(self) -> Audits:
+        return cast("Audits", self.store)
+
+    def audit(self) -> None:
+        """Pass on, as it is."""
+        self._audits.audit()
+
+    def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries of the audit trail, where the store can."""
+        self._through("record", lambda: self._audits.record(entries, connection=connection))
+
+    def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries of the audit trail."""
+        return self._through(
+            "entries", lambda: self._audits.entries(wanted, limit=limit, after=after, connection=connection)
+        )
+
+    def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete old entries of the audit trail."""
+        return self._through("forget_entries", lambda: self._audits.forget_entries(keep, batch))
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete expired sessions."""

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coatcheck._sync._pair import Lock
+from coatcheck.actors import current_actor
 from coatcheck.bells import Bell
 from coatcheck.clock import SystemClock
 from coatcheck.core.authentication import acts_for_another
@@ -16,14 +18,41 @@ from coatcheck.core.settings import LONGEST_COPY
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.core.times import duration_micros
 from coatcheck.errors import ConfigurationError, DataError
-from coatcheck.stores.base import SESSION, Capabilities, CreateResult, Ended, Full, Reading, Renewed, Vitals, ended_as
+from coatcheck.stores import auditing
+from coatcheck.stores.auditing import audited
+from coatcheck.stores.base import (
+    SESSION,
+    AuditRow,
+    Capabilities,
+    CreateResult,
+    Ended,
+    Full,
+    Reading,
+    Renewed,
+    SessionFilter,
+    Vitals,
+    ended_as,
+)
+from coatcheck.stores.searching import START, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import Device, NewSession, Renewal, Rotation, Selection, SessionChange, Touch
+    from coatcheck.stores.auditing import Noted
+    from coatcheck.stores.base import (
+        AuditFilter,
+        Device,
+        NewSession,
+        Renewal,
+        Rotation,
+        Selection,
+        SessionChange,
+        Touch,
+    )
+
+T = TypeVar("T")
 
 _KEEP_LOG = 2 * duration_micros(LONGEST_COPY)
 _TIMES = ("idle_timeout", "idle_expires_at", "expires_at")
@@ -58,6 +87,8 @@ class MemoryStore:
         devices=True,
         impersonates=True,
         kinds=True,
+        searching=True,
+        audits=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -75,6 +106,9 @@ class MemoryStore:
         self._devices: dict[str, Device] = {}
         self._acting: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
+        self._audits = False
+        self._trail: list[AuditRow] = []
+        self._numbered = 0
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -156,7 +190,7 @@ class MemoryStore:
             self._end(evicted if replaced is None else (replaced, *evicted))
             self._rows[new.token_hash] = record
             self._kinds[record.id] = new.kind
-            return CreateResult(record, evicted, replaced)
+            return self._told(CreateResult(record, evicted, replaced), partial(auditing.of_create, new))
 
     def touch(self, touches: Sequence[Touch]) -> set[str]:
         """Move live sessions' last-seen and idle expiry forwards; returns their ids."""
@@ -220,7 +254,7 @@ class MemoryStore:
             if rotation.authentication is not None:
                 row = row._replace(authentication=rotation.authentication)
             self._shorten_acting_for(row)
-            return self._put(rotation.new_hash, row)
+            return self._told(self._put(rotation.new_hash, row), partial(auditing.of_rotate, rotation))
 
     def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
         """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
@@ -256,9 +290,11 @@ class MemoryStore:
                 return None
             row = self._rows[key]
             if end:
-                return self._end([row])[0]
-            del self._retired[token_hash]
-            return ended_as(row)
+                [ended] = self._end([row])
+            else:
+                del self._retired[token_hash]
+                ended = ended_as(row)
+            return self._told(ended, partial(auditing.of_reuse, end=end))
 
     def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""
@@ -267,7 +303,8 @@ class MemoryStore:
             if key is None or self._rows[key].device_bound:
                 return False
             self._devices[session_id] = device
-            self._put(key, self._rows[key]._replace(device_bound=True))
+            row = self._put(key, self._rows[key]._replace(device_bound=True))
+            self._told(Ended(row.id, row.user_id), partial(auditing.of_bind, device))
             return True
 
     def device(self, session_id: str) -> Device | None:
@@ -310,7 +347,8 @@ class MemoryStore:
                 selection = selection._replace(token_hash=self._latest(selection.token_hash))
             selected = _selects(selection)
             rows = [row for key, row in self._rows.items() if selected(key, row)]
-            return self._end([row for row in rows if selection.kind in {None, self._kind_of(row.id)}])
+            ended = self._end([row for row in rows if selection.kind in {None, self._kind_of(row.id)}])
+            return self._told(ended, partial(auditing.of_revoke, selection))
 
     def revoke_everyone(self, *, connection: Any = None) -> int:
         """End all sessions with one log entry; returns how many there were."""
@@ -323,7 +361,7 @@ class MemoryStore:
             self._acting.clear()
             self._kinds.clear()
             self._note(EVERYONE)
-            return count
+            return self._told(count, auditing.of_everyone)
 
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Write a log entry that outdates all copies of a user's name, email and role."""
@@ -346,8 +384,53 @@ class MemoryStore:
         with self._lock:
             if user_id is not None:
                 return self._live_of(user_id, kind)[:limit]
-            live = [row for row in self._rows.values() if self._alive(row) and self._kind_of(row.id) == kind]
-            return sorted(live, key=lambda row: (row.last_seen_at, row.id), reverse=True)[:limit]
+            return _latest_seen(self._live(kind))[:limit]
+
+    def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list."""
+        _refuse(connection)
+        with self._lock:
+            return [row for row in self._matching(wanted) if (row.last_seen_at, row.id) < (after or START)][:limit]
+
+    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means."""
+        _refuse(connection)
+        with self._lock:
+            return len(self._matching(wanted))
+
+    def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, and say which they were."""
+        _refuse(connection)
+        with self._lock:
+            return self._told(self._end(self._matching(wanted)), partial(auditing.of_revoke, None))
+
+    def audit(self) -> None:
+        """Write entries of the audit trail from now on, with each change that this object makes."""
+        self._audits = True
+
+    def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries of the audit trail as they are."""
+        _refuse(connection)
+        with self._lock:
+            self._keep(entries)
+
+    def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries of the audit trail, newest first, after the one with this number."""
+        _refuse(connection)
+        with self._lock:
+            found = [row for row in self._trail if audited(wanted, row) and (after is None or row.id < after)]
+            return found[::-1][:limit]
+
+    def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
+        with self._lock:
+            old = [row for row in self._trail if row.at < self._now() - keep][:batch]
+            self._trail = [row for row in self._trail if row not in old]
+            return len(old)
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
@@ -362,6 +445,19 @@ class MemoryStore:
             return [ended_as(row) for row in rows]
 
     # --- under the lock
+
+    def _told(self, result: T, entries: Callable[[Any], Iterable[Noted]]) -> T:
+        """Write what the audit trail says of a change, where it is on."""
+        if self._audits:
+            self._keep(auditing.by(current_actor(), entries(result)))
+        return result
+
+    def _keep(self, entries: Sequence[Noted]) -> None:
+        for action, user_id, session_id, detail, actor, address in entries:
+            self._numbered += 1
+            self._trail.append(
+                AuditRow(self._numbered, self._now(), action, actor, user_id, session_id, address, detail)
+            )
 
     def _reading(self, record: Record | None) -> Reading:
         return Reading(self._epoch, self._position, self._clock.now(), record)
@@ -430,12 +526,14 @@ class MemoryStore:
         return self._kinds.get(session_id, SESSION)
 
     def _live_of(self, user_id: str | None, kind: str) -> Sequence[Record]:
-        rows = [
-            row
-            for row in self._rows.values()
-            if row.user_id == user_id and self._alive(row) and self._kind_of(row.id) == kind
-        ]
+        rows = [row for row in self._live(kind) if row.user_id == user_id]
         return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)
+
+    def _matching(self, wanted: SessionFilter) -> Sequence[Record]:
+        return _latest_seen([row for row in self._live(SESSION) if matches(wanted, row)])
+
+    def _live(self, kind: str) -> Sequence[Record]:
+        return [row for row in self._rows.values() if self._alive(row) and self._kind_of(row.id) == kind]
 
     def _alive(self, row: Record) -> bool:
         return row.ends_at() > self._now()
@@ -465,6 +563,10 @@ def _carried(new: NewSession, replaced: Record) -> Record:
     old = json.loads(replaced.data)
     kept = {name: old[name] for name in new.carry_over if name in old}
     return new.record._replace(data=json.dumps({**kept, **json.loads(new.record.data)}))
+
+
+def _latest_seen(rows: Sequence[Record]) -> Sequence[Record]:
+    return sorted(rows, key=lambda row: (row.last_seen_at, row.id), reverse=True)
 
 
 def _refuse(connection: Any) -> None:

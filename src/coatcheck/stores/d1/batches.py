@@ -15,11 +15,12 @@ from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import DataError
 from coatcheck.stores.base import CreateResult, Full
 from coatcheck.stores.operations import Statement, carried, given_times
+from coatcheck.stores.searching import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from coatcheck.stores.base import Device, NewSession, Renewal, Rotation, SessionChange
+    from coatcheck.stores.base import Device, NewSession, Renewal, Rotation, SessionChange, SessionFilter
     from coatcheck.stores.operations import Row
 
     Batch = Mapping[str, Statement]
@@ -194,6 +195,15 @@ class Batches:
             "count": self._statement("count"),
             "delete": self._statement("everyone"),
             "log": self._statement("log", subject="*"),
+            "loud": self._statement("quiet", quiet=0),
+        }
+
+    def revoke_matching(self, matching: Callable[..., Statement], wanted: SessionFilter, now: int | None) -> Batch:
+        """End the sessions that a filter means, with one entry for everyone where they are very many."""
+        return {
+            "quiet": matching("quiet_if_many", wanted, many=MANY, now=now),
+            "log": self._statement("log_if_quiet"),
+            "ended": matching("end_matching", wanted, now=now),
             "loud": self._statement("quiet", quiet=0),
         }
 

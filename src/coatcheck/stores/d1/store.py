@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
     )
     from coatcheck.stores.d1.batches import Answer, Batch
@@ -73,6 +74,7 @@ class AsyncD1Store:
         devices=True,
         impersonates=True,
         kinds=True,
+        searching=True,
     )
 
     def __init__(
@@ -172,6 +174,18 @@ class AsyncD1Store:
         """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
         _refuse(connection)
         return await self._only(self._operations.list_sessions(user_id, limit, self._now(), kind))
+
+    async def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list."""
+        _refuse(connection)
+        return await self._only(self._operations.search(wanted, limit, after, self._now()))
+
+    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means."""
+        _refuse(connection)
+        return await self._only(self._operations.count_matching(wanted, self._now()))
 
     def expect(self, token_hash: bytes) -> Expected:
         """Have the next poll read this session too, unless nobody holds what is returned any more."""
@@ -286,6 +300,12 @@ class AsyncD1Store:
         _refuse(connection)
         rows = await self._run(self._batches.revoke_everyone())
         return int(rows["count"][0][0])
+
+    async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, in one batch, and say which they were."""
+        _refuse(connection)
+        rows = await self._run(self._batches.revoke_matching(self._operations.matching, wanted, self._now()))
+        return [Ended._make(row) for row in rows["ended"]]
 
     async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Write a log entry that outdates all copies of a user's name, email and role."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from coatcheck.errors import ConfigurationError
+from coatcheck.stores.base import Ended
 from coatcheck.stores.operations import Operations, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from coatcheck.core.session import Record
-    from coatcheck.stores.base import CreateResult, NewSession, Reading
+    from coatcheck.stores.base import CreateResult, NewSession, Reading, SessionFilter
     from coatcheck.stores.operations import Operation, Row
 
 _FORGOTTEN: Final = 10_000
@@ -70,6 +71,11 @@ class PostgreSQLOperations(Operations):
         """Count the sessions that the last `end_everyone` has ended; takes longer the more there are."""
         rows = yield Statement(self._text("count"), {})
         return int(rows[0][0])
+
+    def revoke_matching(self, wanted: SessionFilter, now: int | None) -> Operation[list[Ended]]:
+        """End the sessions that a filter means; the triggers write one entry for everyone where they are very many."""
+        rows = yield self.matching("end_matching", wanted, now=now)
+        return [Ended._make(row) for row in rows]
 
     def invalidate_user(self, user_id: str) -> Operation[None]:
         """Outdate all copies of a user's name, email and role, however the id is written."""

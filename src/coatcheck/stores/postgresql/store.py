@@ -8,10 +8,13 @@ nobody waits for a counter, and a transaction that stays open for long costs rea
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.core.coherence import Entry, LogPage
 from coatcheck.errors import SchemaError, Unavailable
+from coatcheck.stores import auditing
+from coatcheck.stores.auditing import AuditTrail
 from coatcheck.stores.base import SESSION, Capabilities, Vitals
 from coatcheck.stores.operations import Statement
 from coatcheck.stores.postgresql.callers import run_inside
@@ -24,12 +27,15 @@ from coatcheck.stores.postgresql.statements import Statements
 from coatcheck.stores.postgresql.wire import connection_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeVar
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         CreateResult,
         Device,
         Ended,
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
     )
     from coatcheck.stores.operations import Operation, Row
@@ -59,6 +66,12 @@ _REPLICA_PATIENCE = 0.5
 
 _MIGRATION = 3_600.0
 """Seconds a step of a migration may take: it looks at every row, and nobody waits for it."""
+
+_SEARCH = 30.0
+"""Seconds a search may take: a text is looked for in every row."""
+
+_MANY_ENDINGS = 600.0
+"""Seconds that ending the sessions of a filter may take: each has its triggers."""
 
 
 class Cursor(NamedTuple):
@@ -91,6 +104,8 @@ class PostgreSQLStore:
         devices=True,
         impersonates=True,
         kinds=True,
+        searching=True,
+        audits=True,
     )
 
     def __init__(
@@ -133,6 +148,7 @@ class PostgreSQLStore:
         self._clock = clock
         self._statements = Statements(schema, users)
         self._operations = PostgreSQLOperations(self._statements.__getitem__, users)
+        self._trail = AuditTrail(self._statements.__getitem__)
         self._migration = Migration(self._statements, notify=notify)
         self._connections = Connections(
             connection_info(url, timeout), size=pool_size, timeout=timeout, prepare=prepared_statements
@@ -248,7 +264,8 @@ class PostgreSQLStore:
     def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
         """Insert a session and enforce the limit, exactly and in one transaction; raises Full."""
         alone = new.limit is None and new.replaces is None and self.users is None
-        return self._write(lambda: self._operations.create(new, self._now()), connection, alone=alone)
+        make = self._kept(partial(self._operations.create, new), partial(auditing.of_create, new))
+        return self._write(make, connection, alone=alone and not self._trail.on)
 
     def touch(self, touches: Sequence[Touch]) -> set[str]:
         """Move live sessions' last-seen and idle expiry forwards, in one statement; returns their ids."""
@@ -267,8 +284,8 @@ class PostgreSQLStore:
 
     def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
         """Give a live session a new token hash; None when the old one is gone."""
-        make = lambda: self._operations.rotate(rotation, self._now())  # noqa: E731
-        return self._write(make, connection, alone=self.users is None)
+        make = self._kept(partial(self._operations.rotate, rotation), partial(auditing.of_rotate, rotation))
+        return self._write(make, connection, alone=self.users is None and not self._trail.on)
 
     def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
         """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
@@ -276,12 +293,14 @@ class PostgreSQLStore:
 
     def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
-        make = lambda: self._operations.reuse(token_hash, self._now(), end=end)  # noqa: E731
-        return self._write(make, connection, alone=True)
+        reuse = partial(self._operations.reuse, token_hash, end=end)
+        make = self._kept(reuse, partial(auditing.of_reuse, end=end))
+        return self._write(make, connection, alone=not self._trail.on)
 
     def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""
-        return self._write(lambda: self._operations.bind(session_id, device, self._now()), None)
+        bind = partial(self._operations.bind, session_id, device)
+        return self._write(self._kept(bind, partial(auditing.of_bind, device)), None) is not None
 
     def device(self, session_id: str) -> Device | None:
         """Read the device of a live session; None when there is none."""
@@ -303,13 +322,15 @@ class PostgreSQLStore:
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
-        return self._write(lambda: self._operations.revoke(selection), connection, alone=True)
+        make = self._kept(lambda _: self._operations.revoke(selection), partial(auditing.of_revoke, selection))
+        return self._write(make, connection, alone=not self._trail.on)
 
     def revoke_everyone(self, *, connection: Any = None) -> int:
         """End all sessions at once, however many there are; returns how many there were."""
         if connection is not None:
-            return run_inside(self._operations.revoke_everyone(), connection)
-        self._connections.transaction(self._operations.end_everyone)
+            inside = self._kept(lambda _: self._operations.revoke_everyone(), auditing.of_everyone)
+            return run_inside(inside(), connection)
+        self._connections.transaction(self._kept(lambda _: self._operations.end_everyone(), auditing.of_everyone))
         return self._connections.single(self._operations.count_ended, reads=True)
 
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
@@ -327,6 +348,44 @@ class PostgreSQLStore:
         make = lambda: self._operations.list_sessions(user_id, limit, self._now(), kind)  # noqa: E731
         return self._single(make, connection, reads=True)
 
+    def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list."""
+        make = lambda: self._operations.search(wanted, limit, after, self._now())  # noqa: E731
+        return self._single(make, connection, reads=True, seconds=_SEARCH)
+
+    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means."""
+        make = lambda: self._operations.count_matching(wanted, self._now())  # noqa: E731
+        return self._single(make, connection, reads=True, seconds=_SEARCH)
+
+    def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, in one transaction, and say which they were."""
+        make = self._kept(partial(self._operations.revoke_matching, wanted), partial(auditing.of_revoke, None))
+        if connection is not None:
+            return run_inside(make(), connection)
+        return self._connections.transaction(make, seconds=_MANY_ENDINGS)
+
+    def audit(self) -> None:
+        """Write entries of the audit trail from now on, with each change that this object makes."""
+        self._trail.on = True
+
+    def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries of the audit trail as they are."""
+        self._write(lambda: self._trail.record(entries, self._now()), connection)
+
+    def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries of the audit trail, newest first, after the one with this number."""
+        make = lambda: self._trail.entries(wanted, limit, after)  # noqa: E731
+        return self._single(make, connection, reads=True, seconds=_SEARCH)
+
+    def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
+        return self._write(lambda: self._trail.forget(keep, batch, self._now()), None, alone=True)
+
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log.
 
@@ -336,10 +395,18 @@ class PostgreSQLStore:
             pass
         return self._write(lambda: self._operations.sweep(batch, self._now(), self._now()), None)
 
-    def _single(self, make: Callable[[], Operation[T]], connection: Any, *, reads: bool) -> T:
+    def _kept(
+        self, operation: Callable[[int | None], Operation[T]], entries: Callable[[Any], Iterable[Noted]]
+    ) -> Callable[[], Operation[T]]:
+        """Return what makes an operation that also writes entries of the audit trail, where that is on."""
+        return lambda: self._trail.kept(operation(now := self._now()), entries, now)
+
+    def _single(
+        self, make: Callable[[], Operation[T]], connection: Any, *, reads: bool, seconds: float | None = None
+    ) -> T:
         if connection is not None:
             return run_inside(make(), connection)
-        return self._connections.single(make, reads=reads)
+        return self._connections.single(make, reads=reads, seconds=seconds)
 
     def _write(self, make: Callable[[], Operation[T]], connection: Any, *, alone: bool = False) -> T:
         """Run an operation in the caller's transaction, in one of its own, or as the one statement that it is."""

@@ -40,6 +40,12 @@ class AsyncThreads:
             return self._database.read(operation)
         return await self._inside(connections.read_inside, operation, connection)
 
+    async def read_at_length(self, operation: Operation[T], connection: Any = None) -> T:
+        """Run an operation that may read every row: in a thread, beside those that write."""
+        if connection is None:
+            return await asyncio.to_thread(self._database.read, operation)
+        return await self.read(operation, connection)
+
     async def _inside(
         self, function: Callable[[Operation[T], Any, str], T], operation: Operation[T], connection: Any
     ) -> T:

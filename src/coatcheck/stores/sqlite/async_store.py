@@ -5,10 +5,13 @@ Reads are microseconds and run where they are asked; writes wait for the disk an
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coatcheck.clock import SystemClock
+from coatcheck.stores import auditing
+from coatcheck.stores.auditing import AuditTrail
 from coatcheck.stores.base import SESSION, Capabilities, Vitals
 from coatcheck.stores.operations import Operations, only
 from coatcheck.stores.sqlite import migrations
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
     from coatcheck.clock import Clock
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         CreateResult,
         Device,
         Ended,
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
     )
     from coatcheck.stores.sqlite.pages import Cursor
@@ -61,6 +68,8 @@ class AsyncSQLiteStore:
         devices=True,
         impersonates=True,
         kinds=True,
+        searching=True,
+        audits=True,
     )
 
     def __init__(
@@ -90,6 +99,7 @@ class AsyncSQLiteStore:
         self._database = Database(file, busy_timeout=busy_timeout, foreign_keys=users is not None and users.foreign_key)
         self._statements = Statements(users)
         self._operations = Operations(self._statements.__getitem__, users)
+        self._trail = AuditTrail(self._statements.__getitem__)
         self._threads = AsyncThreads(self._database)
 
     async def open(self) -> None:
@@ -168,7 +178,8 @@ class AsyncSQLiteStore:
 
     async def create(self, new: NewSession, *, connection: Any = None) -> CreateResult:
         """Insert a session and enforce the limit, exactly and in one transaction; raises Full."""
-        operation = self._operations.create(new, self._now())
+        now = self._now()
+        operation = self._trail.kept(self._operations.create(new, now), partial(auditing.of_create, new), now)
         return await self._threads.write(operation, connection)
 
     async def touch(self, touches: Sequence[Touch]) -> set[str]:
@@ -186,7 +197,9 @@ class AsyncSQLiteStore:
 
     async def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
         """Give a live session a new token hash; None when the old one is gone."""
-        operation = self._operations.rotate(rotation, self._now())
+        now = self._now()
+        operation = self._operations.rotate(rotation, now)
+        operation = self._trail.kept(operation, partial(auditing.of_rotate, rotation), now)
         return await self._threads.write(operation, connection)
 
     async def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
@@ -195,11 +208,17 @@ class AsyncSQLiteStore:
 
     async def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
-        return await self._threads.write(self._operations.reuse(token_hash, self._now(), end=end), connection)
+        now = self._now()
+        operation = self._operations.reuse(token_hash, now, end=end)
+        operation = self._trail.kept(operation, partial(auditing.of_reuse, end=end), now)
+        return await self._threads.write(operation, connection)
 
     async def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""
-        return await self._threads.write(self._operations.bind(session_id, device, self._now()))
+        now = self._now()
+        operation = self._operations.bind(session_id, device, now)
+        operation = self._trail.kept(operation, partial(auditing.of_bind, device), now)
+        return await self._threads.write(operation) is not None
 
     async def device(self, session_id: str) -> Device | None:
         """Read the device of a live session; None when there is none."""
@@ -222,11 +241,12 @@ class AsyncSQLiteStore:
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         operation = self._operations.revoke(selection)
+        operation = self._trail.kept(operation, partial(auditing.of_revoke, selection), self._now())
         return await self._threads.write(operation, connection)
 
     async def revoke_everyone(self, *, connection: Any = None) -> int:
         """End all sessions with one log entry; returns how many there were."""
-        operation = self._operations.revoke_everyone()
+        operation = self._trail.kept(self._operations.revoke_everyone(), auditing.of_everyone, self._now())
         return await self._threads.write(operation, connection)
 
     async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
@@ -251,6 +271,42 @@ class AsyncSQLiteStore:
         """List a user's live rows of a kind, newest first; for None those of all users, latest activity first."""
         operation = self._operations.list_sessions(user_id, limit, self._now(), kind)
         return await self._threads.read(operation, connection)
+
+    async def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list."""
+        operation = self._operations.search(wanted, limit, after, self._now())
+        return await self._threads.read_at_length(operation, connection)
+
+    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means."""
+        return await self._threads.read_at_length(self._operations.count_matching(wanted, self._now()), connection)
+
+    async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, in one transaction, and say which they were."""
+        now = self._now()
+        operation = self._operations.revoke_matching(wanted, now)
+        operation = self._trail.kept(operation, partial(auditing.of_revoke, None), now)
+        return await self._threads.write(operation, connection)
+
+    def audit(self) -> None:
+        """Write entries of the audit trail from now on, with each change that this object makes."""
+        self._trail.on = True
+
+    async def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries of the audit trail as they are."""
+        await self._threads.write(self._trail.record(entries, self._now()), connection)
+
+    async def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries of the audit trail, newest first, after the one with this number."""
+        return await self._threads.read_at_length(self._trail.entries(wanted, limit, after), connection)
+
+    async def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
+        return await self._threads.write(self._trail.forget(keep, batch, self._now()))
 
     async def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""

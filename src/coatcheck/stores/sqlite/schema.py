@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
     from coatcheck.stores.users import UsersTable
 
-MIGRATIONS = ("0001_sessions", "0002_retired_tokens", "0003_devices", "0004_impersonations", "0005_kinds")
+MIGRATIONS = (
+    "0001_sessions",
+    "0002_retired_tokens",
+    "0003_devices",
+    "0004_impersonations",
+    "0005_kinds",
+    "0006_audit",
+)
 """The steps in order; step n brings the schema to version n."""
 
 

@@ -8,6 +8,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from coatcheck.stores.users import UsersTable
 
 _FOLDER = files("coatcheck.stores.sqlite") / "sql"
@@ -43,13 +45,26 @@ def _filled(name: str, users: UsersTable | None) -> str:
 def filled(sql: str, users: UsersTable | None) -> str:
     """Return a statement with the users table in the places that are left for it."""
     if users is None:
-        return sql.replace("/*user*/", "NULL").replace("/*user_join*/", "")
+        return _with(sql, {"user": "NULL", "user_join": "", "has_user": "", "names": ""})
     column = f'u."{users.id}"'
     # The second comparison admits no other spelling of the id ('01' for 1, another case): log entries name this one.
     join = (
         f'LEFT JOIN "{users.table}" AS u ON {column} = s.user_id AND CAST({column} AS TEXT) = s.user_id COLLATE BINARY'
     )
-    return sql.replace("/*user*/", user_json(users)).replace("/*user_join*/", join).replace("/*id*/", f'"{users.id}"')
+    words = {
+        "user": user_json(users),
+        "user_join": join,
+        "has_user": f"AND (s.user_id IS NULL OR {column} IS NOT NULL)",
+        "names": "".join(f"|| char(10) || coalesce(u.\"{name}\", '')" for name in users.searched()),
+        "id": f'"{users.id}"',
+    }
+    return _with(sql, words)
+
+
+def _with(sql: str, words: Mapping[str, str]) -> str:
+    for word, replacement in words.items():
+        sql = sql.replace(f"/*{word}*/", replacement)
+    return sql
 
 
 def user_json(users: UsersTable) -> str:

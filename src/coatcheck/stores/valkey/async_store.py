@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
     )
     from coatcheck.stores.valkey.scripts import Script
@@ -115,6 +116,7 @@ class AsyncValkeyStore:
         devices=True,
         impersonates=True,
         kinds=True,
+        searching=True,
     )
 
     def __init__(
@@ -438,6 +440,43 @@ class AsyncValkeyStore:
         _refuse(connection)
         whose = "all" if user_id is None else "user"
         return rows.records_of(await self._run(scripts.LIST, whose, user_id or "", limit, kind))
+
+    async def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list.
+
+        Each script looks at some hundred sessions, and others are answered in between.
+        """
+        _refuse(connection)
+        words, place = rows.filter_words(wanted), after or rows.BEGINNING
+        found: list[Record] = []
+        while place is not None and len(found) < limit:
+            place, page = await self._run(scripts.SEARCH, *place, limit - len(found), *words)
+            found += rows.records_of(page)
+        return found
+
+    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means, in the same way."""
+        _refuse(connection)
+        words, place, count = rows.filter_words(wanted), rows.BEGINNING, 0
+        while place is not None:
+            place, more = await self._run(scripts.SEARCH, *place, "", *words)
+            count += more
+        return count
+
+    async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, and say which they were.
+
+        Each script ends those among some hundred, with their entries; if one fails, those before it have ended.
+        """
+        _refuse(connection)
+        words, place = rows.filter_words(wanted), rows.BEGINNING
+        ended: list[Ended] = []
+        while place is not None:
+            place, more = await self._run(scripts.END_MATCHING, *place, len(ended), *words)
+            ended += rows.ended_of(more)
+        return ended
 
     async def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from coatcheck.core.session import Record
 from coatcheck.core.successors import Retired
 from coatcheck.stores.base import SESSION, Ended, Reading, ended_as
+from coatcheck.stores.searching import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from coatcheck.stores.base import SessionFilter
 
 _TEXTS = {"id": "id", "u": "user_id", "ip": "ip", "ua": "user_agent", "d": "data", "m": "authentication"}
 _NUMBERS = {
@@ -24,6 +27,9 @@ _NUMBERS = {
 }
 FIELDS = (*_TEXTS, *_NUMBERS, "k")
 """The names of a session's fields, and of when its token took the place of another."""
+
+BEGINNING: Any = ("+inf", "")
+"""The place in a list of sessions that comes before all others."""
 
 _NOTHING: dict[str, Any] = dict.fromkeys([*_TEXTS.values(), *_NUMBERS.values()])
 
@@ -61,6 +67,14 @@ def records_of(rows: Sequence[Sequence[bytes]]) -> tuple[Record, ...]:
 def ended_of(rows: Sequence[Sequence[bytes]]) -> list[Ended]:
     """Return which sessions have ended, from their ids and users."""
     return [ended_as(record_of(row)) for row in rows]
+
+
+def filter_words(wanted: SessionFilter) -> list[str | bytes | int]:
+    """Return names and values of a filter by turns."""
+    words: list[str | bytes | int] = []
+    for name, value in values_of(wanted).items():
+        words += [name, int(value) if isinstance(value, bool) else value]
+    return words
 
 
 def reading_of(answer: Sequence[Any]) -> Reading:

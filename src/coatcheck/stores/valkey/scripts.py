@@ -36,16 +36,16 @@ def _part(name: str) -> str:
     return (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
 
 
-def _script(first_line: str, name: str, *, repeatable: bool = False) -> Script:
-    parts = [first_line, _part("common"), _part(name)]
-    if first_line != _READS:
-        parts.insert(2, _part("changes"))
+def _script(first_line: str, *names: str, repeatable: bool = False) -> Script:
+    own = ("common",) if first_line == _READS else ("common", "changes")
+    parts = [first_line, *map(_part, (*own, *names))]
     text = "\n".join(part for part in parts if part)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), repeatable)
 
 
 READ = _script(_READS, "read", repeatable=True)
 LIST = _script(_READS, "list", repeatable=True)
+SEARCH = _script(_READS, "matching", "search", repeatable=True)
 CREATE = _script(_WRITES, "create")
 SAVE = _script(_WRITES, "save")
 RELOCATE = _script(_WRITES, "relocate")
@@ -60,6 +60,7 @@ DEVICE = _script(_READS, "device", repeatable=True)
 SWAP_CHALLENGES = _script(_ALWAYS_WRITES, "swap_challenges")
 REVOKE = _script(_ALWAYS_WRITES, "revoke")
 REVOKE_EVERYONE = _script(_ALWAYS_WRITES, "revoke_everyone")
+END_MATCHING = _script(_ALWAYS_WRITES, "matching", "end_matching")
 NOTE = _script(_ALWAYS_WRITES, "note", repeatable=True)
 SWEEP = _script(_ALWAYS_WRITES, "sweep")
 # Without a first line a script is judged by what it does: this one writes to a server it has not met yet.

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         Rotation,
         Selection,
         SessionChange,
+        SessionFilter,
         Touch,
     )
     from coatcheck.stores.valkey.scripts import Script
@@ -116,6 +117,7 @@ class ValkeyStore:
         devices=True,
         impersonates=True,
         kinds=True,
+        searching=True,
     )
 
     def __init__(
@@ -439,6 +441,43 @@ class ValkeyStore:
         _refuse(connection)
         whose = "all" if user_id is None else "user"
         return rows.records_of(self._run(scripts.LIST, whose, user_id or "", limit, kind))
+
+    def search(
+        self, wanted: SessionFilter, *, limit: int, after: tuple[int, str] | None = None, connection: Any = None
+    ) -> Sequence[Record]:
+        """List the sessions that a filter means, latest activity first, after a place in the list.
+
+        Each script looks at some hundred sessions, and others are answered in between.
+        """
+        _refuse(connection)
+        words, place = rows.filter_words(wanted), after or rows.BEGINNING
+        found: list[Record] = []
+        while place is not None and len(found) < limit:
+            place, page = self._run(scripts.SEARCH, *place, limit - len(found), *words)
+            found += rows.records_of(page)
+        return found
+
+    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the sessions that a filter means, in the same way."""
+        _refuse(connection)
+        words, place, count = rows.filter_words(wanted), rows.BEGINNING, 0
+        while place is not None:
+            place, more = self._run(scripts.SEARCH, *place, "", *words)
+            count += more
+        return count
+
+    def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
+        """End the sessions that a filter means, and say which they were.
+
+        Each script ends those among some hundred, with their entries; if one fails, those before it have ended.
+        """
+        _refuse(connection)
+        words, place = rows.filter_words(wanted), rows.BEGINNING
+        ended: list[Ended] = []
+        while place is not None:
+            place, more = self._run(scripts.END_MATCHING, *place, len(ended), *words)
+            ended += rows.ended_of(more)
+        return ended
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""

@@ -2,4 +2,4 @@
 UPDATE coatcheck_sessions SET device_bound = 1
 WHERE id = :session_id AND NOT device_bound
     AND idle_expires_at > :now AND (expires_at IS NULL OR expires_at > :now)
-RETURNING id
+RETURNING id, user_id

@@ -123,14 +123,15 @@ local function cut_acting_for(hash, fields)
   end
 end
 
--- Entries first: if anything fails in between, copies are read again for nothing, and no entry is missing.
-local function end_sessions(sessions, user)
+-- Entries first: if anything fails in between, copies are read again for nothing, and no entry is missing. Of very many,
+-- together with those that were ended before, one entry with this subject tells.
+local function end_sessions(sessions, subject, before)
   local acting = acting_for(sessions)
   for _, session in ipairs(acting) do
     note('s:' .. get(session[2], 'id'))
   end
-  if user and #sessions > MANY then
-    note('u:' .. user)
+  if subject and #sessions > 0 and #sessions + (before or 0) > MANY then
+    note(subject)
   else
     for _, session in ipairs(sessions) do
       note('s:' .. get(session[2], 'id'))
@@ -160,6 +161,15 @@ end
 local function acts_for_another(fields)
   local proofs = get(fields, 'm')
   return proofs and string.find(proofs, '"actor"', 1, true) and cjson.decode(proofs).actor
+end
+
+-- What is told of sessions that have ended.
+local function ended_of(sessions)
+  local ended = {}
+  for i, session in ipairs(sessions) do
+    ended[i] = named(session[2])
+  end
+  return ended
 end
 
 local function rows_of(sessions)

@@ -47,7 +47,7 @@ end
 if replaced then
   end_sessions({ { replaces, replaced } })
 end
-end_sessions(evicted, user)
+end_sessions(evicted, user and 'u:' .. user)
 
 redis.call('HSET', key('s', hash), unpack(fields))
 redis.call('SET', key('i', id), hash)

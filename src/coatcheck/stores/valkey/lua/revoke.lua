@@ -25,9 +25,5 @@ else
     sessions[1] = { hash, fields }
   end
 end
-end_sessions(sessions, user)
-local ended = {}
-for i, session in ipairs(sessions) do
-  ended[i] = named(session[2])
-end
-return ended
+end_sessions(sessions, user and 'u:' .. user)
+return ended_of(sessions)
