@@ -10,11 +10,11 @@ import pytest
 from coatcheck._async.session_search import AsyncSessionSearch
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck.errors import ConfigurationError
-from coatcheck.stores.base import Ended, SessionFilter, Touch
+from coatcheck.stores.base import TICKET, Ended, SessionFilter, Touch
 from coatcheck.stores.searching import matches
 from coatcheck.testing._async_suite.common import added, head, ids_of, outdated, stored, time_of
 from coatcheck.testing._filters import a_crowd, a_filter, in_order
-from coatcheck.testing._rows import DAY, HOUR, SECOND, a_row, an_expired_row
+from coatcheck.testing._rows import DAY, HOUR, SECOND, a_row, an_expired_row, to_create
 
 if TYPE_CHECKING:
     from coatcheck.core.session import Record
@@ -81,7 +81,9 @@ class AsyncSearching:
     async def test_a_ticket_is_no_session_and_neither_is_what_has_expired(self, store: AsyncStore) -> None:
         """They are in no list, and no filter ends them, not even by their ids."""
         search, now = _searching(store), await time_of(store)
-        token_hash, ticket = await added(store, a_row(now, user_id=None, authenticated_at=None, idle_timeout=0))
+        ticket = a_row(now, user_id=None, authenticated_at=None)
+        new = to_create(ticket, kind=TICKET)
+        await store.create(new)
         _, over = await added(store, an_expired_row())
         _, visitor = await added(store, a_row(now, user_id=None, authenticated_at=None))
         for wanted in (EVERYBODY, SessionFilter(signed_in=False), SessionFilter(ids=(ticket.id, over.id, visitor.id))):
@@ -89,7 +91,7 @@ class AsyncSearching:
             assert await search.count_matching(wanted) == 1
         assert await ids_of(store, None) == [visitor.id]
         assert list(await search.revoke_matching(EVERYBODY)) == [Ended(visitor.id, None)]
-        assert await stored(store, token_hash) == ticket
+        assert await stored(store, new.token_hash) == ticket
 
 
 async def _a_crowd(store: AsyncStore) -> list[Record]:

@@ -11,10 +11,10 @@ import pytest
 from coatcheck._sync.session_search import SessionSearch
 from coatcheck._sync.sessions import Sessions
 from coatcheck.errors import ConfigurationError
-from coatcheck.stores.base import Ended, SessionFilter, Touch
+from coatcheck.stores.base import TICKET, Ended, SessionFilter, Touch
 from coatcheck.stores.searching import matches
 from coatcheck.testing._filters import a_crowd, a_filter, in_order
-from coatcheck.testing._rows import DAY, HOUR, SECOND, a_row, an_expired_row
+from coatcheck.testing._rows import DAY, HOUR, SECOND, a_row, an_expired_row, to_create
 from coatcheck.testing._suite.common import added, head, ids_of, outdated, stored, time_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ class Searching:
     def test_a_ticket_is_no_session_and_neither_is_what_has_expired(self, store: Store) -> None:
         """They are in no list, and no filter ends them, not even by their ids."""
         search, now = _searching(store), time_of(store)
-        token_hash, ticket = added(store, a_row(now, user_id=None, authenticated_at=None, idle_timeout=0))
+        ticket = a_row(now, user_id=None, authenticated_at=None)
+        new = to_create(ticket, kind=TICKET)
+        store.create(new)
         _, over = added(store, an_expired_row())
         _, visitor = added(store, a_row(now, user_id=None, authenticated_at=None))
         for wanted in (EVERYBODY, SessionFilter(signed_in=False), SessionFilter(ids=(ticket.id, over.id, visitor.id))):
@@ -90,7 +92,7 @@ class Searching:
             assert search.count_matching(wanted) == 1
         assert ids_of(store, None) == [visitor.id]
         assert list(search.revoke_matching(EVERYBODY)) == [Ended(visitor.id, None)]
-        assert stored(store, token_hash) == ticket
+        assert stored(store, new.token_hash) == ticket
 
 
 def _a_crowd(store: Store) -> list[Record]:
