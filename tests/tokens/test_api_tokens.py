@@ -234,4 +234,4 @@ def test_what_cannot_be_is_refused(tokens: ApiTokens, sessions: Sessions) -> Non
         tokens.create("ann", name="CI", expires_at=datetime(2030, 1, 1))  # noqa: DTZ001
     for wrong in ({"prefix": "Acme"}, {"lifetime": 400 * DAY}, {"longest": 4000 * DAY}, {"max_tokens": 0}):
         with pytest.raises(ConfigurationError, match="is not possible"):
-            ApiTokens(sessions, **wrong)  # type: ignore[arg-type]
+            ApiTokens(sessions, **wrong)

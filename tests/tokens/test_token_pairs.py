@@ -199,7 +199,7 @@ def test_keys_are_needed_and_settings_have_bounds(sessions: Sessions, clock: Man
         TokenPairs(Sessions(MemoryStore(clock=clock), clock=clock))
     for wrong in ({"access_lifetime": 2 * 60 * MINUTE}, {"grace": timedelta(0)}, {"prefix": "CC"}):
         with pytest.raises(ConfigurationError, match="is not possible"):
-            TokenPairs(sessions, **wrong)  # type: ignore[arg-type]
+            TokenPairs(sessions, **wrong)
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "valkey"])

@@ -6,7 +6,9 @@ import asyncio
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, cast
 
+from coatcheck._async.api_tokens import AsyncApiTokens
 from coatcheck._async.sessions import AsyncSessions
+from coatcheck._sync.api_tokens import ApiTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,3 +54,10 @@ def blocking_sessions(store: Store) -> Sessions | None:
     if not isinstance(store, _Blocking):
         return None
     return cast("Sessions", _Blocking(AsyncSessions(store.inner), store.runner))
+
+
+def tokens_of(sessions: Sessions, prefix: str) -> ApiTokens:
+    """Return the API tokens beside some sessions, also those of `blocking_sessions`."""
+    if isinstance(sessions, _Blocking):
+        return cast("ApiTokens", _Blocking(AsyncApiTokens(sessions.inner, prefix=prefix), sessions.runner))
+    return ApiTokens(sessions, prefix=prefix)

@@ -10,20 +10,26 @@ import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.api_tokens import session_behind
 from coatcheck.core.cross_origin import SAFE_METHODS
+from coatcheck.core.transport import bearer_token
 from coatcheck.errors import Unavailable
 from coatcheck.serve.forwarded import NotForwarded, Seen, seen_as_sent, seen_in_headers, sign_in_address
 from coatcheck.serve.identity import IdentityHeaders
 from coatcheck.serve.responding import respond
 from coatcheck.web.async_context import RequestContext
+from coatcheck.web.bearer_answers import invalid_token
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.errors import SignInRequired
 from coatcheck.web.pages import NO_STORE, cross_origin_problem, is_page, problem, problem_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from coatcheck.asgi.types import Headers, Receive, Scope, Send
     from coatcheck.configuration.serve_options import ServeOptions
     from coatcheck.core.session import Session
+    from coatcheck.serve.api_tokens import ServedTokens
     from coatcheck.serve.counts import Counts
     from coatcheck.serve.tokens import IdentityTokens
     from coatcheck.web.async_authority import Authority
@@ -34,6 +40,7 @@ PREFIX: Final = "/auth/"
 """Below which the gate answers: /auth/nginx, /auth/forward, /auth/envoy/…, and /auth/optional/nginx and so on."""
 
 _OPTIONAL: Final = "optional/"
+_REALM: Final = "gate"
 _WAYS: Final = frozenset({"nginx", "forward", "envoy"})
 # What a WebSocket's handshake has and no page can leave out; "Upgrade" itself proxies do not pass on.
 _HANDSHAKE: Final = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
@@ -65,6 +72,8 @@ class Gate:
         options: ServeOptions,
         counts: Counts,
         tokens: IdentityTokens | None = None,
+        *,
+        api_tokens: ServedTokens | None = None,
     ) -> None:
         """Keep whom to ask and what to say."""
         self._sessions = sessions
@@ -75,6 +84,7 @@ class Gate:
         self._identity = IdentityHeaders(options.header_names())
         self._sign_in = options.sign_in_header.lower().encode("ascii")
         self._tokens = tokens
+        self._api_tokens = api_tokens
         self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI calls it so
@@ -99,6 +109,8 @@ class Gate:
             self._counts.add("cross_origin")
             return self._said(cross_origin_problem(refused), None)
         try:
+            if (presented := self._presented(inner)) is not None:
+                return await self._program(presented, question)
             session = await context.session()
         except Unavailable as error:
             self._counts.add("unavailable")
@@ -113,6 +125,24 @@ class Gate:
         context.finish(answer[1])
         return answer
 
+    def _presented(self, inner: Scope) -> bytes | None:
+        """Return the token of a program, if it says that it is one."""
+        token = None if self._api_tokens is None else bearer_token(inner["headers"])
+        return None if token is None or self._api_tokens is None or not self._api_tokens.claims(token) else token
+
+    async def _program(self, presented: bytes, question: Question) -> Answer:
+        token = NotSignedIn.UNKNOWN if self._api_tokens is None else await self._api_tokens.get(presented)
+        if token:
+            self._counts.add("signed_in")
+            return self._said(_nothing(200), session_behind(token), scopes=token.scopes)
+        self._counts.add("anonymous")
+        if question.optional:
+            return self._said(_nothing(200), None)
+        refused = invalid_token(_REALM)
+        status, headers, body = problem(refused.status, refused.title, error=refused.error)
+        challenge = (b"www-authenticate", refused.headers["WWW-Authenticate"].encode("ascii"))
+        return self._said((status, [*headers, challenge], body), None)
+
     def _nobody(self, question: Question, seen: Seen, inner: Scope, refused: Answer) -> Answer:
         if question.optional:
             return self._said(_nothing(200), None)
@@ -125,11 +155,14 @@ class Gate:
         status, headers, body = _nothing(302)
         return self._said((status, [*headers, (b"location", address)], body), None)
 
-    def _said(self, answer: Answer, session: Session | None, *, sign_in: bytes = b"") -> Answer:
+    def _said(
+        self, answer: Answer, session: Session | None, *, sign_in: bytes = b"", scopes: Sequence[str] | None = None
+    ) -> Answer:
         """Return the answer with every identity header, whatever it is: one that is not set overwrites nothing."""
         status, headers, body = answer
-        identity = self._identity.nobody if session is None else self._identity.of(session)
-        token: Headers = [] if self._tokens is None else [self._tokens.header(session, self._sessions.now())]
+        identity = self._identity.nobody if session is None else self._identity.of(session, scopes)
+        now = self._sessions.now()
+        token: Headers = [] if self._tokens is None else [self._tokens.header(session, now, scopes)]
         return status, [*headers, *identity, *token, (self._sign_in, sign_in)], body
 
 
