@@ -173,7 +173,7 @@ def test_L15_each_kind_has_a_limit_of_its_own(sessions: Sessions) -> None:
     tokens = ApiTokens(sessions, max_tokens=2)
     sessions.create("ann")
     made = [tokens.create("ann", name="one").token, tokens.create("ann", name="two").token]
-    with pytest.raises(LimitReached):
+    with pytest.raises(LimitReached, match="2 API tokens"):
         tokens.create("ann", name="three")
     assert all(map(tokens.get, made))
     tokens.create("bob", name="one")
