@@ -95,9 +95,10 @@ class AsyncApiTokens:
         secret = self.form.secret_in(presented_bytes(token))
         if isinstance(secret, NotSignedIn):
             return secret
-        session = self._rows.lookup(secret)  # one call less than asking for it
-        if session is None:
-            session = await self._rows.get(secret)
+        kept = self._rows.lookup(secret)  # one call less than asking for it
+        if kept is not None:
+            return ApiToken(kept)
+        session = await self._rows.get(secret)
         return session if isinstance(session, NotSignedIn) else ApiToken(session)
 
     def claims(self, token: str | bytes | Token) -> bool:

@@ -96,9 +96,10 @@ class ApiTokens:
         secret = self.form.secret_in(presented_bytes(token))
         if isinstance(secret, NotSignedIn):
             return secret
-        session = self._rows.lookup(secret)  # one call less than asking for it
-        if session is None:
-            session = self._rows.get(secret)
+        kept = self._rows.lookup(secret)  # one call less than asking for it
+        if kept is not None:
+            return ApiToken(kept)
+        session = self._rows.get(secret)
         return session if isinstance(session, NotSignedIn) else ApiToken(session)
 
     def claims(self, token: str | bytes | Token) -> bool:

@@ -68,7 +68,7 @@ class Served:
         options, web, counts = settings.serve, web_settings(settings.serve), Counts()
         tokens = identity_tokens(options)
         programs = served_tokens(self.sessions, options)
-        self._gate = Gate(self.sessions, web, options, counts, tokens, api_tokens=programs)
+        self._gate = Gate(self.sessions, web, options, counts, tokens, programs=programs)
         self._site = _site(self.sessions, web)
         self._internal: App | None = None
         if options.service_keys:

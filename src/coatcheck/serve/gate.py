@@ -18,7 +18,6 @@ from coatcheck.serve.forwarded import NotForwarded, Seen, seen_as_sent, seen_in_
 from coatcheck.serve.identity import IdentityHeaders
 from coatcheck.serve.responding import respond
 from coatcheck.web.async_context import RequestContext
-from coatcheck.web.bearer_answers import invalid_token
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.errors import SignInRequired
 from coatcheck.web.pages import NO_STORE, cross_origin_problem, is_page, problem, problem_of
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
     from coatcheck.asgi.types import Headers, Receive, Scope, Send
     from coatcheck.configuration.serve_options import ServeOptions
     from coatcheck.core.session import Session
-    from coatcheck.serve.api_tokens import ServedTokens
     from coatcheck.serve.counts import Counts
     from coatcheck.serve.tokens import IdentityTokens
     from coatcheck.web.async_authority import Authority
+    from coatcheck.web.async_bearer import AsyncBearer
     from coatcheck.web.pages import Answer
     from coatcheck.web.settings import WebSettings
 
@@ -40,7 +39,6 @@ PREFIX: Final = "/auth/"
 """Below which the gate answers: /auth/nginx, /auth/forward, /auth/envoy/…, and /auth/optional/nginx and so on."""
 
 _OPTIONAL: Final = "optional/"
-_REALM: Final = "gate"
 _WAYS: Final = frozenset({"nginx", "forward", "envoy"})
 # What a WebSocket's handshake has and no page can leave out; "Upgrade" itself proxies do not pass on.
 _HANDSHAKE: Final = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
@@ -73,7 +71,7 @@ class Gate:
         counts: Counts,
         tokens: IdentityTokens | None = None,
         *,
-        api_tokens: ServedTokens | None = None,
+        programs: AsyncBearer | None = None,
     ) -> None:
         """Keep whom to ask and what to say."""
         self._sessions = sessions
@@ -84,7 +82,7 @@ class Gate:
         self._identity = IdentityHeaders(options.header_names())
         self._sign_in = options.sign_in_header.lower().encode("ascii")
         self._tokens = tokens
-        self._api_tokens = api_tokens
+        self._programs = programs
         self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI calls it so
@@ -109,8 +107,9 @@ class Gate:
             self._counts.add("cross_origin")
             return self._said(cross_origin_problem(refused), None)
         try:
-            if (presented := self._presented(inner)) is not None:
-                return await self._program(presented, question)
+            presented = bearer_token(inner["headers"])
+            if presented is not None and self._programs is not None and self._programs.claims(presented):
+                return await self._program(self._programs, presented, question)
             session = await context.session()
         except Unavailable as error:
             self._counts.add("unavailable")
@@ -125,23 +124,13 @@ class Gate:
         context.finish(answer[1])
         return answer
 
-    def _presented(self, inner: Scope) -> bytes | None:
-        """Return the token of a program, if it says that it is one."""
-        token = None if self._api_tokens is None else bearer_token(inner["headers"])
-        return None if token is None or self._api_tokens is None or not self._api_tokens.claims(token) else token
-
-    async def _program(self, presented: bytes, question: Question) -> Answer:
-        token = NotSignedIn.UNKNOWN if self._api_tokens is None else await self._api_tokens.get(presented)
+    async def _program(self, programs: AsyncBearer, presented: bytes, question: Question) -> Answer:
+        token = await programs.get(presented)
         if token:
             self._counts.add("signed_in")
             return self._said(_nothing(200), session_behind(token), scopes=token.scopes)
         self._counts.add("anonymous")
-        if question.optional:
-            return self._said(_nothing(200), None)
-        refused = invalid_token(_REALM)
-        status, headers, body = problem(refused.status, refused.title, error=refused.error)
-        challenge = (b"www-authenticate", refused.headers["WWW-Authenticate"].encode("ascii"))
-        return self._said((status, [*headers, challenge], body), None)
+        return self._said(_nothing(200) if question.optional else programs.invalid().answer(), None)
 
     def _nobody(self, question: Question, seen: Seen, inner: Scope, refused: Answer) -> Answer:
         if question.optional:
