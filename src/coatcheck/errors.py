@@ -50,9 +50,9 @@ class LimitReached(CoatcheckError):
             Empty when the policy is "refuse".
     """
 
-    def __init__(self, limit: int, sessions: Sequence[Session] = ()) -> None:
-        """Keep the limit and the sessions that fill it."""
-        super().__init__(f"the limit of {limit} sessions for this user is reached")
+    def __init__(self, limit: int, sessions: Sequence[Session] = (), *, what: str = "sessions") -> None:
+        """Keep the limit and the sessions that fill it; `what` it counts is said in the message."""
+        super().__init__(f"the limit of {limit} {what} for this user is reached")
         self.limit = limit
         self.sessions = tuple(sessions)
 

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -173,7 +173,7 @@ def test_L15_each_kind_has_a_limit_of_its_own(sessions: Sessions) -> None:
     tokens = ApiTokens(sessions, max_tokens=2)
     sessions.create("ann")
     made = [tokens.create("ann", name="one").token, tokens.create("ann", name="two").token]
-    with pytest.raises(LimitReached):
+    with pytest.raises(LimitReached, match="2 API tokens"):
         tokens.create("ann", name="three")
     assert all(map(tokens.get, made))
     tokens.create("bob", name="one")
@@ -232,6 +232,12 @@ def test_what_cannot_be_is_refused(tokens: ApiTokens, sessions: Sessions) -> Non
             tokens.create("ann", name="CI", lifetime=lives)
     with pytest.raises(DataError, match="time zone"):
         tokens.create("ann", name="CI", expires_at=datetime(2030, 1, 1))  # noqa: DTZ001
-    for wrong in ({"prefix": "Acme"}, {"lifetime": 400 * DAY}, {"longest": 4000 * DAY}, {"max_tokens": 0}):
+    wrongs: tuple[dict[str, Any], ...] = (
+        {"prefix": "Acme"},
+        {"lifetime": 400 * DAY},
+        {"longest": 4000 * DAY},
+        {"max_tokens": 0},
+    )
+    for wrong in [*wrongs, {"max_tokens": 0}]:
         with pytest.raises(ConfigurationError, match="is not possible"):
-            ApiTokens(sessions, **wrong)  # type: ignore[arg-type]
+            ApiTokens(sessions, **wrong)

@@ -12,7 +12,7 @@ from coatcheck.core.api_tokens import API, ApiToken, NewApiToken, TokenForm, che
 from coatcheck.core.credentials import presented_bytes
 from coatcheck.core.policy import LONGEST, Policy, SessionLimit
 from coatcheck.core.refusals import refuse
-from coatcheck.errors import DataError
+from coatcheck.errors import DataError, LimitReached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -96,6 +96,9 @@ class ApiTokens:
         secret = self.form.secret_in(presented_bytes(token))
         if isinstance(secret, NotSignedIn):
             return secret
+        kept = self._rows.lookup(secret)  # one call less than asking for it
+        if kept is not None:
+            return ApiToken(kept)
         session = self._rows.get(secret)
         return session if isinstance(session, NotSignedIn) else ApiToken(session)
 
@@ -132,14 +135,13 @@ class ApiTokens:
         """
         lives = self._lifetime(lifetime, expires_at)
         secret = new_secret()
-        created = self._rows.create(
-            user_id,
-            data=token_data(name, scopes, self.known_scopes),
-            idle_timeout=lives,
-            lifetime=lives,
-            token=secret,
-            connection=connection,
-        )
+        data = token_data(name, scopes, self.known_scopes)
+        try:
+            created = self._rows.create(
+                user_id, data=data, idle_timeout=lives, lifetime=lives, token=secret, connection=connection
+            )
+        except LimitReached as full:
+            raise LimitReached(full.limit, what="API tokens") from None
         return NewApiToken(ApiToken(created.session), self.form.dressed(secret))
 
     def _lifetime(self, lifetime: timedelta | None, expires_at: datetime | None) -> timedelta:

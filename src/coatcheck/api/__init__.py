@@ -8,6 +8,7 @@ Where a provider issues the sessions it is `identity_router()`.
 
 from coatcheck.api.models import DeviceSession, DeviceSessions, EndedSessions, Me, SignedInUser
 from coatcheck.api.router import identity_router, session_router
+from coatcheck.api.token_endpoints import token_router
 
 __all__ = [
     "DeviceSession",
@@ -17,4 +18,5 @@ __all__ = [
     "SignedInUser",
     "identity_router",
     "session_router",
+    "token_router",
 ]

@@ -14,6 +14,7 @@ from coatcheck.cli import (
     import_commands,
     serve_command,
     session_commands,
+    token_commands,
     value_commands,
 )
 from coatcheck.cli.audit_command import moment
@@ -58,6 +59,7 @@ def parser() -> Parser:
     _serve(_command(parsers, "serve", "run the gate that proxies ask about each request", serve_command.serve))
     _store(_command(parsers, "migrate", "create the tables, or bring them up to date", commands.migrate))
     _sessions(parsers.add_parser("sessions", help="list, show and end sessions", allow_abbrev=False))
+    _tokens(parsers.add_parser("tokens", help="create, list and end API tokens", allow_abbrev=False))
     _invalidate(_command(parsers, "invalidate", "have cached values loaded anew", value_commands.invalidate))
     _sweep(_command(parsers, "sweep", "delete expired sessions, in bounded batches", commands.sweep))
     _audit(_command(parsers, "audit", "list the audit trail, newest first", audit_command.list_them))
@@ -135,6 +137,36 @@ def _revoke(revoking: argparse.ArgumentParser) -> None:
     which.add_argument("--user", metavar="ID", help="end all sessions of this user")
     which.add_argument("--everyone", action="store_true", help="end every session there is")
     revoking.add_argument("--yes", action="store_true", help="do not ask before more than one ends")
+
+
+def _tokens(tokens: argparse.ArgumentParser) -> None:
+    parsers = tokens.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="subcommand")
+    creating = _command(parsers, "create", "make an API token, and print it this once", token_commands.create)
+    _of_user(creating)
+    creating.add_argument("--name", metavar="NAME", required=True, help="what its owner calls it")
+    creating.add_argument("--scope", metavar="SCOPE", action="append", help="what it may be used for; once for each")
+    creating.add_argument(
+        "--lifetime", metavar="DURATION", type=_long, help="how long it lives, as 30d; 90d if not given"
+    )
+    listing = _command(parsers, "list", "list a user's live API tokens, newest first", token_commands.list_them)
+    _of_user(listing)
+    _limit(listing)
+    _json(listing)
+    revoking = _command(parsers, "revoke", "end API tokens, in every process at once", token_commands.revoke)
+    _of_user(revoking)
+    revoking.add_argument(
+        "id",
+        metavar="ID",
+        nargs="?",
+        help="the public id of the token to end, all of the user's if not given; after -- if it begins with a hyphen",
+    )
+
+
+def _of_user(command: argparse.ArgumentParser) -> None:
+    _store(command)
+    _option(command, "--prefix", "COATCHECK_SERVE_API_TOKEN_PREFIX", "what the tokens begin with", default="cct")
+    # Whose tokens are made or ended no variable may say that was left behind.
+    command.add_argument("--user", metavar="ID", required=True, help="whose tokens they are")
 
 
 def _invalidate(invalidating: argparse.ArgumentParser) -> None:

@@ -6,8 +6,10 @@ import asyncio
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, cast
 
+from coatcheck._async.api_tokens import AsyncApiTokens
 from coatcheck._async.audit_trail import AsyncAuditTrail
 from coatcheck._async.sessions import AsyncSessions
+from coatcheck._sync.api_tokens import ApiTokens
 from coatcheck._sync.audit_trail import AuditTrail
 
 if TYPE_CHECKING:
@@ -62,3 +64,10 @@ def audit_trail(sessions: Sessions) -> AuditTrail:
     if isinstance(sessions, _Blocking):
         return cast("AuditTrail", _Blocking(AsyncAuditTrail(sessions.inner), sessions.runner))
     return AuditTrail(sessions)
+
+
+def tokens_of(sessions: Sessions, prefix: str) -> ApiTokens:
+    """Return the API tokens beside some sessions, also those of `blocking_sessions`."""
+    if isinstance(sessions, _Blocking):
+        return cast("ApiTokens", _Blocking(AsyncApiTokens(sessions.inner, prefix=prefix), sessions.runner))
+    return ApiTokens(sessions, prefix=prefix)

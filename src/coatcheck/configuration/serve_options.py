@@ -29,6 +29,7 @@ FIELDS: Final = (
     "labels",
     "authenticated",
     "expires",
+    "scopes",
 )
 """What can be said of who is signed in, each in a header of its own."""
 
@@ -66,6 +67,10 @@ class ServeOptions:
         cookie_domain: Whose subdomains get it too; such a cookie cannot be named "__Host-".
         cookie_same_site: Whether requests from other sites carry it: "lax", "strict" or "none".
         bearer: Whether `Authorization: Bearer` is read too, for API clients (rule T8).
+        api_tokens: Whether API tokens and access tokens behind `Authorization: Bearer` are accepted. Their scopes
+            are then always told, as the field "scopes".
+        api_token_prefix: What API tokens begin with.
+        access_token_prefix: What access and refresh tokens begin with, before their "a" or "r".
         service_keys: Keys of 32 octets or more, one of which a back end must present to the internal API. Without
             one there is no internal API.
         token_keys: PEM files with private keys, P-256 or Ed25519: the first signs identity tokens, all are published.
@@ -86,6 +91,9 @@ class ServeOptions:
     cookie_domain: str | None = None
     cookie_same_site: str = "lax"
     bearer: bool = False
+    api_tokens: bool = False
+    api_token_prefix: str = "cct"  # noqa: S105 - it is in every token
+    access_token_prefix: str = "cc"  # noqa: S105
     service_keys: tuple[str, ...] = field(default=(), repr=False)
     token_keys: tuple[str, ...] = ()
     token_issuer: str | None = None
@@ -131,6 +139,8 @@ class ServeOptions:
         for item in self.headers:
             name, _, header = item.partition("=")
             found[name] = header or self.header_prefix + "-".join(map(str.capitalize, name.split("_")))
+        if self.api_tokens:  # whoever is let through must be told what for
+            found.setdefault("scopes", f"{self.header_prefix}Scopes")
         return found
 
     @property

@@ -279,6 +279,11 @@ def data_in(session: Session) -> dict[str, Any]:
     return json.loads(raw.decode()) if raw else {}
 
 
+def raw_data_in(session: Session) -> bytes:
+    """Return a session's data as the JSON that they are kept as; empty for none."""
+    return session._part(4)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
 def subjects_of(copy: bytes) -> Iterator[str]:
     """Yield what log entries call the session of a copy, and its user."""
     session = Session(copy)

@@ -23,6 +23,9 @@ def serve_lines(options: ServeOptions) -> Iterator[Line]:
     count = len(options.service_keys)
     yield Line("serve.service_keys", f"{count}; each opens the internal API" if count else "none: no internal API")
     yield Line("serve.token_keys", _tokens(options))
+    if options.api_tokens:
+        begin = f"{options.api_token_prefix}_…, and with keys {options.access_token_prefix}a_…"
+        yield Line("serve.api_tokens", f"accepted behind Authorization: Bearer: {begin}")
 
 
 def _address(setting: str, value: str, reason: str) -> Line:

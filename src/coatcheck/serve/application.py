@@ -12,6 +12,7 @@ from coatcheck.asgi.health import Liveness, Readiness
 from coatcheck.asgi.messages import refuse_socket
 from coatcheck.configuration import Settings
 from coatcheck.fastapi import SessionMiddleware
+from coatcheck.serve.api_tokens import served_tokens
 from coatcheck.serve.authority import sessions_of, web_settings
 from coatcheck.serve.counts import Counts
 from coatcheck.serve.forwarded import NotForwarded, scheme_of
@@ -66,11 +67,12 @@ class Served:
         self.sessions: Authority = sessions_of(settings, **more)
         options, web, counts = settings.serve, web_settings(settings.serve), Counts()
         tokens = identity_tokens(options)
-        self._gate = Gate(self.sessions, web, options, counts, tokens)
+        programs = served_tokens(self.sessions, options)
+        self._gate = Gate(self.sessions, web, options, counts, tokens, programs=programs)
         self._site = _site(self.sessions, web)
         self._internal: App | None = None
         if options.service_keys:
-            self._internal = ServiceKeys(service_app(self.sessions, web.cookie), options.service_keys)
+            self._internal = ServiceKeys(service_app(self.sessions, web.cookie, programs), options.service_keys)
         self._places: Mapping[str, App] = {
             "/healthz": Liveness(),
             "/readyz": Readiness(self.sessions),

@@ -10,7 +10,9 @@ import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.api_tokens import session_behind
 from coatcheck.core.cross_origin import SAFE_METHODS
+from coatcheck.core.transport import bearer_token
 from coatcheck.errors import Unavailable
 from coatcheck.serve.forwarded import NotForwarded, Seen, seen_as_sent, seen_in_headers, sign_in_address
 from coatcheck.serve.identity import IdentityHeaders
@@ -21,12 +23,15 @@ from coatcheck.web.errors import SignInRequired
 from coatcheck.web.pages import NO_STORE, cross_origin_problem, is_page, problem, problem_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from coatcheck.asgi.types import Headers, Receive, Scope, Send
     from coatcheck.configuration.serve_options import ServeOptions
     from coatcheck.core.session import Session
     from coatcheck.serve.counts import Counts
     from coatcheck.serve.tokens import IdentityTokens
     from coatcheck.web.async_authority import Authority
+    from coatcheck.web.async_bearer import AsyncBearer
     from coatcheck.web.pages import Answer
     from coatcheck.web.settings import WebSettings
 
@@ -65,6 +70,8 @@ class Gate:
         options: ServeOptions,
         counts: Counts,
         tokens: IdentityTokens | None = None,
+        *,
+        programs: AsyncBearer | None = None,
     ) -> None:
         """Keep whom to ask and what to say."""
         self._sessions = sessions
@@ -75,6 +82,7 @@ class Gate:
         self._identity = IdentityHeaders(options.header_names())
         self._sign_in = options.sign_in_header.lower().encode("ascii")
         self._tokens = tokens
+        self._programs = programs
         self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI calls it so
@@ -99,6 +107,9 @@ class Gate:
             self._counts.add("cross_origin")
             return self._said(cross_origin_problem(refused), None)
         try:
+            presented = bearer_token(inner["headers"])
+            if presented is not None and self._programs is not None and self._programs.claims(presented):
+                return await self._program(self._programs, presented, question)
             session = await context.session()
         except Unavailable as error:
             self._counts.add("unavailable")
@@ -113,6 +124,14 @@ class Gate:
         context.finish(answer[1])
         return answer
 
+    async def _program(self, programs: AsyncBearer, presented: bytes, question: Question) -> Answer:
+        token = await programs.get(presented)
+        if token:
+            self._counts.add("signed_in")
+            return self._said(_nothing(200), session_behind(token), scopes=token.scopes)
+        self._counts.add("anonymous")
+        return self._said(_nothing(200) if question.optional else programs.invalid().answer(), None)
+
     def _nobody(self, question: Question, seen: Seen, inner: Scope, refused: Answer) -> Answer:
         if question.optional:
             return self._said(_nothing(200), None)
@@ -125,11 +144,14 @@ class Gate:
         status, headers, body = _nothing(302)
         return self._said((status, [*headers, (b"location", address)], body), None)
 
-    def _said(self, answer: Answer, session: Session | None, *, sign_in: bytes = b"") -> Answer:
+    def _said(
+        self, answer: Answer, session: Session | None, *, sign_in: bytes = b"", scopes: Sequence[str] | None = None
+    ) -> Answer:
         """Return the answer with every identity header, whatever it is: one that is not set overwrites nothing."""
         status, headers, body = answer
-        identity = self._identity.nobody if session is None else self._identity.of(session)
-        token: Headers = [] if self._tokens is None else [self._tokens.header(session, self._sessions.now())]
+        identity = self._identity.nobody if session is None else self._identity.of(session, scopes)
+        now = self._sessions.now()
+        token: Headers = [] if self._tokens is None else [self._tokens.header(session, now, scopes)]
         return status, [*headers, *identity, *token, (self._sign_in, sign_in)], body
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from coatcheck.core.session import Session
     from coatcheck.web.types import Headers
@@ -25,13 +25,18 @@ class IdentityHeaders:
 
     def __init__(self, names: Mapping[str, str]) -> None:
         """Take the fields, each with the name of its header."""
-        self._names = [(header.lower().encode("ascii"), _FIELDS[name]) for name, header in names.items()]
+        self._names = [(header.lower().encode("ascii"), name) for name, header in names.items()]
         self.nobody: Headers = [(header, b"") for header, _ in self._names]
         """The headers when nobody is signed in: all of them, empty."""
 
-    def of(self, session: Session) -> Headers:
-        """Return the headers for who is signed in."""
-        return [(header, header_value(read(session))) for header, read in self._names]
+    def of(self, session: Session, scopes: Sequence[str] | None = None) -> Headers:
+        """Return the headers for who is signed in.
+
+        Args:
+            session: The session, or the row of a program's token.
+            scopes: What the token may be used for; None for a session, which is not told to have any.
+        """
+        return [(header, header_value(_said(name, session, scopes))) for header, name in self._names]
 
 
 def header_value(text: str | None) -> bytes:
@@ -47,14 +52,24 @@ def header_value(text: str | None) -> bytes:
     return value if len(value) <= LONGEST_VALUE else b""
 
 
-def claims_of(session: Session) -> dict[str, Any]:
+def _said(name: str, session: Session, scopes: Sequence[str] | None) -> str | None:
+    if name == "scopes":
+        return None if scopes is None else " ".join(scopes)
+    if name == "authenticated" and scopes is not None:
+        return None  # nobody proves who they are by a program's token
+    return _FIELDS[name](session)
+
+
+def claims_of(session: Session, scopes: Sequence[str] | None = None) -> dict[str, Any]:
     """Return what an identity token says of a session: registered claims, and those of OpenID Connect Core section 5.1.
 
-    Of `sid` it is the public id, which is no credential (rule T10).
+    Of `sid` it is the public id, which is no credential (rule T10). Of a program's token it is told what the token may
+    be used for (RFC 9068 section 2.2.3), and not when anybody has proved who they are.
     """
     user = session.user
-    moment = session.authenticated_at
+    moment = None if scopes is not None else session.authenticated_at
     known = {
+        "scope": None if scopes is None else " ".join(scopes),
         "sub": session.user_id,
         "sid": session.id,
         "auth_time": None if moment is None else int(moment.timestamp()),

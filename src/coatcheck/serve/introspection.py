@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from coatcheck.core.api_tokens import ApiToken, session_behind
 from coatcheck.core.session import Session
 from coatcheck.serve.identity import claims_of
 from coatcheck.serve.service_models import Introspected, sendable
@@ -43,6 +44,24 @@ def introspected(session: Session) -> Introspected:
             "exp": int(session.ends_at.timestamp()),
             "iat": int(session.created_at.timestamp()),
             "data": sendable(session.data),
+            **claims,
+        }
+    )
+
+
+def introspected_program(token: ApiToken) -> Introspected:
+    """Return what is answered about a good API token or access token: whose it is, and what it may be used for."""
+    session = session_behind(token)
+    claims = claims_of(session, token.scopes)
+    return Introspected.model_validate(
+        {
+            "active": True,
+            "token_type": "Bearer",
+            "username": claims.pop("name", None),
+            "token_kind": token.kind,
+            "token_name": token.name,
+            "exp": int(token.expires_at.timestamp()),
+            "iat": int(token.created_at.timestamp()),
             **claims,
         }
     )

@@ -11,8 +11,9 @@ from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck.api.documentation import RegistersProblem, documented
 from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
+from coatcheck.core.credentials import presented_bytes
 from coatcheck.serve import service_errors as errors
-from coatcheck.serve.introspection import REQUEST, introspected, token_in
+from coatcheck.serve.introspection import REQUEST, introspected, introspected_program, token_in
 from coatcheck.serve.service_models import (
     Introspected,
     IssuedSession,
@@ -25,6 +26,7 @@ from coatcheck.serve.service_models import (
 )
 from coatcheck.serve.service_routes import ServiceRoute
 from coatcheck.web.async_authority import Authority, own
+from coatcheck.web.async_bearer import AsyncBearer
 
 PREFIX = "/internal"
 
@@ -43,7 +45,7 @@ _Wait = Annotated[bool, Query(description="Whether to answer only when no proces
 _scheme = HTTPBearer(scheme_name="service_key", description="One of `serve.service_keys`.", auto_error=False)
 
 
-def service_app(sessions: Authority, cookie: CookieSettings) -> FastAPI:
+def service_app(sessions: Authority, cookie: CookieSettings, programs: AsyncBearer | None = None) -> FastAPI:
     """Return the internal API under `PREFIX`, with its own OpenAPI document at /internal/openapi.json."""
     app = FastAPI(
         title="coatcheck internal API",
@@ -54,15 +56,16 @@ def service_app(sessions: Authority, cookie: CookieSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(Service(sessions, cookie).router(), prefix=PREFIX)
+    app.include_router(Service(sessions, cookie, programs).router(), prefix=PREFIX)
     return app
 
 
 class Service:
     """The operations of the internal API."""
 
-    def __init__(self, sessions: Authority, cookie: CookieSettings) -> None:
-        """Keep the sessions, and the cookie that browsers get."""
+    def __init__(self, sessions: Authority, cookie: CookieSettings, programs: AsyncBearer | None = None) -> None:
+        """Keep the sessions, the cookie that browsers get, and which tokens of programs are known."""
+        self._programs = programs
         self._sessions = sessions
         self._cookie = cookie
 
@@ -187,7 +190,11 @@ class Service:
 
     async def introspect(self, request: Request) -> Introspected:
         """Tell who is signed in by a token; unknown, ended, expired and malformed ones are all told alike."""
-        session = await self._sessions.get(await token_in(request))
+        token = await token_in(request)
+        if self._programs is not None and self._programs.claims(presented := presented_bytes(token)):
+            program = await self._programs.get(presented)
+            return introspected_program(program) if program else Introspected(active=False)
+        session = await self._sessions.get(token)
         if not session or session.user_id is None:
             return Introspected(active=False)
         return introspected(session)

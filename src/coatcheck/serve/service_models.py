@@ -240,3 +240,6 @@ class Introspected(BaseModel):
     email_verified: bool | None = Field(default=None, description="Whether it is proved to be theirs.")
     role: str | None = Field(default=None, description="Their role.")
     data: dict[str, JsonValue] | None = Field(default=None, description="The application's data.")
+    scope: str | None = Field(default=None, description="What a program's token may be used for, with spaces between.")
+    token_kind: str | None = Field(default=None, description="Of a program's token: api or access.")
+    token_name: str | None = Field(default=None, description="What the token's owner, or its application, is called.")

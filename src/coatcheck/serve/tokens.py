@@ -17,7 +17,7 @@ from coatcheck.errors import ConfigurationError
 from coatcheck.serve.identity import claims_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from coatcheck.configuration.serve_options import ServeOptions
@@ -59,24 +59,32 @@ class IdentityTokens:
         self.key_set = json.dumps({"keys": [dict(key.public) for key in self._keys]}).encode()
         """The public keys as a set (RFC 7517 section 5)."""
 
-    def header(self, session: Session | None, now: datetime) -> tuple[bytes, bytes]:
+    def header(
+        self, session: Session | None, now: datetime, scopes: Sequence[str] | None = None
+    ) -> tuple[bytes, bytes]:
         """Return the header with a token for who is signed in; empty for nobody."""
         if session is None:
             return self._name, b""
-        return self._name, self._scheme + self.token(session, now)
+        return self._name, self._scheme + self.token(session, now, scopes)
 
-    def token(self, session: Session, now: datetime) -> bytes:
+    def token(self, session: Session, now: datetime, scopes: Sequence[str] | None = None) -> bytes:
         """Return a token for who is signed in; it ends with the session at the latest.
 
         Args:
             session: The session.
             now: The time, by the clock that sessions are judged by.
+            scopes: What it may be used for, if a program presents a token; None for a session.
         """
         import jwt  # noqa: PLC0415 - an optional extra
 
         key = self._keys[0]
         ends = min(now + self._lifetime, session.ends_at)
-        claims = {**self._common, **claims_of(session), "iat": int(now.timestamp()), "exp": int(ends.timestamp())}
+        claims = {
+            **self._common,
+            **claims_of(session, scopes),
+            "iat": int(now.timestamp()),
+            "exp": int(ends.timestamp()),
+        }
         headers = {"typ": TYPE, "kid": key.public["kid"]}
         return jwt.encode(claims, key.private, algorithm=key.algorithm, headers=headers).encode("ascii")
 

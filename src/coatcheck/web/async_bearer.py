@@ -62,14 +62,27 @@ class AsyncBearer:
         if sum(name == b"authorization" for name, _ in headers) > 1:
             return bearer_answers.two_tokens(self._realm)
         try:
-            token = await self._found(presented)
+            token = await self.get(presented)
         except Unavailable as error:
             return bearer_answers.unavailable(error)
         if isinstance(token, NotSignedIn):
-            return bearer_answers.invalid_token(self._realm)
+            return self.invalid()
         return token if token.allows(*scopes) else bearer_answers.insufficient_scope(self._realm, scopes)
 
-    async def _found(self, presented: bytes) -> ApiToken | NotSignedIn:
+    def claims(self, presented: bytes) -> bool:
+        """Tell whether a value says that it is one of what is accepted."""
+        return any(accepted.claims(presented) for accepted in self._accepted)
+
+    def invalid(self) -> Refused:
+        """Return what is answered to a token that is not good."""
+        return bearer_answers.invalid_token(self._realm)
+
+    async def get(self, presented: bytes) -> ApiToken | NotSignedIn:
+        """Validate a token of any of these kinds.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
         for accepted in self._accepted:
             if accepted.claims(presented):
                 return await accepted.get(presented)

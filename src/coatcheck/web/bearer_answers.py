@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from coatcheck.errors import Unavailable
+    from coatcheck.web.pages import Answer
 
 _PLAIN: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 
@@ -31,12 +32,16 @@ class Refused(NamedTuple):
     error: str
     headers: dict[str, str]
 
-    def answered(self) -> Answered:
+    def answer(self) -> Answer:
         """Return the answer in problem details (RFC 9457)."""
         members = {"error": self.error} if self.error else {}
-        body, status, headers = in_text(problem(self.status, self.title, **members))
-        lines = {**dict(headers), **{name.lower(): value for name, value in self.headers.items()}}
-        return Answered(body, status, list(lines.items()))
+        status, headers, body = problem(self.status, self.title, **members)
+        more = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in self.headers.items()]
+        return status, list({**dict(headers), **dict(more)}.items()), body
+
+    def answered(self) -> Answered:
+        """Return the same as frameworks want it."""
+        return in_text(self.answer())
 
 
 def checked_realm(realm: str) -> str:
