@@ -64,7 +64,26 @@ CREATE TABLE coatcheck_devices (
     challenges TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-UPDATE coatcheck_meta SET schema = 3;
+CREATE TABLE coatcheck_audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL CHECK (length(CAST(action AS BLOB)) BETWEEN 1 AND 64),
+    actor TEXT CHECK (length(CAST(actor AS BLOB)) BETWEEN 1 AND 255),
+    user_id TEXT CHECK (length(CAST(user_id AS BLOB)) BETWEEN 1 AND 255),
+    session_id TEXT CHECK (length(CAST(session_id AS BLOB)) BETWEEN 1 AND 255),
+    address TEXT CHECK (length(CAST(address AS BLOB)) BETWEEN 1 AND 255),
+    detail TEXT NOT NULL CHECK (length(detail) <= 4096)
+) STRICT;
+
+CREATE INDEX coatcheck_audit_at ON coatcheck_audit (at);
+
+CREATE INDEX coatcheck_audit_user ON coatcheck_audit (user_id, id);
+
+CREATE INDEX coatcheck_audit_session ON coatcheck_audit (session_id, id);
+
+CREATE INDEX coatcheck_audit_actor ON coatcheck_audit (actor, id) WHERE actor IS NOT NULL;
+
+UPDATE coatcheck_meta SET schema = 4;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coatcheck.testing._async_suite.auditing import AsyncAuditing
 from coatcheck.testing._async_suite.changes import AsyncChanges
 from coatcheck.testing._async_suite.devices import AsyncDevices
 from coatcheck.testing._async_suite.endings import AsyncEndings
@@ -16,7 +17,15 @@ from coatcheck.testing.clock import ManualClock
 
 
 class AsyncStoreConformance(
-    AsyncRows, AsyncChanges, AsyncDevices, AsyncEndings, AsyncLimits, AsyncLog, AsyncRetiring, AsyncSearching
+    AsyncRows,
+    AsyncChanges,
+    AsyncDevices,
+    AsyncEndings,
+    AsyncLimits,
+    AsyncLog,
+    AsyncRetiring,
+    AsyncSearching,
+    AsyncAuditing,
 ):
     """The promises of `coatcheck.stores`, each with a test.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from coatcheck.testing._suite.auditing import Auditing
 from coatcheck.testing._suite.changes import Changes
 from coatcheck.testing._suite.devices import Devices
 from coatcheck.testing._suite.endings import Endings
@@ -16,7 +17,17 @@ from coatcheck.testing._suite.searching import Searching
 from coatcheck.testing.clock import ManualClock
 
 
-class StoreConformance(Rows, Changes, Devices, Endings, Limits, Log, Retiring, Searching):
+class StoreConformance(
+    Rows,
+    Changes,
+    Devices,
+    Endings,
+    Limits,
+    Log,
+    Retiring,
+    Searching,
+    Auditing,
+):
     """The promises of `coatcheck.stores`, each with a test.
 
     Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and

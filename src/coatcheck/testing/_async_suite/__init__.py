@@ -3,5 +3,5 @@
 import pytest
 
 # Before they are imported, so that a failing assertion shows what it compared.
-_PARTS = ("rows", "changes", "devices", "endings", "limits", "log", "retiring", "searching")
+_PARTS = ("rows", "changes", "devices", "endings", "limits", "log", "retiring", "searching", "auditing")
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
