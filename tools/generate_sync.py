@@ -94,6 +94,7 @@ FILES = {
     "testing/_async_suite/kinds.py": "testing/_suite/kinds.py",
     "testing/_async_suite/limits.py": "testing/_suite/limits.py",
     "testing/_async_suite/log.py": "testing/_suite/log.py",
+    "testing/_async_suite/auditing.py": "testing/_suite/auditing.py",
     "testing/_async_suite/retiring.py": "testing/_suite/retiring.py",
     "testing/_async_suite/searching.py": "testing/_suite/searching.py",
 }

@@ -3,7 +3,26 @@
 from datetime import datetime, timedelta
 from typing import assert_type
 
-from coatcheck import AsyncSessions, Created, ImportedTokens, NotSignedIn, Policy, Rotated, Session, Sessions, Token
+from coatcheck import (
+    AsyncAuditTrail,
+    AsyncSessions,
+    AsyncSessionSearch,
+    AuditEntry,
+    AuditPage,
+    AuditTrail,
+    Created,
+    Filter,
+    ImportedTokens,
+    NotSignedIn,
+    Policy,
+    Rotated,
+    Session,
+    SessionPage,
+    Sessions,
+    SessionSearch,
+    Token,
+    acting,
+)
 
 sessions = Sessions("sqlite:///app.db", policy=Policy(max_sessions=lambda user_id: 3 if user_id else None))
 
@@ -42,3 +61,19 @@ def tokens_of_another_library() -> None:
     Sessions("sqlite:///app.db", imported=imported)
     Sessions("sqlite:///app.db", imported="litestar")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ImportedTokens("litestar")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def administrators(sessions: Sessions, for_asyncio: AsyncSessions) -> None:
+    """Finding, ending and looking back."""
+    search, trail = SessionSearch(sessions), AuditTrail(sessions)
+    assert_type(search.find(Filter(text="ada"), limit=10), SessionPage)
+    assert_type(search.find().after, str | None)
+    assert_type(search.count(), int)
+    with acting("admin", address="::1"):
+        assert_type(search.revoke(Filter(user_id="ada"), wait=True), int)
+    assert_type(trail.entries(user_id="ada"), AuditPage)
+    assert_type(trail.entries().entries[0], AuditEntry)
+    assert_type(await AsyncSessionSearch(for_asyncio).find(), SessionPage)
+    assert_type(await AsyncAuditTrail(for_asyncio).entries(action="created"), AuditPage)
+    search.revoke()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Filter("ada")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

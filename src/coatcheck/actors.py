@@ -10,7 +10,7 @@ from coatcheck.core.addresses import canonical_address
 from coatcheck.core.audit import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 class Actor(NamedTuple):
@@ -30,7 +30,7 @@ _current: ContextVar[Actor] = ContextVar("coatcheck_actor", default=_NOBODY)
 
 
 @contextmanager
-def acting(actor: str | None, *, address: str | None = None) -> Iterator[None]:
+def acting(actor: str | None, *, address: str | None = None) -> Generator[None]:
     """Have the audit trail name who does what happens inside of this block, in this task or thread.
 
         with acting("admin-7", address=request.client.host):

@@ -52,15 +52,20 @@ def by(actor: Actor, entries: Iterable[Noted]) -> list[Noted]:
 
 
 def of_create(new: NewSession, result: CreateResult) -> Iterable[Noted]:
-    """Yield what a sign-in did, or that there is a new row of another kind; a ticket is not worth an entry."""
-    if new.kind == SESSION:
-        yield created(result.record)
-    elif new.kind != TICKET:
-        yield Noted(f"{new.kind}_created", result.record.user_id, result.record.id)
+    """Yield what a sign-in did."""
+    yield from begun(new, result.record)
     if result.replaced is not None:
         yield Noted("revoked", result.replaced.user_id, result.replaced.id, "replaced")
     for record in result.evicted:
         yield Noted("evicted", record.user_id, record.id)
+
+
+def begun(new: NewSession, record: Record) -> Iterable[Noted]:
+    """Yield that there is a new session, or a new row of another kind; a ticket is not worth an entry."""
+    if new.kind == SESSION:
+        yield created(record)
+    elif new.kind != TICKET:
+        yield Noted(f"{new.kind}_created", record.user_id, record.id)
 
 
 def created(record: Record) -> Noted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coatcheck.testing._async_suite.acting import AsyncActing
+from coatcheck.testing._async_suite.auditing import AsyncAuditing
 from coatcheck.testing._async_suite.changes import AsyncChanges
 from coatcheck.testing._async_suite.devices import AsyncDevices
 from coatcheck.testing._async_suite.endings import AsyncEndings
@@ -20,6 +21,7 @@ from coatcheck.testing.clock import ManualClock
 class AsyncStoreConformance(
     AsyncRows,
     AsyncActing,
+    AsyncAuditing,
     AsyncChanges,
     AsyncDevices,
     AsyncEndings,

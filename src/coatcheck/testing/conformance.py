@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from coatcheck.testing._suite.acting import Acting
+from coatcheck.testing._suite.auditing import Auditing
 from coatcheck.testing._suite.changes import Changes
 from coatcheck.testing._suite.devices import Devices
 from coatcheck.testing._suite.endings import Endings
@@ -21,6 +22,7 @@ from coatcheck.testing.clock import ManualClock
 class StoreConformance(
     Rows,
     Acting,
+    Auditing,
     Changes,
     Devices,
     Endings,

@@ -6,13 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
+from coatcheck.actors import current_actor
 from coatcheck.clock import SystemClock
 from coatcheck.core.refusals import refuse
 from coatcheck.errors import ConfigurationError, Unavailable
+from coatcheck.stores.auditing import by, of_everyone
 from coatcheck.stores.base import SESSION, Capabilities, Ended, Expected, Vitals
 from coatcheck.stores.d1.batches import Batches, Order
 from coatcheck.stores.d1.schema import Schema
 from coatcheck.stores.d1.statements import D1Statements
+from coatcheck.stores.d1.trail import D1Trail
 from coatcheck.stores.d1.wire import Wire, sent
 from coatcheck.stores.operations import Operations, Statement, merged, only
 from coatcheck.stores.sqlite.pages import KEEP_LOG, continues, first_of, flooded, interrupted, page_of
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
     from coatcheck.clock import Clock
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         CreateResult,
         Device,
         NewSession,
@@ -47,6 +53,8 @@ FLOOD = 2_000
 """A poll that finds more entries than this raises the floor instead of learning each of them."""
 
 _ATTEMPTS = 100
+
+_ENDED_BY_SIGN_IN = {"replaced": ("revoked", "replaced"), "evicted": ("evicted", "")}
 
 _AHEAD = 20
 """A poll brings along no more sessions than these."""
@@ -75,6 +83,7 @@ class AsyncD1Store:
         impersonates=True,
         kinds=True,
         searching=True,
+        audits=True,
     )
 
     def __init__(
@@ -108,6 +117,7 @@ class AsyncD1Store:
         text = self._statements.__getitem__
         self._operations = Operations(text, users)
         self._batches = Batches(text, self._operations.record, users=users is not None)
+        self._trail = D1Trail(text)
         self._wire = Wire(database, timeout=timeout)
         self._schema = Schema(self._wire, text, users)
         self._expected: WeakSet[Expected] = WeakSet()
@@ -219,7 +229,10 @@ class AsyncD1Store:
             if order.carries:
                 (rows,) = (await self._run({"seen": self._batches.replaced_data(new)})).values()
                 order = Order(new, rows[0][0] if rows else None)
-            result = self._batches.created(order, await self._run(self._batches.create(order, self._now())))
+            now = self._now()
+            batch = self._batches.create(order, now)
+            batch = self._trail.told(batch, _ENDED_BY_SIGN_IN, now, new=new)
+            result = self._batches.created(order, await self._run(batch))
             if result is not None:
                 return result
         raise _contended()
@@ -251,7 +264,10 @@ class AsyncD1Store:
     async def rotate(self, rotation: Rotation, *, connection: Any = None) -> Record | None:
         """Give a live session a new token hash; None when the old one is gone."""
         _refuse(connection)
-        rows = await self._run(self._batches.rotate(rotation, self._now()))
+        now = self._now()
+        detail = "" if rotation.authenticated_at is None else "reauthenticated"
+        batch = self._trail.told(self._batches.rotate(rotation, now), {"changed": ("rotated", detail)}, now)
+        rows = await self._run(batch)
         return self._operations.record(tuple(rows["row"][0][3:])) if rows["changed"] else None
 
     async def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
@@ -263,11 +279,17 @@ class AsyncD1Store:
     async def reuse(self, token_hash: bytes, *, end: bool, connection: Any = None) -> Ended | None:
         """Act on the use of a retired token whose grace is over, once."""
         _refuse(connection)
-        return await self._only(self._operations.reuse(token_hash, self._now(), end=end))
+        now = self._now()
+        return await self._told(
+            self._operations.reuse(token_hash, now, end=end), ("reused", "ended" if end else ""), now
+        )
 
     async def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""
-        return bool((await self._run(self._batches.bind(session_id, device, self._now())))["bound"])
+        now = self._now()
+        changes = {"bound": ("bound", device.thumbprint)}
+        batch = self._trail.told(self._batches.bind(session_id, device, now), changes, now)
+        return bool((await self._run(batch))["bound"])
 
     async def device(self, session_id: str) -> Device | None:
         """Read the device of a live session; None when there is none."""
@@ -293,18 +315,26 @@ class AsyncD1Store:
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
-        return await self._only(self._operations.revoke(selection))
+        operation = self._operations.revoke(selection)
+        if selection.ticket:
+            return await self._only(operation)
+        return await self._told(operation, ("revoked", selection.reason), self._now())
 
     async def revoke_everyone(self, *, connection: Any = None) -> int:
         """End all sessions with one log entry; returns how many there were."""
         _refuse(connection)
-        rows = await self._run(self._batches.revoke_everyone())
+        batch = dict(self._batches.revoke_everyone())
+        if self._trail.on:
+            batch["entry"] = next(self._trail.record(by(current_actor(), of_everyone(None)), self._now()))
+        rows = await self._run(batch)
         return int(rows["count"][0][0])
 
     async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End the sessions that a filter means, in one batch, and say which they were."""
         _refuse(connection)
-        rows = await self._run(self._batches.revoke_matching(self._operations.matching, wanted, self._now()))
+        now = self._now()
+        batch = self._batches.revoke_matching(self._operations.matching, wanted, now)
+        rows = await self._run(self._trail.told(batch, {"ended": ("revoked", "")}, now))
         return [Ended._make(row) for row in rows["ended"]]
 
     async def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
@@ -326,7 +356,35 @@ class AsyncD1Store:
             ended += await self._only(self._operations.orphans(batch - len(ended)))
         return ended
 
+    # --- the audit trail
+
+    def audit(self) -> None:
+        """Write entries of the audit trail from now on, with each change that this object makes."""
+        self._trail.on = True
+
+    async def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries of the audit trail as they are."""
+        _refuse(connection)
+        for entry in entries:
+            await self._only(self._trail.record([entry], self._now()))
+
+    async def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries of the audit trail, newest first, after the one with this number."""
+        _refuse(connection)
+        return await self._only(self._trail.entries(wanted, limit, after))
+
+    async def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
+        return await self._only(self._trail.forget(keep, batch, self._now()))
+
     # --- helpers
+
+    async def _told(self, operation: Operation[T], entry: tuple[str, str], now: int | None) -> T:
+        """Run an operation of a single statement, with the entries about what it changes before it."""
+        rows = await self._run(self._trail.told({"change": next(operation)}, {"change": entry}, now))
+        return sent(operation, rows["change"])
 
     async def _with_expected(self, poll: Statement) -> Sequence[Row]:
         """Run a poll, and read what is expected by those who came before it is sent."""

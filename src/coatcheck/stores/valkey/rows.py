@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.session import Record
 from coatcheck.core.successors import Retired
-from coatcheck.stores.base import SESSION, Ended, Reading, ended_as
+from coatcheck.stores.base import SESSION, AuditRow, Ended, Reading, ended_as
 from coatcheck.stores.searching import values_of
 
 if TYPE_CHECKING:
@@ -75,6 +75,17 @@ def filter_words(wanted: SessionFilter) -> list[str | bytes | int]:
     for name, value in values_of(wanted).items():
         words += [name, int(value) if isinstance(value, bool) else value]
     return words
+
+
+def audit_rows_of(entries: Sequence[Sequence[Any]]) -> list[AuditRow]:
+    """Return entries of the audit trail, from those of a stream."""
+    return [_audit_row(number, dict(_pairs(fields))) for number, fields in entries]
+
+
+def _audit_row(number: bytes, fields: dict[str, bytes]) -> AuditRow:
+    at = int(fields.pop("at"))
+    texts: dict[str, Any] = {name: value.decode() or None for name, value in fields.items()}
+    return AuditRow(id=int(number.partition(b"-")[0]), at=at, **{**texts, "detail": texts["detail"] or ""})
 
 
 def reading_of(answer: Sequence[Any]) -> Reading:

@@ -9,6 +9,7 @@ What each key holds, with the generation as `g`:
 
     {coatcheck}:meta        epoch, server, position (the next), floor, generation, layout
     {coatcheck}:log         the stream of entries; `<position>-0` is the id of each
+    {coatcheck}:audit       the stream of the audit trail; `<number>-0` is the id of each entry
     {coatcheck}:dead        generations whose keys are still to be removed
     {coatcheck}:g:s:<hash>  one session, by the hash of its token
     {coatcheck}:g:i:<id>    the hash of its token
@@ -40,15 +41,18 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import OutOfMemoryError
 
+from coatcheck.actors import current_actor
 from coatcheck.core.coherence import Entry, LogPage, user_subject
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
+from coatcheck.stores import auditing
 from coatcheck.stores.base import SESSION, Capabilities, CreateResult, Device, Full, Renewed, Vitals
 from coatcheck.stores.valkey import rows, scripts
 from coatcheck.stores.valkey._wire import Wire
@@ -58,11 +62,15 @@ from coatcheck.stores.valkey.question import ANSWERS, Question
 from coatcheck.stores.valkey.server import problems_of, too_old
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeVar
 
     from coatcheck.clock import Clock
     from coatcheck.core.session import Record
+    from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
+        AuditFilter,
+        AuditRow,
         Ended,
         NewSession,
         Reading,
@@ -75,6 +83,8 @@ if TYPE_CHECKING:
     )
     from coatcheck.stores.valkey.scripts import Script
 
+    T = TypeVar("T")
+
 FLOOD = 10_000
 """A poll that finds more entries than this raises the floor instead of learning each of them."""
 
@@ -84,8 +94,8 @@ KEEP_LOG = 2 * 3600 * 1_000_000
 LAYOUT = 1
 """The form of the keys above."""
 
-_TOUCHES = 500
-"""So many touches go into one script: more of them would keep everybody else waiting."""
+_AT_ONCE = 500
+"""So many touches or entries go into one script: more of them would keep everybody else waiting."""
 
 _ATTEMPTS = 100
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]+")
@@ -118,6 +128,7 @@ class ValkeyStore:
         impersonates=True,
         kinds=True,
         searching=True,
+        audits=True,
     )
 
     def __init__(
@@ -158,6 +169,7 @@ class ValkeyStore:
         self._reserved = Wire(url, timeout=timeout, max_connections=1)
         self._listener = Listener(url, timeout=timeout, meta_key=self._meta_key, log_key=f"{{{prefix}}}:log")
         self._polled: Cursor | None = None
+        self._audits = False
         self._question, self._generation = Question(self._meta_key), b""
         after_fork(self)
 
@@ -304,7 +316,9 @@ class ValkeyStore:
             )
             if status == b"ok":
                 replaced, evicted = answer
-                return CreateResult(record, rows.records_of(evicted), rows.record_of(replaced) if replaced else None)
+                old = rows.record_of(replaced) if replaced else None
+                result = CreateResult(record, rows.records_of(evicted), old)
+                return self._told(result, partial(auditing.of_create, new))
             if status == b"full":
                 raise Full(new.limit or 0, rows.records_of(answer[0]))
             if status == b"taken":
@@ -318,8 +332,8 @@ class ValkeyStore:
     def touch(self, touches: Sequence[Touch]) -> set[str]:
         """Move live sessions' last-seen and idle expiry forwards, hundreds in one script; returns their ids."""
         touched: set[str] = set()
-        for start in range(0, len(touches), _TOUCHES):
-            words = [word for touch in touches[start : start + _TOUCHES] for word in touch]
+        for start in range(0, len(touches), _AT_ONCE):
+            words = [word for touch in touches[start : start + _AT_ONCE] for word in touch]
             touched.update(found.decode() for found in self._run(scripts.TOUCH, *words))
         return touched
 
@@ -355,7 +369,8 @@ class ValkeyStore:
         if status == b"taken":
             msg = "there is a session with this token already"
             raise DataError(msg)
-        return rows.record_of(answer[0]) if status == b"ok" else None
+        rotated = rows.record_of(answer[0]) if status == b"ok" else None
+        return self._told(rotated, partial(auditing.of_rotate, rotation))
 
     def renew(self, renewal: Renewal, *, connection: Any = None) -> Renewed | None:
         """Give a live session a new token hash and retire the old one; the same successor for all who come in time."""
@@ -374,11 +389,14 @@ class ValkeyStore:
         """Act on the use of a retired token whose grace is over, once."""
         _refuse(connection)
         answer = self._run(scripts.REUSE, token_hash.hex(), "1" if end else "0")
-        return None if answer is None else rows.ended_of([answer])[0]
+        ended = None if answer is None else rows.ended_of([answer])[0]
+        return self._told(ended, partial(auditing.of_reuse, end=end))
 
     def bind(self, session_id: str, device: Device) -> bool:
         """Bind a live session to a device; False when it is gone, or bound already."""
-        return bool(self._run(scripts.BIND, session_id, *device))
+        fields = self._run(scripts.BIND, session_id, *device)
+        whose = rows.ended_of([fields])[0] if fields else None
+        return self._told(whose, partial(auditing.of_bind, device)) is not None
 
     def device(self, session_id: str) -> Device | None:
         """Read the device of a live session; None when there is none."""
@@ -417,12 +435,13 @@ class ValkeyStore:
             words = ["user", selection.user_id, selection.keep or "", selection.kind or ""]
         else:
             return []
-        return rows.ended_of(self._run(scripts.REVOKE, *words))
+        ended = rows.ended_of(self._run(scripts.REVOKE, *words))
+        return self._told(ended, partial(auditing.of_revoke, selection))
 
     def revoke_everyone(self, *, connection: Any = None) -> int:
         """End all sessions at once with one log entry, however many; returns how many there were."""
         _refuse(connection)
-        return int(self._run(scripts.REVOKE_EVERYONE))
+        return self._told(int(self._run(scripts.REVOKE_EVERYONE)), auditing.of_everyone)
 
     def invalidate_user(self, user_id: str, *, connection: Any = None) -> None:
         """Write a log entry that outdates all copies of a user's name, email and role."""
@@ -476,8 +495,43 @@ class ValkeyStore:
         ended: list[Ended] = []
         while place is not None:
             place, more = self._run(scripts.END_MATCHING, *place, len(ended), *words)
-            ended += rows.ended_of(more)
+            ended += self._told(rows.ended_of(more), partial(auditing.of_revoke, None))
         return ended
+
+    def audit(self) -> None:
+        """Write entries of the audit trail from now on, directly after each change that this object makes."""
+        self._audits = True
+
+    def _told(self, result: T, entries: Callable[[Any], Iterable[Noted]]) -> T:
+        if self._audits:
+            self.record(auditing.by(current_actor(), entries(result)))
+        return result
+
+    def record(self, entries: Sequence[Noted], *, connection: Any = None) -> None:
+        """Write entries of the audit trail as they are."""
+        _refuse(connection)
+        for start in range(0, len(entries), _AT_ONCE):
+            words = [word or "" for entry in entries[start : start + _AT_ONCE] for word in entry]
+            self._run(scripts.AUDIT_RECORD, *words)
+
+    def entries(
+        self, wanted: AuditFilter, *, limit: int, after: int | None = None, connection: Any = None
+    ) -> Sequence[AuditRow]:
+        """List entries of the audit trail, newest first, after the one with this number; all of it may be read."""
+        _refuse(connection)
+        found: list[AuditRow] = []
+        place: str | int = "+" if after is None else after
+        while len(found) < limit:
+            page = rows.audit_rows_of(self._run(scripts.AUDIT_ENTRIES, place, _AT_ONCE))
+            found += [row for row in page if auditing.audited(wanted, row)]
+            if len(page) < _AT_ONCE or (wanted.since is not None and page[-1].at < wanted.since):
+                break
+            place = page[-1].id
+        return found[:limit]
+
+    def forget_entries(self, keep: int, batch: int) -> int:
+        """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
+        return int(self._run(scripts.AUDIT_FORGET, keep, batch))
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""

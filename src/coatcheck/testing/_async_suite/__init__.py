@@ -4,7 +4,7 @@ import pytest
 
 # Before they are imported, so that a failing assertion shows what it compared.
 _PARTS = (
-    *("acting", "rows", "changes", "devices", "endings", "kinds"),
-    *("limits", "log", "retiring", "searching"),
+    *("acting", "auditing", "rows", "changes", "devices", "endings"),
+    *("kinds", "limits", "log", "retiring", "searching"),
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
