@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coatcheck.core.events import Event
 
@@ -39,12 +39,17 @@ class EventHook:
         actor_id: str | None = None,
     ) -> None:
         """Tell of one event."""
-        told: dict[str, Any] = {"session_id": session_id, "user_id": user_id, "detail": detail, "actor_id": actor_id}
-        _log.info("coatcheck.%s", kind, extra=told)
+        _log.info(
+            "coatcheck.%s",
+            kind,
+            extra={"session_id": session_id, "user_id": user_id, "detail": detail, "actor_id": actor_id},
+        )
         if self._on_event is None:
             return
         at = self._now()
         try:
-            self._on_event(Event(kind=kind, at=at, **told))
+            self._on_event(
+                Event(kind=kind, at=at, session_id=session_id, user_id=user_id, detail=detail, actor_id=actor_id)
+            )
         except Exception:  # noqa: BLE001 - a hook is the application's, and must not break a request
             _log.exception("coatcheck.hook_failed", extra={"kind": kind})

@@ -12,6 +12,7 @@ import pytest
 PUBLIC = {
     "coatcheck": {
         "AsyncCache",
+        "AsyncImpersonation",
         "AsyncPendingSignIns",
         "AsyncProviderSessions",
         "AsyncSessions",
@@ -28,6 +29,8 @@ PUBLIC = {
         "Event",
         "FormTokenRejected",
         "FormTokens",
+        "Impersonation",
+        "ImpersonationRefused",
         "ImportedTokens",
         "LimitReached",
         "NotSignedIn",
