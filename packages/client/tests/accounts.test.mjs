@@ -43,6 +43,12 @@ test("a switch that is refused changes nothing", async () => {
   assert.equal(clients[0].getSnapshot().session.name, "Ada");
 });
 
+test("A1 who acts as somebody is told so, and is not sent to the operator", async () => {
+  server.answers(json({ title: "Not possible", status: 403, reason: "impersonation" }, { status: 403 }));
+  await assert.rejects(clients[0].devices.revokeOthers(), { kind: "impersonation", message: "Not possible" });
+  assert.equal(clients[0].getSnapshot().status, "signed-in");
+});
+
 test("of those that wait one is signed out, and this one stays; then all", async () => {
   server.answers(done(), json({ ended: 1 }));
   await clients[0].accounts.signOut(BOB.session_id);
