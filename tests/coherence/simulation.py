@@ -422,7 +422,7 @@ class Simulation:
 
     def _issue(self, worker: SimulatedWorker, token: Token) -> None:
         presented = token.reveal().encode()
-        token_hash = worker.sessions.credentials.hash_of(presented)
+        token_hash = worker.sessions._credentials.hash_of(presented)
         assert isinstance(token_hash, bytes)
         self._presented[token_hash] = presented
         self.tokens.append(token)

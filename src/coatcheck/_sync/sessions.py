@@ -123,7 +123,7 @@ class Sessions:
         self._log = self.tiers.log
         self.imported = imported
         hashed = token_hash or TokenHash(purpose=purpose)
-        self.credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
+        self._credentials = Credentials(hashed, self.tiers.ring(purpose), imported)
         self._purpose = purpose
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)
@@ -239,7 +239,7 @@ class Sessions:
             session = _new(Session)
             session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             return session
-        token_hash = self.credentials.hash_of(presented)
+        token_hash = self._credentials.hash_of(presented)
         if isinstance(token_hash, NotSignedIn):
             return token_hash
         reading = self._with_user(self.store.read(token_hash, connection=connection))
@@ -254,7 +254,7 @@ class Sessions:
         Raises:
             Unavailable: Nobody can tell: the store did not answer.
         """
-        token_hash = self.credentials.hash_of(token)
+        token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
             return Validated(token_hash, None)
         key = key_of(token)
@@ -335,11 +335,11 @@ class Sessions:
 
     def well_formed(self, token: str | bytes | Token) -> bool:
         """Tell whether this could be a token of ours: its form, and with keys its signature."""
-        return isinstance(self.credentials.hash_of(presented_bytes(token)), bytes)
+        return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
 
     def renewed(self, token: str | bytes | Token) -> Token | None:
         """Return a token with a new signature, if an older key than the first has signed it (rule S3)."""
-        return self.credentials.renewed(presented_bytes(token))
+        return self._credentials.renewed(presented_bytes(token))
 
     def now(self) -> datetime:
         """Return the time by which sessions are created and judged, in UTC: the store's, as far as it is known."""
@@ -353,14 +353,19 @@ class Sessions:
         )
 
     @property
+    def credentials(self) -> Credentials:
+        """How tokens are judged and handed out, for what moves sessions between tokens of several purposes."""
+        return self._credentials
+
+    @property
     def token_hash(self) -> TokenHash:
         """How tokens are hashed."""
-        return self.credentials.token_hash
+        return self._credentials.token_hash
 
     @property
     def signing_keys(self) -> int:
         """How many keys sign and verify tokens; 0 when tokens are not signed."""
-        return self.credentials.signing_keys
+        return self._credentials.signing_keys
 
     @property
     def has_shared_cache(self) -> bool:
@@ -385,7 +390,7 @@ class Sessions:
 
     def new_token(self) -> Token:
         """Make a token for a session that is about to be created (rule T1); until then nobody is signed in by it."""
-        return self.credentials.issued(new_token())
+        return self._credentials.issued(new_token())
 
     def create(
         self,
@@ -442,11 +447,11 @@ class Sessions:
             authentication=checked(methods, acr, actor_id, now),
         )
         token = token or self.new_token()
-        token_hash = self.credentials.hash_of(presented_bytes(token))
+        token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             msg = "token= is none that new_token() has made"
             raise DataError(msg)
-        old = self.credentials.hash_of(presented_bytes(replaces))
+        old = self._credentials.hash_of(presented_bytes(replaces))
         new = NewSession(
             token_hash,
             record,
@@ -493,11 +498,11 @@ class Sessions:
             ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
             Unavailable: The store did not answer.
         """
-        old = self.credentials.hash_of(presented_bytes(token))
+        old = self._credentials.hash_of(presented_bytes(token))
         if isinstance(old, NotSignedIn):
             return old
         fresh = new_token()
-        rotation = Rotation(old, self.credentials.hash_of_new(fresh))
+        rotation = Rotation(old, self._credentials.hash_of_new(fresh))
         if reauthenticated or methods:
             rotation = self._restarted(rotation, methods, acr, connection)
         record = self.store.rotate(rotation, connection=connection)
@@ -505,7 +510,7 @@ class Sessions:
             return NotSignedIn.UNKNOWN
         self.tiers.changed(connection)
         self._told("rotated", record, "reauthenticated" if rotation.authenticated_at else "")
-        return Rotated(self._session(self._described(record)), self.credentials.issued(fresh))
+        return Rotated(self._session(self._described(record)), self._credentials.issued(fresh))
 
     def renew_token(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
         """Give a session its next token in a periodic rotation; the old one stays good for `policy.rotation_grace`.
@@ -530,7 +535,7 @@ class Sessions:
                 "rotate_after", None, "set it, such as to timedelta(hours=1): nobody notices retired tokens otherwise"
             )
         presented = presented_bytes(token)
-        made = self.credentials.succession(presented)
+        made = self._credentials.succession(presented)
         if isinstance(made, NotSignedIn):
             return made
         renewal = Renewal(*made, duration_micros(self.policy.rotation_grace))
@@ -541,7 +546,7 @@ class Sessions:
         if renewed.fresh:
             self.tiers.changed(connection)
             self._told("rotated", record, "periodic")
-        return Rotated(self._session(self._described(record)), self.credentials.opened(renewed.seal, presented))
+        return Rotated(self._session(self._described(record)), self._credentials.opened(renewed.seal, presented))
 
     def _restarted(self, rotation: Rotation, methods: Sequence[str], acr: str | None, connection: Any) -> Rotation:
         reading = self.store.read(rotation.old_hash, connection=connection)
@@ -629,7 +634,7 @@ class Sessions:
 
     def revoke(self, token: str | bytes | Token, *, wait: bool = False, connection: Any = None) -> bool:
         """End the session of a token; returns whether there was one."""
-        token_hash = self.credentials.hash_of(presented_bytes(token))
+        token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return False
         selection = Selection(token_hash=token_hash)
