@@ -151,7 +151,7 @@ class Operations:
     def _replace(self, new: NewSession) -> Operation[tuple[Record | None, Record]]:
         if new.replaces is None:
             return None, new.record
-        rows = yield Statement(self._text("end_token"), {"token_hash": new.replaces})
+        rows = yield from self.end_token(new.replaces)
         if not rows:
             return None, new.record
         replaced = Record._make(rows[0])
@@ -247,10 +247,14 @@ class Operations:
         rows = yield Statement(self._text("actor_session"), {"session_id": session_id, "now": now})
         return rows[0][0] if rows else None
 
+    def end_token(self, token_hash: bytes) -> Operation[Sequence[Row]]:
+        """End the session of a token, or what its successor leads to."""
+        return (yield Statement(self._text("end_token"), {"token_hash": token_hash}))
+
     def revoke(self, selection: Selection) -> Operation[list[Ended]]:
         """End the selected sessions."""
         if selection.token_hash is not None:
-            rows = yield Statement(self._text("end_token"), {"token_hash": selection.token_hash})
+            rows = yield from self.end_token(selection.token_hash)
             return [ended_as(Record._make(row)) for row in rows]
         if selection.session_id is not None:
             values = {"session_id": selection.session_id, "user_id": selection.user_id}
