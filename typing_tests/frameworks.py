@@ -1,5 +1,6 @@
 """What type checkers must understand of the framework modules; never run."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import assert_type
 
@@ -8,7 +9,16 @@ from fastapi import FastAPI, Request
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 
-from coatcheck import AsyncSessions, CookieSettings, DeviceBinding, NotSignedIn, Session
+from coatcheck import (
+    AsyncImpersonation,
+    AsyncSessions,
+    CookieSettings,
+    Created,
+    DeviceBinding,
+    NotSignedIn,
+    Session,
+)
+from coatcheck.asgi import Account, AsyncAccounts, AsyncActing, context_of
 from coatcheck.django import (
     SessionSet,
     acurrent_session,
@@ -23,8 +33,22 @@ from coatcheck.django import (
     require_session as require_session_of_django,
 )
 from coatcheck.django.sessions import SessionStore
-from coatcheck.fastapi import BoundSession, CurrentSession, OptionalSession, SessionMiddleware, device_router
-from coatcheck.starlette import DevicePage, current_session, require_device_bound, require_session, sign_in
+from coatcheck.fastapi import (
+    BoundSession,
+    CurrentSession,
+    OptionalSession,
+    OwnSession,
+    SessionMiddleware,
+    device_router,
+)
+from coatcheck.starlette import (
+    DevicePage,
+    current_session,
+    require_device_bound,
+    require_own_session,
+    require_session,
+    sign_in,
+)
 
 sessions = AsyncSessions("sqlite:///app.db")
 
@@ -48,6 +72,21 @@ async def money(request: Request, session: BoundSession) -> None:
     assert_type(session, Session)
     assert_type(session.device_bound, bool)
     assert_type(await require_device_bound(request), Session)
+
+
+@api.post("/password")
+async def password(request: Request, session: OwnSession) -> None:
+    """Whoever acts as a user is an ordinary session, which says so; and what comes back is exact."""
+    assert_type(session, Session)
+    assert_type(session.actor_id, str | None)
+    assert_type(await require_own_session(request), Session)
+    context = context_of(request.scope)
+    assert_type(await AsyncActing(context, AsyncImpersonation(sessions)).begin("ada", reason="case 17"), Session)
+    assert_type(await AsyncActing(context).end(), Session)
+    assert_type(await AsyncAccounts(context).list(), Sequence[Account])
+    assert_type(await AsyncAccounts(context).switch("id"), Session)
+    assert_type(await AsyncAccounts(context).sign_out_all(), int)
+    assert_type(await AsyncImpersonation(sessions).begin(session, "ada", reason="case 17"), Created | NotSignedIn)
 
 
 @api.get("/")

@@ -16,6 +16,7 @@ from coatcheck.flask import (
     device_bound_required,
     fresh_required,
     login_required,
+    own_session_required,
     revoke_others,
     sign_in,
 )
@@ -37,6 +38,7 @@ def view() -> dict[str, str | None]:
     return {"user": current_session.user_id}
 
 
+@own_session_required
 @device_bound_required
 @fresh_required(within=timedelta(minutes=5))
 def number(of: int) -> int:
@@ -47,7 +49,7 @@ def number(of: int) -> int:
 assert_type(number(1), int)
 
 
-@get("/", guards=[ours.requires_device_bound])
+@get("/", guards=[ours.requires_device_bound, ours.requires_own_session])
 async def handler(request: Request[Any, Any, Any], session: CurrentSession, optional_session: OptionalSession) -> None:
     """Dependencies and verbs have exact types."""
     assert_type(session, Session)
@@ -58,6 +60,7 @@ async def handler(request: Request[Any, Any, Any], session: CurrentSession, opti
 site = Litestar([handler], plugins=[CoatcheckPlugin(AsyncSessions("sqlite:///app.db"), bearer=True)])
 
 
+@for_aiohttp.own_session_required
 @for_aiohttp.login_required
 async def of_aiohttp(request: web.Request) -> web.Response:
     """Decorators keep a handler's type, and verbs have exact ones."""
@@ -65,6 +68,7 @@ async def of_aiohttp(request: web.Request) -> web.Response:
     assert_type(await for_aiohttp.current_session(request), Session | NotSignedIn)
     assert_type(await for_aiohttp.sign_in(request, "ada", remember=True), Session)
     assert_type(await for_aiohttp.revoke_others(request), int)
+    assert_type(await for_aiohttp.require_own_session(request), Session)
     (await for_aiohttp.get_session(request))["theme"] = "dark"
     return web.Response()
 

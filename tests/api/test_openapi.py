@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 
 from coatcheck import AsyncSessions, CookieSettings
-from coatcheck.api import DeviceSessions, EndedSessions, Me, SignedInUser, models, session_router
+from coatcheck.api import DeviceSessions, EndedSessions, Me, SignedInAccounts, SignedInUser, models, session_router
 from coatcheck.fastapi import SessionMiddleware, describe_security
 from tools.write_openapi import INTERNAL_PATH, PATH, document, internal_document, written
 
@@ -38,6 +38,10 @@ def test_it_lists_every_route() -> None:
     assert {name: sorted(operation["responses"]) for name, operation in OPERATIONS.items()} == {
         "get /api/session": ["200", "401", "503"],
         "get /api/me": ["200", "401", "503"],
+        "get /api/session/accounts": ["200", "501", "503"],
+        "post /api/session/accounts/sign-out": ["200", "400", "403", "413", "415", "422", "501", "503"],
+        "post /api/session/accounts/{id}/switch": ["200", "400", "403", "404", "413", "415", "422", "501", "503"],
+        "delete /api/session/accounts/{id}": ["204", "400", "403", "404", "413", "415", "422", "501", "503"],
         "get /api/sessions": ["200", "401", "422", "501", "503"],
         "delete /api/sessions/{id}": ["204", "400", "401", "403", "404", "413", "415", "422", "501", "503"],
         "post /api/sessions/revoke-others": ["200", "400", "401", "403", "413", "415", "422", "501", "503"],
@@ -69,12 +73,18 @@ def test_every_operation_says_what_it_does(name: str) -> None:
     assert operation["summary"]
     assert operation["description"]
     assert {"session": []} in operation["security"]
-    assert ({} in operation["security"]) == (name == "post /api/sign-out")
+    assert ({} in operation["security"]) == (name == "post /api/sign-out" or "/accounts" in name)
     for parameter in operation.get("parameters", ()):
         assert parameter["description"]
 
 
-@pytest.mark.parametrize("model", [SignedInUser, Me, DeviceSessions, EndedSessions, models.DeviceSession])
+ANSWERS = [
+    *(SignedInUser, Me, DeviceSessions, EndedSessions, SignedInAccounts),
+    *(models.DeviceSession, models.SignedInAccount),
+]
+
+
+@pytest.mark.parametrize("model", ANSWERS)
 def test_every_answer_has_described_fields_and_an_example_that_fits(model: type[BaseModel]) -> None:
     """The schema of each answer stands in the document, with an example."""
     schema = DOCUMENT["components"]["schemas"][model.__name__]

@@ -352,6 +352,58 @@ class KeepsRetiredTokens(MemoryStore):
         """Keep them."""
 
 
+class LeavesThemAlone(MemoryStore):
+    def _end_acting_for(self, session_ids: Iterable[str]) -> None:
+        """End nothing."""
+
+
+class EndsThemSilently(MemoryStore):
+    def _end_acting_for(self, session_ids: Iterable[str]) -> None:
+        log = self._log[:]
+        super()._end_acting_for(session_ids)
+        self._log = log
+
+
+class LetsThemOutlive(MemoryStore):
+    def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        row = super().create_acting(new, actor_session_id, connection=connection)
+        if row is not None:
+            self._rows[new.token_hash] = new.record
+        return row and new.record
+
+
+class NeverShortens(MemoryStore):
+    def _shorten_acting_for(self, actor: Record) -> None:
+        """Leave them as long as they were."""
+
+
+class ActsForWhatIsOver(MemoryStore):
+    def _live_key_of(self, session_id: str) -> bytes | None:
+        return self._key_of(session_id)
+
+
+class ActsInChains(MemoryStore):
+    def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        acting, self._acting = self._acting, {}
+        row = super().create_acting(new, actor_session_id, connection=connection)
+        self._acting |= acting
+        return row
+
+
+class CountsThem(MemoryStore):
+    def _live_of(self, user_id: str | None) -> Sequence[Record]:
+        return [row._replace(authentication=None) for row in super()._live_of(user_id)]
+
+
+class BeginsWithoutALook(Unlocked):
+    def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
+        alive = self._live_key_of(actor_session_id) is not None
+        yielding()
+        if alive:
+            self._rows[new.token_hash] = new.record
+        return new.record if alive else None
+
+
 FOUND_BY: list[tuple[type[MemoryStore], str]] = [
     (ReplacesWhenCreating, "test_creating_never_replaces"),
     (CarriesEverythingOver, "test_L2_only_listed_keys_of_an_anonymous_session_move_along"),
@@ -377,6 +429,14 @@ FOUND_BY: list[tuple[type[MemoryStore], str]] = [
     (EndsInTheGrace, "test_L17_the_use_of_a_retired_token_ends_the_session_once"),
     (TellsOfEveryUse, "test_L17_the_use_of_a_retired_token_can_be_told_alone"),
     (KeepsRetiredTokens, "test_S13_retired_tokens_go_with_their_session"),
+    (LeavesThemAlone, "test_it_stays_when_tokens_change"),
+    (EndsThemSilently, "test_L7_it_ends_with_the_session_of_who_acts"),
+    (LetsThemOutlive, "test_L4_it_ends_no_later_than_the_session_of_who_acts"),
+    (NeverShortens, "test_L4_it_ends_earlier_when_that_is_to"),
+    (ActsForWhatIsOver, "test_there_is_none_for_what_is_gone_or_over"),
+    (ActsInChains, "test_there_are_no_chains"),
+    (CountsThem, "test_L15_it_is_not_counted_and_makes_nobody_leave"),
+    (BeginsWithoutALook, "test_I3_of_a_beginning_and_an_end_at_once_nothing_is_left"),
     (AsksForNoOwner, "test_L14_by_id_for_its_owner_only"),
     (EndsSilently, "test_L7_by_token"),
     (EndsSilently, "test_L11_all_of_a_user"),
@@ -410,7 +470,7 @@ FOUND_BY: list[tuple[type[MemoryStore], str]] = [
     (ReachesWhatCameLater, "test_I1_a_page_knows_every_entry_before_what_it_reached"),
     (NewEpochForEveryPoll, "test_every_answer_names_the_same_epoch"),
 ]
-WAYS = {"same": "token", "when_full": "refuse"}
+WAYS = {"same": "token", "when_full": "refuse", "how": "save", "end": "token"}
 
 
 @pytest.mark.parametrize(("broken", "test"), FOUND_BY, ids=lambda value: getattr(value, "__name__", value))

@@ -14,13 +14,14 @@ from psycopg import IsolationLevel
 from coatcheck.core.authentication import Authentication
 from coatcheck.errors import Unavailable
 from coatcheck.testing._rows import a_row, to_create
-from tests.postgresql.hands import plain
+from tests.postgresql.hands import plain, run
 from tests.servers.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from coatcheck.core.session import Record
     from coatcheck.stores.base import NewSession
     from tests.postgresql.sides import Side
 
@@ -108,3 +109,41 @@ def _begin(side: Side, new: NewSession, actor: str, connection: psycopg.Connecti
 
 def _end(statement: str, actor: str, connection: psycopg.Connection) -> Any:
     return connection.execute(statement.encode(), (actor,) if "%s" in statement else None)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE coatcheck_sessions SET user_id = 'tom' WHERE id = %s",
+        "DELETE FROM coatcheck_sessions WHERE id = %s",
+    ],
+)
+def test_L7_by_hand_it_ends_and_says_so(threads: Callable[..., Side], postgresql_url: str, statement: str) -> None:
+    """With nothing left behind."""
+    side, actor, acting, cursor = _acting(threads, postgresql_url)
+    run(postgresql_url, statement, actor.id)
+    assert side.do("find", acting.id).record is None
+    assert f"s:{acting.id}" in [entry.subject for entry in side.do("poll", cursor).entries]
+    assert run(postgresql_url, "SELECT count(*) FROM coatcheck_impersonations") == [(0,)]
+
+
+@pytest.mark.parametrize("column", ["idle_expires_at", "expires_at"])
+def test_L4_by_hand_it_ends_earlier(threads: Callable[..., Side], postgresql_url: str, column: str) -> None:
+    """When somebody shortens the session of who acts."""
+    side, actor, acting, cursor = _acting(threads, postgresql_url)
+    (end,) = run(
+        postgresql_url,
+        f"UPDATE coatcheck_sessions SET {column} = now() + interval '1 minute' WHERE id = %s"  # noqa: S608 - one of two
+        f" RETURNING (extract(epoch FROM {column}) * 1000000)::bigint",
+        actor.id,
+    )[0]
+    assert side.do("find", acting.id).record.expires_at == end
+    assert f"s:{acting.id}" in [entry.subject for entry in side.do("poll", cursor).entries]
+
+
+def _acting(threads: Callable[..., Side], url: str) -> tuple[Side, Record, Record, Any]:
+    side = threads(url)
+    _, actor = side.added(user_id="sue")
+    new = to_create(a_row(side.do("poll", None).now // 1000, authentication=BY_SUE))
+    acting = side.do("create_acting", new, actor.id)
+    return side, actor, acting, side.do("poll", None).cursor

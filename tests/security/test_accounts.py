@@ -322,6 +322,7 @@ async def test_a_client_with_a_bearer_token_has_one_account(tmp_path: Path) -> N
         client = it.browser(headers=[("authorization", f"Bearer {created.token.reveal()}")])
         client.cookies = dict((await signed_in(it, "mallory", "eve")).cookies)
         assert await known(client) == ["alice*"]
-        assert (await client.post("/accounts", {"user": "bob"})).status == 403
+        answer = await client.post("/accounts", {"user": "bob"})
+        assert (answer.status, answer.json()["limit"]) == (409, 1)
         assert (await client.post("/accounts/out")).json() == {"ended": 1}
         assert await it.sessions.list("mallory")

@@ -229,11 +229,12 @@ def test_the_user_sees_who_acts() -> None:
     named = {"sue": User("sue", name="Sue")}
     with Sessions(MemoryStore(), load_users=lambda _: named) as sessions:
         shown: list[str | None] = []
-        for actor_id, settings in (
+        cases: list[tuple[str, dict[str, Any]]] = [
             ("sue", {}),
             ("tom", {}),
             ("tom", {"label": lambda session: f"{session.user_id} of the bank\n"}),
-        ):
+        ]
+        for actor_id, settings in cases:
             actor = sessions.create(actor_id).session
             begun = Impersonation(sessions, **settings).begin(actor, "alice", reason="case 17")
             assert begun
@@ -256,9 +257,9 @@ def test_what_is_not_possible_is_refused() -> None:
         ):
             with pytest.raises(ImpersonationRefused, match=why):
                 impersonation.begin(actor, user, reason="case 17")
-        for wrong in ({"reason": " "}, {"reason": "a" * 256}, {"reason": "a\nb"}):
+        for reason in (" ", "a" * 256, "a\nb"):
             with pytest.raises(DataError, match="reason"):
-                impersonation.begin(sue.session, "alice", **wrong)
+                impersonation.begin(sue.session, "alice", reason=reason)
         for lifetime in (timedelta(0), HALF_AN_HOUR + RECENT):
             with pytest.raises(DataError, match="lifetime"):
                 impersonation.begin(sue.session, "alice", reason="case 17", lifetime=lifetime)

@@ -1,3 +1,4 @@
+import { type Accounts, accountsOf } from "./accounts.js";
 import type { SessionClient } from "./contract.js";
 import { devicesOf, type Devices } from "./devices.js";
 import { onOccasion, type Occasion } from "./occasions.js";
@@ -30,6 +31,7 @@ export function createSessionClient<User extends SignedInUser>(options: ClientOp
 }
 
 class Client<User extends SignedInUser> implements SessionClient<User> {
+  readonly accounts: Accounts;
   readonly devices: Devices;
   readonly #connection: Connection;
   readonly #whoIs: Operation;
@@ -55,9 +57,11 @@ class Client<User extends SignedInUser> implements SessionClient<User> {
     this.#state = this.#initial;
     if (this.#state !== LOADING) this.#askedAt = Date.now();
     this.#tabs = new Tabs(this.#connection.url);
-    this.devices = devicesOf(this.#call, (id) => {
+    const ended = (id?: string) => {
       if (id === undefined || id === identity(this.#state)) this.#ended();
-    });
+    };
+    this.devices = devicesOf(this.#call, ended);
+    this.accounts = accountsOf(this.#call, this.signedIn, ended);
   }
 
   getSnapshot = (): SessionState<User> => this.#state;

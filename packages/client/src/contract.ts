@@ -1,3 +1,4 @@
+import type { Accounts } from "./accounts.js";
 import type { Devices } from "./devices.js";
 import type { SignedInUser } from "./schema.js";
 import type { SessionState } from "./state.js";
@@ -20,6 +21,8 @@ export interface SessionClient<User extends SignedInUser = SignedInUser> {
    * @throws {SessionError} It could not be ended, and the state stays as it was.
    */
   signOut(): Promise<void>;
+  /** The accounts that are signed in in this browser. */
+  readonly accounts: Accounts;
   /** The user's sessions on all their devices. */
   readonly devices: Devices;
 }

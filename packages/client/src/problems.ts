@@ -6,6 +6,7 @@ import type { SessionProblem } from "./schema.js";
  * - `signed-out`: nobody is signed in (401).
  * - `recent-auth-required`: somebody is, but proved it too long ago (401): ask for the password, and call again.
  * - `cross-origin`: the server does not trust the origin of this page (403).
+ * - `impersonation`: somebody acts in this session as its user, and this is for the user alone (403).
  * - `not-found`: no live session of this user has that id (404).
  * - `issued-elsewhere`: a provider issues the sessions, and only there they are listed and ended (501).
  * - `unavailable`: nobody can tell at the moment: no network, no answer in time, 429 or 5xx. Try again.
@@ -15,6 +16,7 @@ export type ProblemKind =
   | "signed-out"
   | "recent-auth-required"
   | "cross-origin"
+  | "impersonation"
   | "not-found"
   | "issued-elsewhere"
   | "unavailable"
@@ -70,7 +72,7 @@ function kindOf(status: number, problem: SessionProblem | null): ProblemKind {
   if (status === 401) return problem?.reason === "authentication_too_old" ? "recent-auth-required" : "signed-out";
   if (status === 501 && problem?.reason === "issued_elsewhere") return "issued-elsewhere";
   if (status === 429 || status >= 500) return "unavailable";
-  if (problem && status === 403) return "cross-origin";
+  if (problem && status === 403) return problem.reason === "impersonation" ? "impersonation" : "cross-origin";
   return problem && status === 404 ? "not-found" : "unexpected";
 }
 

@@ -24,7 +24,7 @@ export function useSession<User extends SignedInUser = SignedInUser>(): SessionS
   return useProvided().state as SessionState<User>;
 }
 
-/** Return the client, for `signOut`, `signedIn`, `refresh` and `devices`. */
+/** Return the client, for `signOut`, `signedIn`, `refresh`, `accounts` and `devices`. */
 export function useSessionClient(): SessionClient {
   return useProvided().client;
 }

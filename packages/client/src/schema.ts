@@ -2,10 +2,14 @@
 
 /** What can be asked for, below the place where the router is mounted. */
 export type Operation =
+  | "DELETE /session/accounts/{id}"
   | "DELETE /sessions/{id}"
   | "GET /me"
   | "GET /session"
+  | "GET /session/accounts"
   | "GET /sessions"
+  | "POST /session/accounts/sign-out"
+  | "POST /session/accounts/{id}/switch"
   | "POST /sessions/revoke-all"
   | "POST /sessions/revoke-others"
   | "POST /sign-out";
@@ -14,9 +18,9 @@ export type Operation =
 export interface DeviceSession {
   /** The session's public id: no credential, safe to list and to log. */
   id: string;
-  /** A readable guess at the device, from what its browser says of itself. */
+  /** A readable guess at the device, from what its browser says of itself; or who acts as the user. */
   device: string;
-  /** The address the session was last noted at. */
+  /** The address the session was last noted at; null for that of somebody who acts as the user. */
   ip: string | null;
   /** When the session began; ISO 8601 in UTC. */
   created_at: string;
@@ -92,6 +96,26 @@ export interface SessionProblem {
   max_age?: number | null;
   /** Each parameter that is not possible. */
   errors?: InvalidParameter[] | null;
+}
+
+/** One of the accounts that are signed in in this browser. */
+export interface SignedInAccount {
+  /** The session's public id: no credential, safe to list and to log. */
+  session_id: string;
+  /** The user's id. */
+  user_id: string;
+  /** Their display name, when a users table or loader tells it. */
+  name: string | null;
+  /** Their address, when a users table or loader tells it. */
+  email: string | null;
+  /** Whether requests are made as this user; at most one is. */
+  active: boolean;
+}
+
+/** The accounts of this browser, the active one first. */
+export interface SignedInAccounts {
+  /** The accounts; none when nobody is signed in. */
+  accounts: SignedInAccount[];
 }
 
 /** Who is signed in, and until when. */

@@ -117,7 +117,7 @@ class AsyncSessionBase:
         self._log = self.tiers.log
         self.imported = imported
         hashed = token_hash or TokenHash(purpose=purpose)
-        self.credentials = Credentials(hashed, self.tiers.ring(purpose) if self._signs else None, imported)
+        self._credentials = Credentials(hashed, self.tiers.ring(purpose) if self._signs else None, imported)
         self._purpose = purpose
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)
@@ -211,11 +211,11 @@ class AsyncSessionBase:
 
     def well_formed(self, token: str | bytes | Token) -> bool:
         """Tell whether this could be a token of ours: its form, and with keys its signature."""
-        return isinstance(self.credentials.hash_of(presented_bytes(token)), bytes)
+        return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
 
     def renewed(self, token: str | bytes | Token) -> Token | None:
         """Return a token with a new signature, if an older key than the first has signed it (rule S3)."""
-        return self.credentials.renewed(presented_bytes(token))
+        return self._credentials.renewed(presented_bytes(token))
 
     def now(self) -> datetime:
         """Return the time by which sessions are created and judged, in UTC: the store's, as far as it is known."""
@@ -229,14 +229,19 @@ class AsyncSessionBase:
         )
 
     @property
+    def credentials(self) -> Credentials:
+        """How tokens are judged and handed out, for what moves sessions between tokens of several purposes."""
+        return self._credentials
+
+    @property
     def token_hash(self) -> TokenHash:
         """How tokens are hashed."""
-        return self.credentials.token_hash
+        return self._credentials.token_hash
 
     @property
     def signing_keys(self) -> int:
         """How many keys sign and verify tokens; 0 when tokens are not signed."""
-        return self.credentials.signing_keys
+        return self._credentials.signing_keys
 
     @property
     def has_shared_cache(self) -> bool:

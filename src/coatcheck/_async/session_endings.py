@@ -31,7 +31,7 @@ class AsyncSessionEndings(AsyncSessionReads):
 
     async def revoke(self, token: str | bytes | Token, *, wait: bool = False, connection: Any = None) -> bool:
         """End the session of a token; returns whether there was one."""
-        token_hash = self.credentials.hash_of(presented_bytes(token))
+        token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return False
         return bool(await self._end(Selection(token_hash=token_hash), connection, wait=wait))

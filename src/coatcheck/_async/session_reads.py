@@ -49,7 +49,7 @@ class AsyncSessionReads(AsyncSessionBase):
             session = _new(Session)
             session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             return session
-        token_hash = self.credentials.hash_of(presented)
+        token_hash = self._credentials.hash_of(presented)
         if isinstance(token_hash, NotSignedIn):
             return token_hash
         reading = await self._with_user(await self.store.read(token_hash, connection=connection))
@@ -64,7 +64,7 @@ class AsyncSessionReads(AsyncSessionBase):
         Raises:
             Unavailable: Nobody can tell: the store did not answer.
         """
-        token_hash = self.credentials.hash_of(token)
+        token_hash = self._credentials.hash_of(token)
         if isinstance(token_hash, NotSignedIn):
             return Validated(token_hash, None)
         key = key_of(token)

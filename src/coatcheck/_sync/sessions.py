@@ -38,7 +38,7 @@ class Sessions(SessionEndings):
 
     def new_token(self) -> Token:
         """Make a token for a session that is about to be created (rule T1); until then nobody is signed in by it."""
-        return self.credentials.issued(new_token())
+        return self._credentials.issued(new_token())
 
     def create(
         self,
@@ -95,11 +95,11 @@ class Sessions(SessionEndings):
             authentication=checked(methods, acr, actor_id, now),
         )
         token = token or self.new_token()
-        token_hash = self.credentials.hash_of(presented_bytes(token))
+        token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             msg = "token= is none that new_token() has made"
             raise DataError(msg)
-        old = self.credentials.hash_of(presented_bytes(replaces))
+        old = self._credentials.hash_of(presented_bytes(replaces))
         new = NewSession(
             token_hash,
             record,
@@ -150,11 +150,11 @@ class Sessions(SessionEndings):
             ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
             Unavailable: The store did not answer.
         """
-        old = self.credentials.hash_of(presented_bytes(token))
+        old = self._credentials.hash_of(presented_bytes(token))
         if isinstance(old, NotSignedIn):
             return old
         fresh = new_token()
-        rotation = Rotation(old, self.credentials.hash_of_new(fresh))
+        rotation = Rotation(old, self._credentials.hash_of_new(fresh))
         if reauthenticated or methods:
             rotation = self._restarted(rotation, methods, acr, connection)
         record = self.store.rotate(rotation, connection=connection)
@@ -162,7 +162,7 @@ class Sessions(SessionEndings):
             return NotSignedIn.UNKNOWN
         self.tiers.changed(connection)
         self._told("rotated", record, "reauthenticated" if rotation.authenticated_at else "")
-        return Rotated(self._session(self._described(record)), self.credentials.issued(fresh))
+        return Rotated(self._session(self._described(record)), self._credentials.issued(fresh))
 
     def renew_token(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
         """Give a session its next token in a periodic rotation; the old one stays good for `policy.rotation_grace`.
@@ -187,7 +187,7 @@ class Sessions(SessionEndings):
                 "rotate_after", None, "set it, such as to timedelta(hours=1): nobody notices retired tokens otherwise"
             )
         presented = presented_bytes(token)
-        made = self.credentials.succession(presented)
+        made = self._credentials.succession(presented)
         if isinstance(made, NotSignedIn):
             return made
         renewal = Renewal(*made, duration_micros(self.policy.rotation_grace))
@@ -198,7 +198,7 @@ class Sessions(SessionEndings):
         if renewed.fresh:
             self.tiers.changed(connection)
             self._told("rotated", record, "periodic")
-        return Rotated(self._session(self._described(record)), self.credentials.opened(renewed.seal, presented))
+        return Rotated(self._session(self._described(record)), self._credentials.opened(renewed.seal, presented))
 
     def _restarted(self, rotation: Rotation, methods: Sequence[str], acr: str | None, connection: Any) -> Rotation:
         reading = self.store.read(rotation.old_hash, connection=connection)

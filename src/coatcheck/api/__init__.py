@@ -6,7 +6,15 @@
 Where a provider issues the sessions it is `identity_router()`.
 """
 
-from coatcheck.api.models import DeviceSession, DeviceSessions, EndedSessions, Me, SignedInUser
+from coatcheck.api.models import (
+    DeviceSession,
+    DeviceSessions,
+    EndedSessions,
+    Me,
+    SignedInAccount,
+    SignedInAccounts,
+    SignedInUser,
+)
 from coatcheck.api.router import identity_router, session_router
 from coatcheck.api.token_endpoints import token_router
 
@@ -15,6 +23,8 @@ __all__ = [
     "DeviceSessions",
     "EndedSessions",
     "Me",
+    "SignedInAccount",
+    "SignedInAccounts",
     "SignedInUser",
     "identity_router",
     "session_router",

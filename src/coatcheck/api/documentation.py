@@ -79,7 +79,7 @@ IMPERSONATED: Final = Error(
     403,
     "Or somebody acts in this session as its user, and this is for the user alone.",
     {
-        "title": "Not possible while somebody acts as the user",
+        "title": "Refused because of impersonation",
         "reason": "impersonation",
         "detail": "this is for the user alone, and somebody acts as them",
     },

@@ -88,9 +88,10 @@ class Accounts:
             acr: The level of that.
 
         Raises:
-            TooManyAccounts: The browser has as many as the setting allows; nothing has changed.
+            TooManyAccounts: The browser has as many as the setting allows; nothing has changed. A client with a bearer
+                token has one.
             LimitReached: The user has too many sessions, and the policy evicts none.
-            ImpersonationRefused: Somebody acts in this session as its user, or the client has no cookies.
+            ImpersonationRefused: Somebody acts in this session as its user.
             Unavailable: The store did not answer.
         """
         context = self._context
@@ -99,8 +100,9 @@ class Accounts:
         same = [each for each in waiting if each.session.user_id == user_id]
         others = [each for each in waiting if each not in same]
         stays = active is not None and active.user_id not in {None, user_id}
-        if len(others) + stays >= self._most:
-            raise TooManyAccounts(self._most)
+        most = 1 if context.is_bearer() else self._most
+        if len(others) + stays >= most:
+            raise TooManyAccounts(most)
         how: dict[str, Any] = {"data": data, "remember": remember, "methods": methods, "acr": acr}
         if stays:
             others = [*self._add_beside(user_id, how), *others]
@@ -130,7 +132,7 @@ class Accounts:
 
         Raises:
             AccountUnknown: The browser presents no token of such a session, or it has ended.
-            ImpersonationRefused: Somebody acts in this session as its user, or the client has no cookies.
+            ImpersonationRefused: Somebody acts in this session as its user.
             Unavailable: The store did not answer; what was not done can be done again.
         """
         active = self._own()
@@ -205,8 +207,6 @@ class Accounts:
 
     def _own(self) -> Session | None:
         """Return the active session, if its user is who acts in it."""
-        if self._context.is_bearer():
-            raise ImpersonationRefused("a client with a bearer token has one account")
         active = self._context.session() or None
         if active is not None and active.actor_id is not None:
             raise ImpersonationRefused("somebody acts in this session as its user: end that first")

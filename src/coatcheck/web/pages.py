@@ -106,7 +106,7 @@ def told(error: Exception) -> tuple[int, str, dict[str, Any]]:
 
 def _told_of_accounts(error: Exception) -> tuple[int, str, dict[str, Any]]:
     if isinstance(error, ImpersonationRefused):
-        return 403, "Not possible while somebody acts as the user", {"reason": "impersonation", "detail": str(error)}
+        return 403, "Refused because of impersonation", {"reason": "impersonation", "detail": str(error)}
     if isinstance(error, TooManyAccounts):
         return 409, "Too many accounts", {"reason": "too_many_accounts", "limit": error.limit}
     return 404, "No such account", {"reason": "account_unknown"}
