@@ -68,6 +68,12 @@ def begun(new: NewSession, record: Record) -> Iterable[Noted]:
         yield Noted(f"{new.kind}_created", record.user_id, record.id)
 
 
+def of_acting(record: Record | None) -> Iterable[Noted]:
+    """Yield that somebody acts as a user from now on."""
+    if record is not None:
+        yield created(record)
+
+
 def created(record: Record) -> Noted:
     """Return the entry of a new session: with the browser and the address, by which the next one is seen to be new."""
     actor = authentication_of(record.authentication).actor

@@ -304,7 +304,9 @@ class AsyncD1Store:
     async def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
         """Insert a session that ends with another; None when that is gone or over, or is such a session itself."""
         _refuse(connection)
-        rows = await self._run(self._batches.create_acting(new, actor_session_id, self._now()))
+        now = self._now()
+        batch = self._trail.told(self._batches.create_acting(new, actor_session_id, now), {}, now, new=new)
+        rows = await self._run(batch)
         return self._batches.acting(new, rows)
 
     async def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:

@@ -312,7 +312,7 @@ class PostgreSQLStore:
 
     def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
         """Insert a session that ends with another; None when that is gone or over, or is such a session itself."""
-        make = lambda: self._operations.create_acting(new, actor_session_id, self._now())  # noqa: E731
+        make = self._kept(partial(self._operations.create_acting, new, actor_session_id), auditing.of_acting)
         return self._write(make, connection)
 
     def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from coatcheck.actors import acting
 from coatcheck.errors import ConfigurationError
 from coatcheck.stores.auditing import Noted
-from coatcheck.stores.base import AuditFilter, Device, NewSession, Renewal, Rotation, Selection, SessionFilter
+from coatcheck.stores.base import TICKET, AuditFilter, Device, NewSession, Renewal, Rotation, Selection, SessionFilter
 from coatcheck.testing._async_suite.common import added, time_of
 from coatcheck.testing._rows import SECOND, a_hash, a_row, to_create
 
@@ -32,7 +32,7 @@ class AsyncAuditing:
         new = NewSession(a_hash(), a_row(now), limit=1, replaces=old_hash)
         await store.create(new)
         await store.create(NewSession(a_hash(), visitor := a_row(now, user_id=None, authenticated_at=None)))
-        await store.create(to_create(a_row(now, user_id=None, authenticated_at=None, idle_timeout=0)))
+        await store.create(to_create(a_row(now, user_id=None, authenticated_at=None), kind=TICKET))
         last = NewSession(a_hash(), a_row(now + 1, ip=None, user_agent=None), limit=1)
         await store.create(last)
         assert await store.rotate(Rotation(last.token_hash, a_hash(), authenticated_at=now))
@@ -54,6 +54,21 @@ class AsyncAuditing:
             *bound,
             ("revoked", "admin", last.record.id, "why", "::1"),
             ("revoked", "admin", None, "everyone", "::1"),
+        ]
+
+    async def test_S15_who_acts_as_a_user_stands_in_the_entry(self, store: AsyncStore) -> None:
+        """Whoever does it, and whatever `acting` says."""
+        trail: Any = _auditing(store)
+        if not store.capabilities.impersonates:
+            pytest.skip("no session of this store can be tied to another one")
+        now = await time_of(store)
+        _, actor = await added(store, user_id="sue")
+        trail.audit()
+        row = a_row(now, authentication='{"actor": "sue"}')
+        assert await trail.create_acting(to_create(row), actor.id)
+        assert await trail.create_acting(to_create(a_row(now)), row.id) is None
+        assert [_told(entry) for entry in await _entries(trail)] == [
+            ("created", "sue", row.id, "Mozilla/5.0", "192.0.2.1")
         ]
 
     async def test_S15_what_ends_together_has_an_entry_each(self, store: AsyncStore) -> None:

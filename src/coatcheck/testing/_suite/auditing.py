@@ -10,7 +10,7 @@ import pytest
 from coatcheck.actors import acting
 from coatcheck.errors import ConfigurationError
 from coatcheck.stores.auditing import Noted
-from coatcheck.stores.base import AuditFilter, Device, NewSession, Renewal, Rotation, Selection, SessionFilter
+from coatcheck.stores.base import TICKET, AuditFilter, Device, NewSession, Renewal, Rotation, Selection, SessionFilter
 from coatcheck.testing._rows import SECOND, a_hash, a_row, to_create
 from coatcheck.testing._suite.common import added, time_of
 
@@ -33,7 +33,7 @@ class Auditing:
         new = NewSession(a_hash(), a_row(now), limit=1, replaces=old_hash)
         store.create(new)
         store.create(NewSession(a_hash(), visitor := a_row(now, user_id=None, authenticated_at=None)))
-        store.create(to_create(a_row(now, user_id=None, authenticated_at=None, idle_timeout=0)))
+        store.create(to_create(a_row(now, user_id=None, authenticated_at=None), kind=TICKET))
         last = NewSession(a_hash(), a_row(now + 1, ip=None, user_agent=None), limit=1)
         store.create(last)
         assert store.rotate(Rotation(last.token_hash, a_hash(), authenticated_at=now))
@@ -56,6 +56,19 @@ class Auditing:
             ("revoked", "admin", last.record.id, "why", "::1"),
             ("revoked", "admin", None, "everyone", "::1"),
         ]
+
+    def test_S15_who_acts_as_a_user_stands_in_the_entry(self, store: Store) -> None:
+        """Whoever does it, and whatever `acting` says."""
+        trail: Any = _auditing(store)
+        if not store.capabilities.impersonates:
+            pytest.skip("no session of this store can be tied to another one")
+        now = time_of(store)
+        _, actor = added(store, user_id="sue")
+        trail.audit()
+        row = a_row(now, authentication='{"actor": "sue"}')
+        assert trail.create_acting(to_create(row), actor.id)
+        assert trail.create_acting(to_create(a_row(now)), row.id) is None
+        assert [_told(entry) for entry in _entries(trail)] == [("created", "sue", row.id, "Mozilla/5.0", "192.0.2.1")]
 
     def test_S15_what_ends_together_has_an_entry_each(self, store: Store) -> None:
         """Those of a user, and those that a filter means; a visitor's, if somebody else has ended it."""
