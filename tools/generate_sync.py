@@ -76,6 +76,7 @@ FILES = {
     "testing/_async_suite/limits.py": "testing/_suite/limits.py",
     "testing/_async_suite/log.py": "testing/_suite/log.py",
     "testing/_async_suite/retiring.py": "testing/_suite/retiring.py",
+    "testing/_async_suite/spending.py": "testing/_suite/spending.py",
 }
 
 RULES = [

@@ -64,7 +64,14 @@ CREATE TABLE coatcheck_devices (
     challenges TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-UPDATE coatcheck_meta SET schema = 3;
+CREATE TABLE coatcheck_spent (
+    name BLOB NOT NULL PRIMARY KEY CHECK (length(name) = 32),
+    ends_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX coatcheck_spent_end ON coatcheck_spent (ends_at);
+
+UPDATE coatcheck_meta SET schema = 4;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1

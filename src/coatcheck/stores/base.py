@@ -31,6 +31,7 @@ class Capabilities(NamedTuple):
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
+        spends: What may count once can be noted as used up: see `Spends` in the protocols.
     """
 
     transactions: bool
@@ -45,6 +46,7 @@ class Capabilities(NamedTuple):
     eventual: bool = False
     retires: bool = False
     devices: bool = False
+    spends: bool = False
 
 
 class Vitals(NamedTuple):

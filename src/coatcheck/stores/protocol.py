@@ -190,3 +190,25 @@ class BindsDevices(Protocol):
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         ...
+
+
+class Spends(Protocol):
+    """A store that can note what is used up, for threads: `capabilities.spends`.
+
+    It belongs to no session and is in no log. What a server forgets in a crash is forgotten.
+    """
+
+    def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up; of any number at once, one is told that it was not.
+
+        Args:
+            name: 32 bytes: a hash of what it is, and of what for.
+            lifetime: For how many microseconds it has to be remembered; the store forgets it some time after.
+
+        Returns:
+            True for the first one, False for all others.
+
+        Raises:
+            Unavailable: The store did not answer; whether it was noted is not known.
+        """
+        ...

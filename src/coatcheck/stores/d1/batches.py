@@ -155,6 +155,13 @@ class Batches:
             "bound": self._statement("bind", session_id=session_id, now=now),
         }
 
+    def spend(self, name: bytes, lifetime: int, now: int | None) -> Batch:
+        """Note that something is used up, and forget some of what is over."""
+        return {
+            "spent": self._statement("spend", name=name, lifetime=lifetime, now=now),
+            "forgotten": self._statement("forget_spent", now=now),
+        }
+
     # --- ending
 
     def revoke_everyone(self) -> Batch:

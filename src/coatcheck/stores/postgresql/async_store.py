@@ -88,6 +88,7 @@ class AsyncPostgreSQLStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        spends=True,
     )
 
     def __init__(
@@ -287,6 +288,11 @@ class AsyncPostgreSQLStore:
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return await self._write(lambda: self._operations.swap_challenges(session_id, seen, new), None, alone=True)
+
+    async def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        make = lambda: self._operations.spend(name, lifetime, self._now())  # noqa: E731
+        return await self._write(make, None, alone=True)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

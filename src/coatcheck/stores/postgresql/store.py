@@ -89,6 +89,7 @@ class PostgreSQLStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        spends=True,
     )
 
     def __init__(
@@ -288,6 +289,11 @@ class PostgreSQLStore:
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return self._write(lambda: self._operations.swap_challenges(session_id, seen, new), None, alone=True)
+
+    def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        make = lambda: self._operations.spend(name, lifetime, self._now())  # noqa: E731
+        return self._write(make, None, alone=True)
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

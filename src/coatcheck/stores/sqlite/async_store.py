@@ -59,6 +59,7 @@ class AsyncSQLiteStore:
         notices_changes=True,
         retires=True,
         devices=True,
+        spends=True,
     )
 
     def __init__(
@@ -206,6 +207,10 @@ class AsyncSQLiteStore:
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return await self._threads.write(self._operations.swap_challenges(session_id, seen, new))
+
+    async def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        return await self._threads.write(self._operations.spend(name, lifetime, self._now()))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

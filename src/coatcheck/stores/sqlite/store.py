@@ -60,6 +60,7 @@ class SQLiteStore:
         notices_changes=True,
         retires=True,
         devices=True,
+        spends=True,
     )
 
     def __init__(
@@ -207,6 +208,10 @@ class SQLiteStore:
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return self._threads.write(self._operations.swap_challenges(session_id, seen, new))
+
+    def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        return self._threads.write(self._operations.spend(name, lifetime, self._now()))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

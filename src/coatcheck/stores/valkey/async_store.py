@@ -9,6 +9,7 @@ What each key holds, with the generation as `g`:
     {coatcheck}:meta        epoch, server, position (the next), floor, generation, layout
     {coatcheck}:log         the stream of entries; `<position>-0` is the id of each
     {coatcheck}:dead        generations whose keys are still to be removed
+    {coatcheck}:o:<name>    that something is used up which may count once
     {coatcheck}:g:s:<hash>  one session, by the hash of its token
     {coatcheck}:g:i:<id>    the hash of its token
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
@@ -112,6 +113,7 @@ class AsyncValkeyStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        spends=True,
     )
 
     def __init__(
@@ -382,6 +384,11 @@ class AsyncValkeyStore:
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return bool(await self._run(scripts.SWAP_CHALLENGES, session_id, seen, new))
+
+    async def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        key = f"{self._meta_key.removesuffix('meta')}o:{name.hex()}"
+        return await self._wire.command(key, "SET", key, "1", "NX", "PX", max(lifetime // 1000, 1)) is not None
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
