@@ -16,6 +16,7 @@ from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.dbsc.settings import DeviceBinding
+from coatcheck.core.dpop.settings import DPoP
 from coatcheck.core.events import Event
 from coatcheck.core.form_tokens import FormTokens
 from coatcheck.core.imported import ImportedTokens
@@ -50,6 +51,7 @@ __all__ = [
     "CookieSettings",
     "Created",
     "CrossOriginPolicy",
+    "DPoP",
     "DataError",
     "DeviceBinding",
     "Event",

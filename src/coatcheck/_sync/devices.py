@@ -73,7 +73,7 @@ class Devices:
         self._store = cast("BindsDevices", sessions.store)
         self._log = sessions.tiers.log
         self._ttl = int(binding.ttl.total_seconds())
-        self._verifier = _verifier()
+        self._verifier = verifier_for("device_binding", "dbsc")
 
     # --- in every request
 
@@ -189,10 +189,15 @@ def _signed_in(session: Session) -> int:
     return 0 if session.authenticated_at is None else to_micros(session.authenticated_at)
 
 
-def _verifier() -> jwts.Verifier:
+def verifier_for(setting: str, extra: str) -> jwts.Verifier:
+    """Return who verifies signatures, for a setting that needs it and the extra that brings it.
+
+    Raises:
+        ConfigurationError: The package is not installed.
+    """
     try:
         from coatcheck.device_signatures import Signatures  # noqa: PLC0415 - an optional extra
     except ImportError as error:
-        msg = "device_binding needs the package cryptography; install coatcheck[dbsc]"
+        msg = f"{setting} needs the package cryptography; install coatcheck[{extra}]"
         raise ConfigurationError(msg) from error
     return Signatures()

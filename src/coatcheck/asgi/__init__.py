@@ -6,7 +6,7 @@ from coatcheck.asgi.request_session import RequestSessionMiddleware, request_ses
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.async_login_flows import AsyncLoginFlows
 from coatcheck.web.async_second_factor import AsyncSecondFactor
-from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
+from coatcheck.web.errors import DeviceBindingRequired, ProofRejected, RecentAuthRequired, SignInRequired
 from coatcheck.web.pages import ANSWERED, Answered, safe_next
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "AsyncLoginFlows",
     "AsyncSecondFactor",
     "DeviceBindingRequired",
+    "ProofRejected",
     "RecentAuthRequired",
     "RequestContext",
     "RequestSessionMiddleware",

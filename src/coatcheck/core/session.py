@@ -80,7 +80,7 @@ class Record(NamedTuple):
             VERSION,
             (_REMEMBER if self.remember else 0)
             | (_SIGNED_IN if self.user_id is not None else 0)
-            | (_DEVICE_BOUND if self.device_bound else 0),
+            | (_DEVICE_BOUND if self.device_bound or '"jkt"' in (self.authentication or "") else 0),
             self.created_at,
             authenticated,
             self.last_seen_at,
@@ -172,8 +172,13 @@ class Session:
 
     @property
     def device_bound(self) -> bool:
-        """Whether the session belongs to a key that never leaves the user's device: its cookie alone is worthless."""
+        """Whether the session belongs to a key that never leaves the user's device: its token alone is worthless."""
         return bool(self._copy[_FLAGS_AT] & _DEVICE_BOUND)
+
+    @property
+    def key_thumbprint(self) -> str | None:
+        """The thumbprint of the key whose proof every request needs (RFC 9449); it was named when the session began."""
+        return self._proofs().jkt if self.device_bound else None
 
     @property
     def ip(self) -> str | None:

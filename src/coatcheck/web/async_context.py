@@ -12,11 +12,13 @@ from coatcheck.core.addresses import client_address, network_of
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
 from coatcheck.core.drafts import printable
+from coatcheck.core.refusals import refuse
 from coatcheck.core.tokens import Token
 from coatcheck.core.transport import Transport, has_one
 from coatcheck.errors import CoatcheckError
 from coatcheck.web import device_gate
 from coatcheck.web.async_authority import own
+from coatcheck.web.async_proof_gate import AsyncProofGate
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
 from coatcheck.web.pages import NO_STORE
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from coatcheck._async.devices import AsyncDevices
+    from coatcheck._async.proofs import AsyncProofs
     from coatcheck.core.answers import Source
     from coatcheck.core.session import Session
     from coatcheck.web.async_authority import Authority
@@ -52,6 +55,7 @@ class RequestContext:
         "_headers",
         "_offer",
         "_presented",
+        "_proof",
         "_root_path",
         "_transport",
         "authority",
@@ -72,6 +76,8 @@ class RequestContext:
         settings: WebSettings,
         transport: Transport,
         devices: AsyncDevices | None = None,
+        *,
+        proofs: AsyncProofs | None = None,
     ) -> None:
         """Attach to a request."""
         # Not the scope itself, which holds this context: a circle is left to the garbage collector, and costs.
@@ -80,6 +86,7 @@ class RequestContext:
         self.authority = authority
         self.settings = settings
         self.devices = devices
+        self._proof = None if proofs is None else AsyncProofGate(proofs, scope)
         self._bound = False
         self._offer: tuple[bytes, bytes] | None = None
         self._root_path: str = "" if devices is None else quote(scope.get("root_path", ""))
@@ -122,8 +129,8 @@ class RequestContext:
             return self._answer
         answer = await self.read()
         if answer:
-            if answer.device_bound:
-                answer = self._from_device(answer)
+            if answer.device_bound or self._proof is not None:
+                answer = await self._proven(answer)
             if answer and self.authority.notes_clients:
                 await self._notice_client(answer)
         self._settle(answer)
@@ -143,6 +150,27 @@ class RequestContext:
             return await self._ask(presented)
         self.source = "memory"
         return session
+
+    async def _proven(self, session: Session) -> Session | NotSignedIn:
+        """Return a session if this request has the right to it, by its key or by its device."""
+        if session.key_thumbprint is None and session.device_bound:
+            return self._from_device(session)
+        answer = NotSignedIn.DEVICE if self._proof is None else await self._proof.judged(session)
+        if not answer and (self._proof is None or not self._proof.wants_nonce):
+            self.sessions.events.emit("unproven", session.id, session.user_id)
+        return answer
+
+    async def proof_key(self) -> str:
+        """Return the thumbprint of the key that has signed this request, to bind a new token to it.
+
+        Raises:
+            ProofRejected: There is no proof, or it does not count; the middleware answers 400.
+            ConfigurationError: The middleware has no `dpop=`.
+            Unavailable: The store did not answer.
+        """
+        if self._proof is None:
+            refuse("dpop", None, "give the middleware dpop=DPoP(origins=…)")
+        return await self._proof.key()
 
     def _from_device(self, session: Session) -> Session | NotSignedIn:
         """Return a bound session if its device sends this request; its cookie alone is worthless."""
@@ -438,9 +466,12 @@ class RequestContext:
         return self._transport.has_cookie(self._headers)
 
     @property
-    def bearer(self) -> bool:
-        """Whether `Authorization: Bearer` is read."""
-        return self._transport.bearer
+    def challenges(self) -> Headers:
+        """The lines of WWW-Authenticate that say how tokens are presented, where `Authorization` is read."""
+        bearer = self._transport.bearer
+        if self._proof is None:
+            return [(b"www-authenticate", b"Bearer")] if bearer else []
+        return self._proof.challenges(bearer=bearer)
 
     def client_ip(self) -> str | None:
         """Return the client's address, believing only proxies that are trusted."""
@@ -457,12 +488,15 @@ class RequestContext:
     def finish(self, headers: Headers) -> None:
         """Add what the response must say: that it depends on the cookie, and the cookie itself."""
         if self.consulted:
-            headers.append((b"vary", b"Cookie, Authorization" if self.bearer else b"Cookie"))
+            authorized = self._transport.bearer or self._transport.dpop
+            headers.append((b"vary", b"Cookie, Authorization" if authorized else b"Cookie"))
         if self._cookies or self._further_cookies:
             cookies = (*self._cookies, *self._further_cookies.values())
             # A stored Set-Cookie would sign other people in (rule H2).
             headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
             headers += [NO_STORE, *((b"set-cookie", line) for line in cookies)]
+        if self._proof is not None:
+            self._proof.finish(headers)
         if self._offer is not None:
             headers.append(self._offer)
         if self.clear_site_data:

@@ -8,7 +8,13 @@ from urllib.parse import quote
 
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.errors import FormTokenRejected, LimitReached, Unavailable
-from coatcheck.web.errors import DeviceBindingRequired, DeviceProofAwaited, RecentAuthRequired, SignInRequired
+from coatcheck.web.errors import (
+    DeviceBindingRequired,
+    DeviceProofAwaited,
+    ProofRejected,
+    RecentAuthRequired,
+    SignInRequired,
+)
 
 if TYPE_CHECKING:
     from coatcheck.web.types import Asked, Headers, Scope
@@ -20,6 +26,7 @@ ANSWERED = (
     RecentAuthRequired,
     DeviceProofAwaited,
     DeviceBindingRequired,
+    ProofRejected,
     Unavailable,
     LimitReached,
     FormTokenRejected,
@@ -71,10 +78,12 @@ def problem_of(error: Exception, context: Asked) -> Answer:
     """Return the problem details for one of `ANSWERED`, whoever asks."""
     status, title, members = told(error)
     status, headers, body = problem(status, title, **members)
+    if isinstance(error, ProofRejected):
+        headers[0] = (b"content-type", b"application/json")  # as clients expect of a token endpoint
     if isinstance(error, Unavailable):
         headers.append((b"retry-after", str(error.retry_after).encode()))
-    if isinstance(error, (SignInRequired, RecentAuthRequired)) and context.bearer:
-        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, (SignInRequired, RecentAuthRequired)):
+        headers += context.challenges
     return status, headers, body
 
 
@@ -87,6 +96,8 @@ def told(error: Exception) -> tuple[int, str, dict[str, Any]]:
         return 409, "Too many sessions", {"limit": error.limit, "sessions": sessions}
     if isinstance(error, DeviceBindingRequired):
         return 403, "Device-bound session required", {"reason": "device_not_bound"}
+    if isinstance(error, ProofRejected):  # with the members of RFC 6749 section 5.2, for it is about to issue a token
+        return 400, "Proof rejected", {"error": error.error, "error_description": error.description}
     if isinstance(error, FormTokenRejected):
         return 403, "Form token rejected", {"detail": "Load the page again, and send the form once more."}
     return _told_to_sign_in(error)

@@ -13,6 +13,7 @@ from coatcheck.core.refusals import refuse
 
 if TYPE_CHECKING:
     from coatcheck.core.dbsc.settings import DeviceBinding
+    from coatcheck.core.dpop.settings import DPoP
 
 _MOST_HOPS = 20
 SITE_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
@@ -36,6 +37,8 @@ class WebSettings:
         second_factor_attempts: How many proofs of it may be tried before the first must be given again.
         device_binding: How sessions are bound to the user's device in browsers that can; None binds none, and refuses
             those that are bound.
+        dpop: How clients of APIs show that they have the key of their token; None reads no `Authorization: DPoP`, and
+            refuses tokens that are bound to a key.
     """
 
     cookie: CookieSettings = field(default_factory=CookieSettings)
@@ -48,6 +51,7 @@ class WebSettings:
     second_factor_within: timedelta = timedelta(minutes=10)
     second_factor_attempts: int = 5
     device_binding: DeviceBinding | None = None
+    dpop: DPoP | None = None
 
     def __post_init__(self) -> None:
         if not SITE_PATH.fullmatch(self.sign_in_path):

@@ -1,7 +1,7 @@
 """The trust boundary for every WSGI framework: one middleware that validates, and a context for each request."""
 
 from coatcheck.web.context import RequestContext
-from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
+from coatcheck.web.errors import DeviceBindingRequired, ProofRejected, RecentAuthRequired, SignInRequired
 from coatcheck.web.login_flows import LoginFlows
 from coatcheck.web.pages import ANSWERED, Answered, safe_next
 from coatcheck.web.second_factor import SecondFactor
@@ -14,6 +14,7 @@ __all__ = [
     "Answered",
     "DeviceBindingRequired",
     "LoginFlows",
+    "ProofRejected",
     "RecentAuthRequired",
     "RequestContext",
     "RequestSessionMiddleware",

@@ -58,7 +58,7 @@ class Batches:
         self._record = record
         self._users = users
 
-    def _statement(self, name: str, **parameters: Any) -> Statement:
+    def _statement(self, name: str, /, **parameters: Any) -> Statement:
         return Statement(self._text(name), parameters)
 
     # --- creating
