@@ -16,7 +16,6 @@ from coatcheck import ConfigurationError, DPoP
 from coatcheck.core.dpop import nonces
 from coatcheck.core.dpop.addresses import normal_address
 from coatcheck.core.dpop.proofs import Asked, NonceWanted, Proof, WrongKey, checked
-from coatcheck.core.jose import keys
 from coatcheck.core.jose.jwts import ProofRefused
 from coatcheck.core.jose.keys import octets_of, text_of
 from coatcheck.device_signatures import Signatures
@@ -52,10 +51,6 @@ RFC_TOKEN = b"Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"
 RFC_THUMBPRINT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
 
 
-def thumbprint_of(client: Client) -> str:
-    return keys.thumbprint(keys.key_of(client.device.algorithm, client.device.jwk))
-
-
 def check(
     lines: str | Sequence[str],
     *,
@@ -67,7 +62,7 @@ def check(
     """Check a proof, by default of a GET with the client's token."""
     address = normal_address(asked.pop("url", URL))
     assert address
-    request = Asked("GET", [address], TOKEN.encode(), thumbprint_of(client))._replace(**asked)
+    request = Asked("GET", [address], TOKEN.encode(), client.thumbprint)._replace(**asked)
     sent = [lines] if isinstance(lines, str) else lines
     moment = int(time.time()) if now is None else now
     return checked([line.encode() for line in sent], request, settings, VERIFIER, secrets=SECRETS, now=moment)
@@ -87,7 +82,7 @@ def test_J8_the_examples_of_the_rfc_are_good() -> None:
 @pytest.mark.parametrize("client", [CLIENT, RSA], ids=["ES256", "RS256"])
 def test_J8_a_proof_is_good_for_its_own_request(client: Client) -> None:
     proof = check(client.proof("GET", f"{URL}?page=2#top", TOKEN), client=client)
-    assert proof.thumbprint == thumbprint_of(client)
+    assert proof.thumbprint == client.thumbprint
     assert proof.used != check(client.proof("GET", URL, TOKEN), client=client).used
     assert check(client.proof("GET", URL), client=client, token=None, thumbprint=None).thumbprint == proof.thumbprint
 

@@ -24,6 +24,7 @@ PUBLIC = {
         "Created",
         "CrossOriginPolicy",
         "DataError",
+        "DPoP",
         "DeviceBinding",
         "Event",
         "FormTokenRejected",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from coatcheck.core.coherence import LogPage
     from coatcheck.core.session import Record
-    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncRetires, AsyncStore
+    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncRetires, AsyncSpends, AsyncStore
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
@@ -36,7 +36,7 @@ _CALLS = frozenset(
     {
         *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
-        *("bind", "device", "swap_challenges"),
+        *("bind", "device", "swap_challenges", "spend"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -200,6 +200,10 @@ class AsyncFaultyStore:
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges."""
         return await self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
+
+    async def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up."""
+        return await self._through("spend", lambda: cast("AsyncSpends", self.store).spend(name, lifetime))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         Touch,
         Vitals,
     )
-    from coatcheck.stores.protocol import BindsDevices, Retires, Store
+    from coatcheck.stores.protocol import BindsDevices, Retires, Spends, Store
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ _CALLS = frozenset(
     {
         *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
-        *("bind", "device", "swap_challenges"),
+        *("bind", "device", "swap_challenges", "spend"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -201,6 +201,10 @@ class FaultyStore:
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges."""
         return self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
+
+    def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up."""
+        return self._through("spend", lambda: cast("Spends", self.store).spend(name, lifetime))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -168,6 +168,7 @@ class RequestContext:
             ConfigurationError: The middleware has no `dpop=`.
             Unavailable: The store did not answer.
         """
+        self.consulted = True  # or nothing would be added to the response
         if self._proof is None:
             refuse("dpop", None, "give the middleware dpop=DPoP(origins=…)")
         return await self._proof.key()

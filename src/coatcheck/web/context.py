@@ -169,6 +169,7 @@ class RequestContext:
             ConfigurationError: The middleware has no `dpop=`.
             Unavailable: The store did not answer.
         """
+        self.consulted = True  # or nothing would be added to the response
         if self._proof is None:
             refuse("dpop", None, "give the middleware dpop=DPoP(origins=…)")
         return self._proof.key()

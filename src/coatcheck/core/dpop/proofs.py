@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from coatcheck.core.dpop import nonces
 from coatcheck.core.dpop.addresses import normal_address
+from coatcheck.core.foreign import as_object
 from coatcheck.core.jose import jwts, keys
 from coatcheck.core.jose.jwts import ALGORITHMS, ProofRefused
 
@@ -51,6 +52,10 @@ class Asked(NamedTuple):
     addresses: Collection[str]
     token: bytes | None
     thumbprint: str | None
+
+    def __repr__(self) -> str:
+        """Show nothing of the token (rule T9)."""
+        return f"<Asked {self.method}>"
 
 
 class Proof(NamedTuple):
@@ -115,8 +120,8 @@ def checked(
 
 
 def _key(parts: jwts.Parts) -> keys.PublicKey:
-    jwk = parts.header.get("jwk")
-    if isinstance(jwk, dict) and not _PRIVATE.isdisjoint(jwk):
+    jwk = as_object(parts.header.get("jwk"))
+    if jwk is not None and not _PRIVATE.isdisjoint(jwk):
         raise ProofRefused("its key is a private one, which nobody may ever send")
     try:
         return keys.key_of(parts.algorithm, jwk)
