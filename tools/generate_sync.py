@@ -30,6 +30,7 @@ FILES = {
     "_async/tickets.py": "_sync/tickets.py",
     "_async/touches.py": "_sync/touches.py",
     "_async/sessions.py": "_sync/sessions.py",
+    "_async/sealed_slots.py": "_sync/sealed_slots.py",
     "_async/shared_tier.py": "_sync/shared_tier.py",
     "django/async_engine.py": "django/engine.py",
     "caches/async_protocol.py": "caches/protocol.py",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from coatcheck.core.authentication import Authentication, authentication_of
 from coatcheck.core.coherence import session_subject, user_subject
 from coatcheck.core.sealing import Kind
+from coatcheck.core.slots import RESERVED
 from coatcheck.core.times import from_micros, to_micros
 from coatcheck.core.users import user_of
 
@@ -275,6 +276,18 @@ def copy_in(session: Session) -> bytes:
 
 def data_in(session: Session) -> dict[str, Any]:
     """Return a session's data anew, for somebody who may change it."""
+    data = _data_of(session)
+    if any(key.startswith(RESERVED) for key in data):
+        return {key: value for key, value in data.items() if not key.startswith(RESERVED)}
+    return data
+
+
+def sealed_in(session: Session, key: str) -> str | None:
+    """Return what stands under one of our own keys, which `data` leaves out; None for nothing."""
+    return _data_of(session).get(key)
+
+
+def _data_of(session: Session) -> dict[str, Any]:
     raw = session._part(4)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return json.loads(raw.decode()) if raw else {}
 

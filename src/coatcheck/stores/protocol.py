@@ -203,7 +203,7 @@ class Spends(Protocol):
 
         Args:
             name: 32 bytes: a hash of what it is, and of what for.
-            lifetime: For how many microseconds it has to be remembered; the store forgets it some time after.
+            lifetime: For how many microseconds; then it is as if nobody had.
 
         Returns:
             True for the first one, False for all others.

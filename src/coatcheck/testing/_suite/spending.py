@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +14,7 @@ from coatcheck.testing._rows import a_hash
 
 if TYPE_CHECKING:
     from coatcheck.stores.protocol import Spends, Store
+    from coatcheck.testing.clock import ManualClock
 
 _HOUR = 3_600_000_000
 
@@ -31,15 +33,19 @@ class Spending:
         spending, name = _spending(store), a_hash()
         assert sum(together([partial(spending.spend, name, _HOUR) for _ in range(16)])) == 1
 
-    def test_what_is_over_keeps_nothing_from_being_noted(self, store: Store) -> None:
+    def test_what_is_over_keeps_nothing_from_being_noted(self, store: Store, clock: ManualClock) -> None:
         """It is forgotten as others come, and those are not."""
-        spending, kept = _spending(store), a_hash()
+        spending, kept, again = _spending(store), a_hash(), a_hash()
+        assert spending.spend(again, 1)
         for _ in range(8):
             assert spending.spend(a_hash(), 1)
         assert spending.spend(kept, _HOUR)
         for _ in range(8):
             assert spending.spend(a_hash(), _HOUR)
         assert not spending.spend(kept, _HOUR)
+        while not spending.spend(again, _HOUR):  # it was a lease, which is over
+            clock.advance(timedelta(milliseconds=1))
+        assert not spending.spend(again, _HOUR)
 
 
 def _spending(store: Store) -> Spends:
