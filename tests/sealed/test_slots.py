@@ -18,6 +18,7 @@ import pytest
 from coatcheck import AsyncSessions, ConfigurationError, DataError, Sessions
 from coatcheck.asgi import context_of
 from coatcheck.core import slots as core
+from coatcheck.core.jose.keys import octets_of, text_of
 from coatcheck.core.slots import Slot
 from coatcheck.sealed import AsyncSealedSlots, SealedSlots, Secret
 from coatcheck.slot_cipher import AES256GCM
@@ -158,13 +159,13 @@ def test_S2_an_altered_seal_is_broken() -> None:
     cipher, slot, keys = AES256GCM(), Slot("id", "google"), [b"k" * 32]
     text = core.sealed(slot, Secret("secret"), cipher, keys[0], b"n" * 12)
     assert core.opened(slot, text, cipher, keys)
-    octets = core.octets_of(text)
+    octets = octets_of(text)
     assert octets
     for position in range(len(octets)):
         altered = bytearray(octets)
         altered[position] ^= 1
-        assert core.opened(slot, core.text_of(bytes(altered)), cipher, keys) is None
-        assert core.opened(slot, core.text_of(octets[:position]), cipher, keys) is None
+        assert core.opened(slot, text_of(bytes(altered)), cipher, keys) is None
+        assert core.opened(slot, text_of(octets[:position]), cipher, keys) is None
 
 
 def test_S3_the_first_key_seals_and_all_open(tmp_path: Path) -> None:
@@ -180,7 +181,8 @@ def test_S3_the_first_key_seals_and_all_open(tmp_path: Path) -> None:
     with Sessions(SQLiteStore(path), keys=[KEY]) as after:
         assert SealedSlots(after).get(read(after, session), "google") is None
         assert SealedSlots(after).get(read(after, session), "github")
-    for other in ({"deployment": "staging"}, {"purpose": "admin"}):
+    others: list[dict[str, Any]] = [{"deployment": "staging"}, {"purpose": "admin"}]
+    for other in others:
         with Sessions(SQLiteStore(path), keys=[KEY], **other) as elsewhere:
             assert SealedSlots(elsewhere).get(read(elsewhere, session), "github") is None
 
