@@ -158,7 +158,7 @@ async def test_J8_the_key_is_the_tokens(tmp_path: Path) -> None:
         told = 'DPoP error="invalid_token", error_description="it is of another key than the token\'s", '
         assert refused.all("www-authenticate") == [told + ALGORITHMS]
         unproven = [event for event in it.site.events if event.kind == "unproven"]
-        assert [event.user_id for event in unproven] == ["robot"]
+        assert [(event.user_id, event.detail) for event in unproven] == [("robot", "invalid_token")]
 
 
 async def test_J8_what_is_asked_for_without_a_token_says_how(tmp_path: Path) -> None:

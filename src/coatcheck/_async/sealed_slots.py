@@ -158,7 +158,7 @@ class AsyncSealedSlots:
                 return shared
         result: Secret | Unavailable | LoaderFailed | None = None
         try:
-            result = await self._renewed(slot, renew, before)
+            result = renewed = await self._renewed(slot, renew, before)
         except Unavailable as unavailable:
             result = unavailable
             raise
@@ -167,7 +167,7 @@ class AsyncSealedSlots:
             raise
         finally:
             self._flights.end(slot, result)
-        return result
+        return renewed
 
     async def _shared(self, flight: Any) -> Secret | None:
         try:

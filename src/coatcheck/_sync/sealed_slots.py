@@ -159,7 +159,7 @@ class SealedSlots:
                 return shared
         result: Secret | Unavailable | LoaderFailed | None = None
         try:
-            result = self._renewed(slot, renew, before)
+            result = renewed = self._renewed(slot, renew, before)
         except Unavailable as unavailable:
             result = unavailable
             raise
@@ -168,7 +168,7 @@ class SealedSlots:
             raise
         finally:
             self._flights.end(slot, result)
-        return result
+        return renewed
 
     def _shared(self, flight: Any) -> Secret | None:
         try:

@@ -157,7 +157,8 @@ class RequestContext:
             return self._from_device(session)
         answer = NotSignedIn.DEVICE if self._proof is None else await self._proof.judged(session)
         if not answer and (self._proof is None or not self._proof.wants_nonce):
-            self.sessions.events.emit("unproven", session.id, session.user_id)
+            detail = "" if self._proof is None else self._proof.error[0]
+            self.sessions.events.emit("unproven", session.id, session.user_id, detail)
         return answer
 
     async def proof_key(self) -> str:
