@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import zlib
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -122,8 +123,13 @@ def test_J9_a_list_unpacks_to_no_more_than_it_may() -> None:
     bomb = {"bits": 1, "lst": text_of(zlib.compress(bytes(2**24), 9))}
     assert len(bomb["lst"]) < 30_000  # type: ignore[arg-type]
     assert len(unpacked(bomb)) == 2**27
-    with pytest.raises(StatusRefused, match="more than 1048576 octets"):
-        unpacked(bomb, largest=2**20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(StatusRefused, match="more than 1048576 octets"):
+            unpacked(bomb, largest=2**20)
+        assert tracemalloc.get_traced_memory()[1] < 3 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 _GOOD = zlib.compress(b"\xb9\xa3")

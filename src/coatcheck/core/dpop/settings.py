@@ -12,6 +12,7 @@ from coatcheck.core.refusals import refuse
 _OF: Final = "dpop"
 _LONGEST_WINDOW: Final = timedelta(minutes=5)
 _LONGEST_NONCE: Final = timedelta(hours=1)
+_MARGIN: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,8 @@ class DPoP:
 
     @property
     def life(self) -> timedelta:
-        """For how long at most a proof could be used, and so has to be remembered."""
-        return self.nonce_ttl if self.nonces else 2 * self.window
+        """For how long a proof has to be remembered: at least as long as it could be used, by any worker's clock."""
+        return (self.nonce_ttl if self.nonces else 2 * self.window) + _MARGIN
 
 
 def _origin(text: str) -> str:
