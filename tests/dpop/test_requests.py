@@ -164,7 +164,9 @@ async def test_J8_the_key_is_the_tokens(tmp_path: Path) -> None:
 async def test_J8_what_is_asked_for_without_a_token_says_how(tmp_path: Path) -> None:
     async with api(tmp_path, bearer=True) as it:
         assert (await it.ask([])).all("www-authenticate") == ["Bearer", f"DPoP {ALGORITHMS}"]
-        unknown = await it.ask(it.client.headers("GET", "/private", it.token[:-1] + "A"))
+        ended = (await it.site.sessions.create("robot", key_thumbprint=it.client.thumbprint)).token
+        await it.site.sessions.revoke(ended)
+        unknown = await it.ask(it.client.headers("GET", "/private", ended.reveal()))
         assert 'error="invalid_token"' in unknown.all("www-authenticate")[1]
         assert (await it.ask([], "/me")).json()["user"] is None
 
