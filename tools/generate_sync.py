@@ -28,6 +28,7 @@ FILES = {
     "_async/namespace.py": "_sync/namespace.py",
     "_async/new_devices.py": "_sync/new_devices.py",
     "_async/pending_sign_ins.py": "_sync/pending_sign_ins.py",
+    "_async/proofs.py": "_sync/proofs.py",
     "_async/provider_sessions.py": "_sync/provider_sessions.py",
     "_async/reading_ahead.py": "_sync/reading_ahead.py",
     "_async/tiers.py": "_sync/tiers.py",
@@ -41,6 +42,7 @@ FILES = {
     "_async/session_endings.py": "_sync/session_endings.py",
     "_async/session_search.py": "_sync/session_search.py",
     "_async/sessions.py": "_sync/sessions.py",
+    "_async/sealed_slots.py": "_sync/sealed_slots.py",
     "_async/shared_tier.py": "_sync/shared_tier.py",
     "django/async_engine.py": "django/engine.py",
     "caches/async_protocol.py": "caches/protocol.py",
@@ -77,6 +79,7 @@ FILES = {
     "web/async_device_endpoints.py": "web/device_endpoints.py",
     "web/async_context.py": "web/context.py",
     "web/async_login_flows.py": "web/login_flows.py",
+    "web/async_proof_gate.py": "web/proof_gate.py",
     "web/async_request_session.py": "web/request_session.py",
     "web/async_second_factor.py": "web/second_factor.py",
     "testing/async_faulty.py": "testing/faulty.py",
@@ -97,6 +100,7 @@ FILES = {
     "testing/_async_suite/auditing.py": "testing/_suite/auditing.py",
     "testing/_async_suite/retiring.py": "testing/_suite/retiring.py",
     "testing/_async_suite/searching.py": "testing/_suite/searching.py",
+    "testing/_async_suite/spending.py": "testing/_suite/spending.py",
 }
 
 RULES = [
@@ -119,6 +123,7 @@ RULES = [
     (r"\basync_together\b", "together"),
     (r"\basync_sleep\b", "sleep"),
     (r"\basync_(acting|asking|authority|context|devices_of|device_answer|leave|waiting_cookie)\b", r"\1"),
+    (r"\basync_(proofs_of|proof_gate)\b", r"\1"),
     (r"\basync for ", "for "),
     (r"\baiter_bytes\b", "iter_bytes"),
     (r"\basync_(run|run_inside|callers|connections|listener|replica|upstream)\b", r"\1"),

@@ -29,6 +29,7 @@ from coatcheck.core.audit import AuditEntry, AuditPage
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.dbsc.settings import DeviceBinding
+from coatcheck.core.dpop.settings import DPoP
 from coatcheck.core.events import Event
 from coatcheck.core.filters import Filter, SessionPage
 from coatcheck.core.form_tokens import FormTokens
@@ -75,6 +76,7 @@ __all__ = [
     "CookieSettings",
     "Created",
     "CrossOriginPolicy",
+    "DPoP",
     "DataError",
     "DeviceBinding",
     "Event",

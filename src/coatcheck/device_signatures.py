@@ -11,16 +11,16 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from coatcheck.core.dbsc.keys import ECKey
+from coatcheck.core.jose.keys import ECKey
 
 if TYPE_CHECKING:
-    from coatcheck.core.dbsc.keys import PublicKey, RSAKey
+    from coatcheck.core.jose.keys import PublicKey, RSAKey
 
 _HALF: Final = 32
 
 
 class Signatures:
-    """A `coatcheck.core.dbsc.proofs.Verifier`."""
+    """A `coatcheck.core.jose.jwts.Verifier`."""
 
     def verifies(self, key: PublicKey, message: bytes, signature: bytes) -> bool:
         """Tell whether a signature of this message was made with the private half of the key (RFC 7518 section 3)."""

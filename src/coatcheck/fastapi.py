@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Security
+from fastapi import APIRouter, Depends, FastAPI, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
@@ -33,6 +33,7 @@ __all__ = [
     "DevicePage",
     "OptionalSession",
     "OwnSession",
+    "ProofKey",
     "RecentAuthRequired",
     "SessionCookie",
     "SessionMiddleware",
@@ -90,6 +91,8 @@ class _Described:
             self._schemes[scheme] = {"type": "apiKey", "in": "cookie", "name": name.decode()}
         if transport.bearer:
             self._schemes["bearer"] = {"type": "http", "scheme": "bearer"}
+        if transport.dpop:
+            self._schemes["dpop"] = {"type": "http", "scheme": "dpop"}
 
     def __call__(self) -> dict[str, Any]:
         document = self._openapi()
@@ -140,6 +143,11 @@ class _Own(SessionCookie):
         return await context_of(connection.scope).require_own_session()
 
 
+class _ProofKey:
+    async def __call__(self, connection: HTTPConnection) -> str:
+        return await context_of(connection.scope).proof_key()
+
+
 class _Optional(SessionCookie):
     async def __call__(self, connection: HTTPConnection) -> Session | None:  # type: ignore[override]
         return await context_of(connection.scope).session() or None
@@ -173,6 +181,10 @@ BoundSession = Annotated[Session, Security(_Bound())]
 
 OwnSession = Annotated[Session, Security(_Own())]
 """The session of a signed-in user in which nobody else acts, for what is theirs alone; others end with 401 or 403."""
+
+
+ProofKey = Annotated[str, Depends(_ProofKey())]
+"""The thumbprint of the key that has signed a request, to bind a new token to it; without a proof it ends with 400."""
 
 OptionalSession = Annotated[Session | None, Security(_Optional())]
 """The session, or None when nobody is signed in. An outage is neither: it ends with 503."""

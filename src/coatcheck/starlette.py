@@ -50,6 +50,7 @@ __all__ = [
     "current_session",
     "device_routes",
     "health_routes",
+    "proof_key",
     "require_device_bound",
     "require_own_session",
     "require_recent_auth",
@@ -69,6 +70,7 @@ require_session = _verbs.require_session
 require_recent_auth = _verbs.require_recent_auth
 require_device_bound = _verbs.require_device_bound
 require_own_session = _verbs.require_own_session
+proof_key = _verbs.proof_key
 sign_in = _verbs.sign_in
 sign_out = _verbs.sign_out
 rotate = _verbs.rotate

@@ -66,6 +66,7 @@ configuration: defaults, and settings of the command line
   cross_origin.trusted_origins  none
   cross_origin.allow_missing    no
   bearer                        no
+  dpop                          off: a bearer token works for whoever has it
   trusted_hops                  0 proxies in front
   sign_in_path                  /login
   clear_site_data               no
@@ -132,6 +133,7 @@ configuration: the application shop:app
   cross_origin.trusted_origins  http://partner.example
   cross_origin.allow_missing    no
   bearer                        no
+  dpop                          off: a bearer token works for whoever has it
   trusted_hops                  2 proxies in front
   sign_in_path                  /login
   clear_site_data               no

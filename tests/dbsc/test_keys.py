@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from coatcheck.core.dbsc import keys
-from coatcheck.core.dbsc.keys import BadKey, octets_of, text_of
+from coatcheck.core.jose import keys
+from coatcheck.core.jose.keys import BadKey, octets_of, text_of
 from tests.dbsc.device import Device
 
 EC, RSA = Device(), Device("RS256")

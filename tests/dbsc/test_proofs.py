@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from coatcheck.core.dbsc import headers, keys, proofs
-from coatcheck.core.dbsc.keys import ECKey, text_of
-from coatcheck.core.dbsc.proofs import ProofRefused, SignatureWrong
+from coatcheck.core.dbsc import headers, proofs
+from coatcheck.core.jose import keys
+from coatcheck.core.jose.jwts import ProofRefused, SignatureWrong
+from coatcheck.core.jose.keys import ECKey, text_of
 from coatcheck.device_signatures import Signatures
 from tests.dbsc.device import Device
 

@@ -128,6 +128,18 @@ async def test_sessions_end_by_id_by_user_and_all_together(tmp_path: Path) -> No
         assert (await call(gate, "GET", "/sessions")).json() == {"sessions": []}
 
 
+async def test_J8_a_bound_token_says_of_which_key(tmp_path: Path) -> None:
+    """So that whoever has asked demands the proof; the gate, which sees none, lets nobody in by it."""
+    async with asked(tmp_path, **OPEN) as gate:
+        thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+        token = (await call(gate, "POST", "/sessions", {"user_id": "7", "key_thumbprint": thumbprint})).json()["token"]
+        said = json.loads(await introspected(gate, token))
+        assert (said["token_type"], said["cnf"]) == ("DPoP", {"jkt": thumbprint})
+        assert (await gate.ask("nginx", cookie(token))).status == 401
+        unbound = json.loads(await introspected(gate, await gate.token("7")))
+        assert (unbound["token_type"], "cnf" in unbound) == ("Bearer", False)
+
+
 async def test_J7_dead_tokens_are_all_alike(tmp_path: Path) -> None:
     """Malformed, unknown, revoked, somebody anonymous: the same bytes."""
     async with asked(tmp_path, **OPEN) as gate:

@@ -34,6 +34,7 @@ PUBLIC = {
         "Created",
         "CrossOriginPolicy",
         "DataError",
+        "DPoP",
         "DeviceBinding",
         "Event",
         "Filter",

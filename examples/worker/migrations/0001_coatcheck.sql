@@ -92,7 +92,14 @@ CREATE INDEX coatcheck_audit_session ON coatcheck_audit (session_id, id);
 
 CREATE INDEX coatcheck_audit_actor ON coatcheck_audit (actor, id) WHERE actor IS NOT NULL;
 
-UPDATE coatcheck_meta SET schema = 6;
+CREATE TABLE coatcheck_spent (
+    name BLOB NOT NULL PRIMARY KEY CHECK (length(name) = 32),
+    ends_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX coatcheck_spent_end ON coatcheck_spent (ends_at);
+
+UPDATE coatcheck_meta SET schema = 7;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1

@@ -7,8 +7,9 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from coatcheck.core.cookies import set_cookie
-from coatcheck.core.dbsc import bound_cookie, challenges, headers, keys, proofs
+from coatcheck.core.dbsc import bound_cookie, challenges, headers, proofs
 from coatcheck.core.dbsc.challenges import Offer
+from coatcheck.core.jose import jwts, keys
 from coatcheck.core.refusals import refuse, refuse_secret
 from coatcheck.core.times import to_micros
 from coatcheck.errors import ConfigurationError, Unavailable
@@ -71,7 +72,7 @@ class AsyncDevices:
         self._store = cast("AsyncBindsDevices", sessions.store)
         self._log = sessions.tiers.log
         self._ttl = int(binding.ttl.total_seconds())
-        self._verifier = _verifier()
+        self._verifier = verifier_for("device_binding", "dbsc")
 
     # --- in every request
 
@@ -111,11 +112,11 @@ class AsyncDevices:
         proof = proofs.parsed(text)
         offer = Offer(proof.challenge, proof.authorization or "")
         if not challenges.accepts(self._secrets, session.id, _signed_in(session), offer, self._now()):
-            raise proofs.ProofRefused("it answers no offer to this session, or one that is over")
+            raise jwts.ProofRefused("it answers no offer to this session, or one that is over")
         key = proofs.registered_key(proof, self._verifier, audiences=audiences)
         name = keys.thumbprint(key)
         if not await self._store.bind(session.id, Device(name, keys.written(key), challenges.NONE)):
-            raise proofs.ProofRefused("the session has ended, or belongs to a device already")
+            raise jwts.ProofRefused("the session has ended, or belongs to a device already")
         self._sessions.tiers.changed(None)
         self._sessions.events.emit("bound", session.id, session.user_id, name)
         return self._issued(session.id)
@@ -150,9 +151,9 @@ class AsyncDevices:
                 return None
             try:
                 proof = None if text is None else self._checked(device, text, audiences)
-            except proofs.ProofRefused as refused:
+            except jwts.ProofRefused as refused:
                 _log.warning("coatcheck.proof_refused", extra={"session_id": session_id, "reason": str(refused)})
-                if presented and isinstance(refused, proofs.SignatureWrong):
+                if presented and isinstance(refused, jwts.SignatureWrong):
                     await self._end(session_id)
                     return None
                 proof = None
@@ -191,10 +192,15 @@ def _signed_in(session: Session) -> int:
     return 0 if session.authenticated_at is None else to_micros(session.authenticated_at)
 
 
-def _verifier() -> proofs.Verifier:
+def verifier_for(setting: str, extra: str) -> jwts.Verifier:
+    """Return who verifies signatures, for a setting that needs it and the extra that brings it.
+
+    Raises:
+        ConfigurationError: The package is not installed.
+    """
     try:
         from coatcheck.device_signatures import Signatures  # noqa: PLC0415 - an optional extra
     except ImportError as error:
-        msg = "device_binding needs the package cryptography; install coatcheck[dbsc]"
+        msg = f"{setting} needs the package cryptography; install coatcheck[{extra}]"
         raise ConfigurationError(msg) from error
     return Signatures()

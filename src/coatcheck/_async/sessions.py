@@ -52,6 +52,7 @@ class AsyncSessions(AsyncSessionEndings):
         methods: Sequence[str] = (),
         acr: str | None = None,
         actor_id: str | None = None,
+        key_thumbprint: str | None = None,
         replaces: str | bytes | Token | None = None,
         token: Token | None = None,
         connection: Any = None,
@@ -69,6 +70,7 @@ class AsyncSessions(AsyncSessionEndings):
             methods: How the user has just proved who they are, by the names of RFC 8176 such as "pwd" and "otp".
             acr: The level of that, as an identity provider or the application calls it.
             actor_id: Who will act as the user, if it is somebody else: a support case, never hidden.
+            key_thumbprint: Of the key whose proof each request with the token will need (RFC 9449 section 6).
             replaces: The token the client held until now: its session ends in the same transaction, and of an
                 anonymous one the keys in `policy.carry_over` move along.
             token: One from `new_token`, for frameworks that have to name it before the session is written, and that no
@@ -91,7 +93,7 @@ class AsyncSessions(AsyncSessionEndings):
             ip=ip,
             user_agent=user_agent,
             data=data_json(data or {}, self.policy.max_data_bytes),
-            authentication=checked(methods, acr, actor_id, now),
+            authentication=checked(methods, acr, actor_id, now, key_thumbprint),
         )
         token = token or self.new_token()
         token_hash = self._credentials.hash_of(presented_bytes(token))

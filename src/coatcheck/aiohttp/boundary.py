@@ -12,6 +12,7 @@ from coatcheck.aiohttp.responses import WatchedResponse
 from coatcheck.errors import Unavailable
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.async_device_endpoints import async_device_answer, async_devices_of, is_device_endpoint
+from coatcheck.web.async_proof_gate import async_proofs_of
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, in_text, problem_of
 from coatcheck.web.settings import WebSettings
@@ -57,7 +58,8 @@ class Boundary:
         self.settings = settings
         self._user_key = user_key
         self._devices = async_devices_of(sessions, settings)
-        self._transport = sessions.transport(settings.cookie.name, bearer=settings.bearer)
+        transport = sessions.transport(settings.cookie.name, bearer=settings.bearer)
+        self._transport, self._proofs = async_proofs_of(sessions, settings, transport)
         self._streams = OpenStreams(sessions, settings.stream_check_every.total_seconds())
 
     async def opened(self, _: web.Application) -> AsyncIterator[None]:
@@ -79,7 +81,9 @@ class Boundary:
     async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serve one request."""
         scope = scope_of(request)
-        context = RequestContext(scope, self.sessions, self.settings, self._transport, self._devices)
+        context = RequestContext(
+            scope, self.sessions, self.settings, self._transport, self._devices, proofs=self._proofs
+        )
         watched = request[KEY] = WatchedResponse(request, context, self._streams, self._user_key)
         if (reason := refusal(scope, context)) is not None:
             return _response(cross_origin_problem(reason))

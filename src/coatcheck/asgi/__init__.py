@@ -11,6 +11,7 @@ from coatcheck.web.async_second_factor import AsyncSecondFactor
 from coatcheck.web.errors import (
     AccountUnknown,
     DeviceBindingRequired,
+    ProofRejected,
     RecentAuthRequired,
     SignInRequired,
     TooManyAccounts,
@@ -27,6 +28,7 @@ __all__ = [
     "AsyncLoginFlows",
     "AsyncSecondFactor",
     "DeviceBindingRequired",
+    "ProofRejected",
     "RecentAuthRequired",
     "RequestContext",
     "RequestSessionMiddleware",

@@ -13,6 +13,7 @@ from coatcheck.core.cross_origin import SAFE_METHODS
 from coatcheck.errors import Unavailable
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.async_device_endpoints import async_device_answer, async_devices_of, is_device_endpoint
+from coatcheck.web.async_proof_gate import async_proofs_of
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.pages import ANSWERED, answer_to, cross_origin_problem, problem_of
 from coatcheck.web.settings import WebSettings
@@ -43,7 +44,8 @@ class SessionMiddleware:
         self.app = app
         self.sessions = sessions
         self.settings = WebSettings(**settings)
-        self.transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
+        transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
+        self.transport, self._proofs = async_proofs_of(sessions, self.settings, transport)
         self.devices = async_devices_of(sessions, self.settings)
         self.streams = OpenStreams(sessions, self.settings.stream_check_every.total_seconds())
 
@@ -54,7 +56,7 @@ class SessionMiddleware:
             serve = {"websocket": self._websocket, "lifespan": self._lifespan}.get(kind, self.app)
             await serve(scope, receive, send)
             return
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport, self.devices)
+        context = scope[SCOPE_KEY] = self._context(scope)
         if scope["method"] not in SAFE_METHODS and (reason := refusal(scope, context)) is not None:
             await _respond(send, cross_origin_problem(reason))
             return
@@ -80,13 +82,16 @@ class SessionMiddleware:
             response.uncancel()
             await response.cut()
 
+    def _context(self, scope: Scope) -> RequestContext:
+        return RequestContext(scope, self.sessions, self.settings, self.transport, self.devices, proofs=self._proofs)
+
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await Lifespan(self.sessions, self.streams, receive, send).run(self.app, scope)
 
     # --- WebSocket
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        context = scope[SCOPE_KEY] = RequestContext(scope, self.sessions, self.settings, self.transport, self.devices)
+        context = scope[SCOPE_KEY] = self._context(scope)
         if (reason := refusal(scope, context)) is not None:
             await _deny(scope, send, cross_origin_problem(reason), _POLICY_VIOLATION)
             return

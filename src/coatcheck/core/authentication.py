@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _LONGEST: Final = 255
 _MOST: Final = 8
 
@@ -36,12 +37,14 @@ class Authentication(NamedTuple):
         acr: The level as an identity provider or the application calls it; None if nobody does.
         actor: Who acts as the user, if it is somebody else.
         shown: What the user is shown of them instead of a device; None for nothing.
+        jkt: The thumbprint of the key that the session is bound to from its beginning (RFC 9449 section 6).
     """
 
     methods: Mapping[str, int] = MappingProxyType({})
     acr: str | None = None
     actor: str | None = None
     shown: str | None = None
+    jkt: str | None = None
 
     def factors_since(self, moment: int) -> int:
         """Return of how many kinds the factors are that were proved at that moment or later (microseconds).
@@ -72,7 +75,8 @@ def authentication_of(text: str | bytes | None) -> Authentication:
         methods = {str(name): int(at) for name, at in dict(fields.get("methods") or {}).items()}
     except (AttributeError, TypeError, ValueError):
         return Authentication()
-    return Authentication(methods, _text(fields.get("acr")), _text(fields.get("actor")), _text(fields.get("shown")))
+    acr, actor, shown, jkt = (_text(fields.get(name)) for name in ("acr", "actor", "shown", "jkt"))
+    return Authentication(methods, acr, actor, shown, jkt)
 
 
 def acts_for_another(text: str | None) -> bool:
@@ -84,11 +88,13 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def checked(methods: Iterable[str], acr: str | None, actor: str | None, now: int) -> Authentication:
+def checked(
+    methods: Iterable[str], acr: str | None, actor: str | None, now: int, jkt: str | None = None
+) -> Authentication:
     """Return an authentication that has just happened (microseconds since the epoch).
 
     Raises:
-        DataError: A method is no plain name, there are too many, or a text is empty or too long.
+        DataError: A method is no plain name, there are too many, a text is empty or too long, or `jkt` is no hash.
     """
     if isinstance(methods, str):
         msg = f"methods={methods!r} is not possible: put it in a list, as [{methods!r}]"
@@ -105,4 +111,7 @@ def checked(methods: Iterable[str], acr: str | None, actor: str | None, now: int
         if value is not None and not 0 < len(value) <= _LONGEST:
             msg = f"{field} of {len(value)} characters is not possible: use 1 to {_LONGEST}"
             raise DataError(msg)
-    return Authentication(dict.fromkeys(names, now), acr, actor)
+    if jkt is not None and not _THUMBPRINT.fullmatch(jkt):
+        msg = "key_thumbprint= is not possible: use that of a proof, a SHA-256 hash in base64url (RFC 7638)"
+        raise DataError(msg)
+    return Authentication(dict.fromkeys(names, now), acr, actor, jkt)

@@ -10,6 +10,7 @@ from coatcheck.core.addresses import canonical_address
 from coatcheck.core.authentication import Authentication
 from coatcheck.core.policy import LONGEST, expiries
 from coatcheck.core.session import Record
+from coatcheck.core.slots import RESERVED
 from coatcheck.core.times import duration_micros, to_micros
 from coatcheck.core.tokens import new_session_id
 from coatcheck.errors import DataError
@@ -110,6 +111,9 @@ def data_json(data: Mapping[Any, Any], max_bytes: int) -> str:
         raise DataError(msg) from None
     if any(not isinstance(key, str) for key in data):
         msg = "session data has a key that is not text; JSON would change it"
+        raise DataError(msg)
+    if any(key.startswith(RESERVED) for key in data):
+        msg = f"session data has a key that begins with {RESERVED!r}, which is reserved; use another one"
         raise DataError(msg)
     if (size := len(text.encode())) > max_bytes:
         msg = f"session data of {size} bytes is larger than max_data_bytes={max_bytes}"

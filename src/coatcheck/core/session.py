@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from coatcheck.core.authentication import Authentication, authentication_of
 from coatcheck.core.coherence import session_subject, user_subject
 from coatcheck.core.sealing import Kind
+from coatcheck.core.slots import RESERVED
 from coatcheck.core.times import from_micros, to_micros
 from coatcheck.core.users import user_of
 
@@ -80,7 +81,7 @@ class Record(NamedTuple):
             VERSION,
             (_REMEMBER if self.remember else 0)
             | (_SIGNED_IN if self.user_id is not None else 0)
-            | (_DEVICE_BOUND if self.device_bound else 0),
+            | (_DEVICE_BOUND if self.device_bound or '"jkt"' in (self.authentication or "") else 0),
             self.created_at,
             authenticated,
             self.last_seen_at,
@@ -172,8 +173,13 @@ class Session:
 
     @property
     def device_bound(self) -> bool:
-        """Whether the session belongs to a key that never leaves the user's device: its cookie alone is worthless."""
+        """Whether the session belongs to a key that never leaves the user's device: its token alone is worthless."""
         return bool(self._copy[_FLAGS_AT] & _DEVICE_BOUND)
+
+    @property
+    def key_thumbprint(self) -> str | None:
+        """The thumbprint of the key whose proof every request needs (RFC 9449); it was named when the session began."""
+        return self._proofs().jkt if self.device_bound else None
 
     @property
     def ip(self) -> str | None:
@@ -275,6 +281,18 @@ def copy_in(session: Session) -> bytes:
 
 def data_in(session: Session) -> dict[str, Any]:
     """Return a session's data anew, for somebody who may change it."""
+    data = _data_of(session)
+    if any(key.startswith(RESERVED) for key in data):
+        return {key: value for key, value in data.items() if not key.startswith(RESERVED)}
+    return data
+
+
+def sealed_in(session: Session, key: str) -> str | None:
+    """Return what stands under one of our own keys, which `data` leaves out; None for nothing."""
+    return _data_of(session).get(key)
+
+
+def _data_of(session: Session) -> dict[str, Any]:
     raw = session._part(4)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return json.loads(raw.decode()) if raw else {}
 

@@ -1,4 +1,4 @@
-"""Where in a request a client's token stands: in one of some cookies, or behind `Authorization: Bearer` (rule T8)."""
+"""Where in a request a client's token stands: in one of some cookies, or in `Authorization` (rule T8)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ class Transport:
             "Bearer " before it.
         noted: The names of cookies of which it matters whether there is one, and not what it says: the token is then
             presented with `NOTED` behind it.
+        dpop: Whether `Authorization: DPoP` is read too; what is in it counts only with a proof (RFC 9449).
     """
 
     cookies: tuple[bytes, ...]
     bearer: bool = False
     marks_bearer: bool = False
     noted: tuple[bytes, ...] = ()
+    dpop: bool = False
 
     def find(self, headers: Headers, well_formed: Callable[[bytes], bool]) -> bytes:
         """Return the token that a request carries, or nothing.
@@ -46,6 +48,8 @@ class Transport:
         Two different well-formed cookies of the same name prove that one was planted; neither counts (rule C7). A
         cookie of a less trusted name counts only where there is none of the others.
         """
+        if self.dpop and (proven := dpop_token(headers)) is not None:
+            return AMBIGUOUS if bearer_token(headers) is not None else proven
         if self.bearer and (token := bearer_token(headers)) is not None:
             return BEARER + token if token and self.marks_bearer else token
         for name in self.cookies:
@@ -65,15 +69,28 @@ class Transport:
         return has_one(headers, self.cookies)
 
     def is_bearer(self, headers: Headers) -> bool:
-        """Tell whether the token is a bearer token."""
-        return self.bearer and bearer_token(headers) is not None
+        """Tell whether the token stands in `Authorization`, which no browser fills in by itself."""
+        return (self.bearer and bearer_token(headers) is not None) or self.is_dpop(headers)
+
+    def is_dpop(self, headers: Headers) -> bool:
+        """Tell whether the token is one that needs a proof."""
+        return self.dpop and dpop_token(headers) is not None
 
 
 def bearer_token(headers: Headers) -> bytes | None:
     """Return the bearer token of a request (RFC 6750 section 2.1), if there is one."""
+    return _authorized(headers, b"bearer ")
+
+
+def dpop_token(headers: Headers) -> bytes | None:
+    """Return the token of a request that is bound to a key (RFC 9449 section 7.1), if there is one."""
+    return _authorized(headers, b"dpop ")
+
+
+def _authorized(headers: Headers, scheme: bytes) -> bytes | None:
     for key, value in headers:
-        if key == b"authorization" and value[:7].lower() == b"bearer ":
-            return bytes(value[7:].strip())
+        if key == b"authorization" and value[: len(scheme)].lower() == scheme:
+            return bytes(value[len(scheme) :].strip())
     return None
 
 

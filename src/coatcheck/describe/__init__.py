@@ -58,7 +58,7 @@ def describe(sessions: AnySessions, web: WebSettings, problems: Sequence[str] = 
             provider_lines(sessions),
             transport_lines(sessions, web),
             cross_origin_lines(web.cross_origin),
-            (line for line in request_lines(web) if line.setting != "bearer"),
+            (line for line in request_lines(web) if line.setting not in {"bearer", "dpop"}),
             bound_lines(sessions),
             store_lines(sessions.store, problems),
         )

@@ -66,9 +66,19 @@ def device_lines(web: WebSettings) -> Iterator[Line]:
     yield Line("device_binding.excluded_paths", ", ".join(binding.excluded_paths) or NONE)
 
 
+def _dpop_lines(web: WebSettings) -> Iterator[Line]:
+    if web.dpop is None:
+        yield Line("dpop", "off: a bearer token works for whoever has it")
+        return
+    fresh = f"nonces of ours, good for {in_words(web.dpop.nonce_ttl)}" if web.dpop.nonces else in_words(web.dpop.window)
+    yield Line("dpop", f"tokens bound to a key need its proof with each request, good for {fresh}")
+    yield Line("dpop.origins", ", ".join(web.dpop.origins))
+
+
 def request_lines(web: WebSettings) -> Iterator[Line]:
     """Yield how requests are read and answered."""
     yield flag("bearer", on=web.bearer)
+    yield from _dpop_lines(web)
     yield Line("trusted_hops", f"{web.trusted_hops} proxies in front")
     yield Line("sign_in_path", web.sign_in_path)
     yield flag("clear_site_data", on=web.clear_site_data)

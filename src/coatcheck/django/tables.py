@@ -22,6 +22,7 @@ _TABLES = (
     "coatcheck_devices",
     "coatcheck_impersonations",
     "coatcheck_audit",
+    "coatcheck_spent",
     "coatcheck_log",
     "coatcheck_epoch",
     "coatcheck_meta",

@@ -39,7 +39,8 @@ def introspected(session: Session) -> Introspected:
     return Introspected.model_validate(
         {
             "active": True,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if session.key_thumbprint else "Bearer",
+            "cnf": {"jkt": session.key_thumbprint} if session.key_thumbprint else None,
             "username": claims.pop("name", None),
             "exp": int(session.ends_at.timestamp()),
             "iat": int(session.created_at.timestamp()),

@@ -151,6 +151,7 @@ class Service:
             replaces=body.replaces,
             idle_timeout=_duration(body.idle_timeout),
             lifetime=_duration(body.lifetime),
+            key_thumbprint=body.key_thumbprint,
         )
         response.headers["Location"] = f"{PREFIX}/sessions/{created.session.id}"
         return self._issued(created)

@@ -149,6 +149,11 @@ class NewSession(BaseModel):
     remember: bool = Field(default=False, description="Whether the user asked to be remembered on this device.")
     idle_timeout: _Seconds | None = Field(default=None, description="Instead of the policy's, in seconds.")
     lifetime: _Seconds | None = Field(default=None, description="Instead of the policy's, in seconds.")
+    key_thumbprint: str | None = Field(
+        default=None,
+        description="Of the key whose proof each request with the token will need (RFC 9449 section 6).",
+        pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
+    )
     replaces: PresentedToken | None = Field(
         default=None,
         description="What the client has presented until now: that session ends with this one's beginning.",
@@ -225,7 +230,11 @@ class Introspected(BaseModel):
     )
 
     active: bool = Field(description="Whether somebody is signed in by this token.")
-    token_type: str | None = Field(default=None, description="Always Bearer.")
+    token_type: str | None = Field(default=None, description="Bearer, or DPoP for a token that needs a proof.")
+    cnf: dict[str, str] | None = Field(
+        default=None,
+        description="As `jkt`, the thumbprint of the key that it is bound to (RFC 9449 section 6.2).",
+    )
     sub: str | None = Field(default=None, description="The user's id.")
     sid: str | None = Field(default=None, description="The session's public id.")
     exp: int | None = Field(

@@ -7,32 +7,25 @@ The algorithm is that of the key, and the header names no key and no address of 
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from coatcheck.core.refusals import refuse
 from coatcheck.errors import ConfigurationError
 from coatcheck.serve.identity import claims_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from coatcheck.configuration.serve_options import ServeOptions
     from coatcheck.core.session import Session
+    from coatcheck.signing_keys import SigningKey
 
 TYPE: Final = "coatcheck-identity+jwt"
 """The `typ` of an identity token: nothing else that is signed can be taken for one (RFC 8725 section 3.11, rule J2)."""
 
 _FIX: Final = "make one with: openssl genpkey -algorithm ed25519 -out identity.pem"
-
-
-class _Key(NamedTuple):
-    private: Any
-    algorithm: str
-    public: Mapping[str, str]
 
 
 class IdentityTokens:
@@ -98,35 +91,17 @@ def identity_tokens(options: ServeOptions) -> IdentityTokens | None:
     return IdentityTokens(options) if options.token_keys else None
 
 
-def _read(path: str, position: int) -> _Key:
+def _read(path: str, position: int) -> SigningKey:
     try:
-        from cryptography.hazmat.primitives.asymmetric.ec import (  # noqa: PLC0415 - an optional extra
-            SECP256R1,
-            EllipticCurvePrivateKey,
-        )
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
-        from jwt.algorithms import ECAlgorithm, OKPAlgorithm  # noqa: PLC0415
+        from coatcheck.signing_keys import signing_key  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         msg = f"serve token_keys needs {error.name}: pip install 'coatcheck[serve]'"
         raise ConfigurationError(msg) from None
     setting = f"token_keys[{position}]"
     try:
-        private = load_pem_private_key(Path(path).read_bytes(), password=None)
+        found = signing_key(Path(path).read_bytes())
     except OSError as error:
         refuse(setting, path, f"it cannot be read ({error.strerror}); {_FIX}", of="serve")
     except (ValueError, TypeError):  # which may quote it
         refuse(setting, path, f"it holds no private key without a password in PEM; {_FIX}", of="serve")
-    if isinstance(private, EllipticCurvePrivateKey) and isinstance(private.curve, SECP256R1):
-        return _Key(private, "ES256", _published(ECAlgorithm.to_jwk(private.public_key(), as_dict=True), "ES256"))
-    if isinstance(private, Ed25519PrivateKey):
-        return _Key(private, "EdDSA", _published(OKPAlgorithm.to_jwk(private.public_key(), as_dict=True), "EdDSA"))
-    return refuse(setting, path, f"it is neither P-256 nor Ed25519; {_FIX}", of="serve")
-
-
-def _published(jwk: Mapping[str, Any], algorithm: str) -> Mapping[str, str]:
-    """Return the public key as it is published, named by its own thumbprint (RFC 7638)."""
-    members = {name: jwk[name] for name in ("crv", "kty", "x", "y") if name in jwk}
-    digest = sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
-    name = urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-    return {**members, "kid": name, "alg": algorithm, "use": "sig"}
+    return found or refuse(setting, path, f"it is neither P-256 nor Ed25519; {_FIX}", of="serve")

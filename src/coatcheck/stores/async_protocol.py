@@ -269,3 +269,25 @@ class AsyncAudits(Protocol):
     async def forget_entries(self, keep: int, batch: int) -> int:
         """Delete at most `batch` entries that are older than `keep` microseconds; returns how many."""
         ...
+
+
+class AsyncSpends(Protocol):
+    """A store that can note what is used up, for asyncio: `capabilities.spends`.
+
+    It belongs to no session and is in no log. What a server forgets in a crash is forgotten.
+    """
+
+    async def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up; of any number at once, one is told that it was not.
+
+        Args:
+            name: 32 bytes: a hash of what it is, and of what for.
+            lifetime: For how many microseconds; then it is as if nobody had.
+
+        Returns:
+            True for the first one, False for all others.
+
+        Raises:
+            Unavailable: The store did not answer; whether it was noted is not known.
+        """
+        ...

@@ -46,6 +46,7 @@ class Capabilities(NamedTuple):
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
         kinds: Rows of one kind are listed, counted and ended apart from those of another: see `NewSession.kind`.
+        spends: What may count once can be noted as used up: see `Spends` in the protocols.
     """
 
     transactions: bool
@@ -64,6 +65,7 @@ class Capabilities(NamedTuple):
     kinds: bool = False
     searching: bool = False
     audits: bool = False
+    spends: bool = False
 
 
 class Vitals(NamedTuple):

@@ -260,6 +260,13 @@ class Operations:
         rows = yield Statement(self._text("actor_session"), {"session_id": session_id, "now": now})
         return rows[0][0] if rows else None
 
+    def spend(self, name: bytes, lifetime: int, now: int | None) -> Operation[bool]:
+        """Note that something is used up, and forget some of what is over."""
+        values = {"name": name, "lifetime": lifetime, "now": now}
+        rows = yield Statement(self._text("spend"), values)
+        yield Statement(self._text("forget_spent"), {"now": now})
+        return bool(rows)
+
     def revoke(self, selection: Selection) -> Operation[list[Ended]]:
         """End the selected sessions."""
         if selection.token_hash is not None:

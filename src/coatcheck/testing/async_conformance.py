@@ -15,6 +15,7 @@ from coatcheck.testing._async_suite.log import AsyncLog
 from coatcheck.testing._async_suite.retiring import AsyncRetiring
 from coatcheck.testing._async_suite.rows import AsyncRows
 from coatcheck.testing._async_suite.searching import AsyncSearching
+from coatcheck.testing._async_suite.spending import AsyncSpending
 from coatcheck.testing.clock import ManualClock
 
 
@@ -30,6 +31,7 @@ class AsyncStoreConformance(
     AsyncLog,
     AsyncRetiring,
     AsyncSearching,
+    AsyncSpending,
 ):
     """The promises of `coatcheck.stores`, each with a test.
 

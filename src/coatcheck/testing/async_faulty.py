@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         AsyncImpersonates,
         AsyncRetires,
         AsyncSearches,
+        AsyncSpends,
         AsyncStore,
     )
     from coatcheck.stores.auditing import Noted
@@ -48,7 +49,7 @@ _CALLS = frozenset(
     {
         *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
-        *("bind", "device", "swap_challenges"),
+        *("bind", "device", "swap_challenges", "spend"),
         *("create_acting", "actor_session"),
         *("search", "count_matching", "revoke_matching"),
         *("record", "entries", "forget_entries"),
@@ -231,6 +232,10 @@ class AsyncFaultyStore:
         return await self._through(
             "actor_session", lambda: self._acting.actor_session(session_id, connection=connection)
         )
+
+    async def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up."""
+        return await self._through("spend", lambda: cast("AsyncSpends", self.store).spend(name, lifetime))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -16,6 +16,7 @@ from coatcheck.testing._suite.log import Log
 from coatcheck.testing._suite.retiring import Retiring
 from coatcheck.testing._suite.rows import Rows
 from coatcheck.testing._suite.searching import Searching
+from coatcheck.testing._suite.spending import Spending
 from coatcheck.testing.clock import ManualClock
 
 
@@ -31,6 +32,7 @@ class StoreConformance(
     Log,
     Retiring,
     Searching,
+    Spending,
 ):
     """The promises of `coatcheck.stores`, each with a test.
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Impersonates,
         Retires,
         Searches,
+        Spends,
         Store,
     )
 
@@ -49,7 +50,7 @@ _CALLS = frozenset(
     {
         *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
-        *("bind", "device", "swap_challenges"),
+        *("bind", "device", "swap_challenges", "spend"),
         *("create_acting", "actor_session"),
         *("search", "count_matching", "revoke_matching"),
         *("record", "entries", "forget_entries"),
@@ -230,6 +231,10 @@ class FaultyStore:
     def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
         """Read which session another one ends with."""
         return self._through("actor_session", lambda: self._acting.actor_session(session_id, connection=connection))
+
+    def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up."""
+        return self._through("spend", lambda: cast("Spends", self.store).spend(name, lifetime))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -89,6 +89,7 @@ class MemoryStore:
         kinds=True,
         searching=True,
         audits=True,
+        spends=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -109,6 +110,7 @@ class MemoryStore:
         self._audits = False
         self._trail: list[AuditRow] = []
         self._numbered = 0
+        self._spent: dict[bytes, int] = {}
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -311,6 +313,16 @@ class MemoryStore:
         """Read the device of a live session; None when there is none."""
         with self._lock:
             return None if self._live_key_of(session_id) is None else self._devices.get(session_id)
+
+    def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        with self._lock:
+            now = self._clock.now() // 1000
+            self._spent = {spent: end for spent, end in self._spent.items() if end > now}
+            if name in self._spent:
+                return False
+            self._spent[name] = now + lifetime
+            return True
 
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""

@@ -11,6 +11,7 @@ from coatcheck.core.addresses import network_of
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import set_cookie
 from coatcheck.core.drafts import printable
+from coatcheck.core.refusals import refuse
 from coatcheck.core.tokens import Token
 from coatcheck.core.transport import has_one
 from coatcheck.errors import CoatcheckError, ImpersonationRefused
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from coatcheck.core.answers import Source
     from coatcheck.core.session import Session
     from coatcheck.web.authority import Authority
+    from coatcheck.web.proof_gate import ProofGate
+    from coatcheck.web.types import Headers
 
 _log = logging.getLogger("coatcheck")
 
@@ -38,7 +41,7 @@ class AskingContext(RequestParts):
     the cookie (rule H1).
     """
 
-    __slots__ = ("_answer", "_bound", "_presented", "authority", "devices", "due", "on_session", "source")
+    __slots__ = ("_answer", "_bound", "_presented", "_proof", "authority", "devices", "due", "on_session", "source")
 
     authority: Authority
     devices: Devices | None
@@ -51,6 +54,7 @@ class AskingContext(RequestParts):
     _answer: Session | NotSignedIn | None
     _presented: bytes | None
     _bound: bool
+    _proof: ProofGate | None
 
     @property
     def sessions(self) -> Sessions:
@@ -82,8 +86,8 @@ class AskingContext(RequestParts):
             return self._answer
         answer = self.read()
         if answer:
-            if answer.device_bound:
-                answer = self._from_device(answer)
+            if answer.device_bound or self._proof is not None:
+                answer = self._proven(answer)
             if answer and self.authority.notes_clients:
                 self._notice_client(answer)
         self._settle(answer)
@@ -103,6 +107,37 @@ class AskingContext(RequestParts):
             return self._ask(presented)
         self.source = "memory"
         return session
+
+    def _proven(self, session: Session) -> Session | NotSignedIn:
+        """Return a session if this request has the right to it, by its key or by its device."""
+        if session.key_thumbprint is None and session.device_bound:
+            return self._from_device(session)
+        answer = NotSignedIn.DEVICE if self._proof is None else self._proof.judged(session)
+        if not answer and (self._proof is None or not self._proof.wants_nonce):
+            detail = "" if self._proof is None else self._proof.error[0]
+            self.sessions.events.emit("unproven", session.id, session.user_id, detail)
+        return answer
+
+    def proof_key(self) -> str:
+        """Return the thumbprint of the key that has signed this request, to bind a new token to it.
+
+        Raises:
+            ProofRejected: There is no proof, or it does not count; the middleware answers 400.
+            ConfigurationError: The middleware has no `dpop=`.
+            Unavailable: The store did not answer.
+        """
+        self.consulted = True  # or nothing would be added to the response
+        if self._proof is None:
+            refuse("dpop", None, "give the middleware dpop=DPoP(origins=…)")
+        return self._proof.key()
+
+    @property
+    def challenges(self) -> Headers:
+        """The lines of WWW-Authenticate that say how tokens are presented, where `Authorization` is read."""
+        bearer = self._transport.bearer
+        if self._proof is None:
+            return [(b"www-authenticate", b"Bearer")] if bearer else []
+        return self._proof.challenges(bearer=bearer)
 
     def _from_device(self, session: Session) -> Session | NotSignedIn:
         """Return a bound session if its device sends this request; its cookie alone is worthless."""

@@ -10,6 +10,7 @@ from coatcheck.core.addresses import network_of
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import set_cookie
 from coatcheck.core.drafts import printable
+from coatcheck.core.refusals import refuse
 from coatcheck.core.tokens import Token
 from coatcheck.core.transport import has_one
 from coatcheck.errors import CoatcheckError, ImpersonationRefused
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from coatcheck.core.answers import Source
     from coatcheck.core.session import Session
     from coatcheck.web.async_authority import Authority
+    from coatcheck.web.async_proof_gate import AsyncProofGate
+    from coatcheck.web.types import Headers
 
 _log = logging.getLogger("coatcheck")
 
@@ -37,7 +40,7 @@ class AskingContext(RequestParts):
     the cookie (rule H1).
     """
 
-    __slots__ = ("_answer", "_bound", "_presented", "authority", "devices", "due", "on_session", "source")
+    __slots__ = ("_answer", "_bound", "_presented", "_proof", "authority", "devices", "due", "on_session", "source")
 
     authority: Authority
     devices: AsyncDevices | None
@@ -50,6 +53,7 @@ class AskingContext(RequestParts):
     _answer: Session | NotSignedIn | None
     _presented: bytes | None
     _bound: bool
+    _proof: AsyncProofGate | None
 
     @property
     def sessions(self) -> AsyncSessions:
@@ -81,8 +85,8 @@ class AskingContext(RequestParts):
             return self._answer
         answer = await self.read()
         if answer:
-            if answer.device_bound:
-                answer = self._from_device(answer)
+            if answer.device_bound or self._proof is not None:
+                answer = await self._proven(answer)
             if answer and self.authority.notes_clients:
                 await self._notice_client(answer)
         self._settle(answer)
@@ -102,6 +106,37 @@ class AskingContext(RequestParts):
             return await self._ask(presented)
         self.source = "memory"
         return session
+
+    async def _proven(self, session: Session) -> Session | NotSignedIn:
+        """Return a session if this request has the right to it, by its key or by its device."""
+        if session.key_thumbprint is None and session.device_bound:
+            return self._from_device(session)
+        answer = NotSignedIn.DEVICE if self._proof is None else await self._proof.judged(session)
+        if not answer and (self._proof is None or not self._proof.wants_nonce):
+            detail = "" if self._proof is None else self._proof.error[0]
+            self.sessions.events.emit("unproven", session.id, session.user_id, detail)
+        return answer
+
+    async def proof_key(self) -> str:
+        """Return the thumbprint of the key that has signed this request, to bind a new token to it.
+
+        Raises:
+            ProofRejected: There is no proof, or it does not count; the middleware answers 400.
+            ConfigurationError: The middleware has no `dpop=`.
+            Unavailable: The store did not answer.
+        """
+        self.consulted = True  # or nothing would be added to the response
+        if self._proof is None:
+            refuse("dpop", None, "give the middleware dpop=DPoP(origins=…)")
+        return await self._proof.key()
+
+    @property
+    def challenges(self) -> Headers:
+        """The lines of WWW-Authenticate that say how tokens are presented, where `Authorization` is read."""
+        bearer = self._transport.bearer
+        if self._proof is None:
+            return [(b"www-authenticate", b"Bearer")] if bearer else []
+        return self._proof.challenges(bearer=bearer)
 
     def _from_device(self, session: Session) -> Session | NotSignedIn:
         """Return a bound session if its device sends this request; its cookie alone is worthless."""

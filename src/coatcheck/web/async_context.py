@@ -14,12 +14,14 @@ from coatcheck.errors import CoatcheckError, ImpersonationRefused
 from coatcheck.web import device_gate
 from coatcheck.web.async_acting import async_leave, has_left_one_behind
 from coatcheck.web.async_asking import AskingContext
+from coatcheck.web.async_proof_gate import AsyncProofGate
 from coatcheck.web.errors import SignInRequired
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from coatcheck._async.devices import AsyncDevices
+    from coatcheck._async.proofs import AsyncProofs
     from coatcheck.core.session import Session
     from coatcheck.core.tokens import Token
     from coatcheck.core.transport import Transport
@@ -44,6 +46,8 @@ class RequestContext(AskingContext):
         settings: WebSettings,
         transport: Transport,
         devices: AsyncDevices | None = None,
+        *,
+        proofs: AsyncProofs | None = None,
     ) -> None:
         """Attach to a request."""
         # Not the scope itself, which holds this context: a circle is left to the garbage collector, and costs.
@@ -57,6 +61,7 @@ class RequestContext(AskingContext):
         self._presented = None
         self._cookies = ()
         self._further_cookies = _NONE
+        self._proof = None if proofs is None else AsyncProofGate(proofs, scope)
         self._bound = False
         self.consulted = False
         self.due = False
@@ -229,6 +234,8 @@ class RequestContext(AskingContext):
     def finish(self, headers: Headers) -> None:
         """Add what the response must say: the cookies, an offer to bind the session, and what to clear."""
         super().finish(headers)
+        if self._proof is not None:
+            self._proof.finish(headers)
         if self._offer is not None:
             headers.append(self._offer)
         if self.clear_site_data:

@@ -16,11 +16,13 @@ from coatcheck.web import device_gate
 from coatcheck.web.acting import has_left_one_behind, leave
 from coatcheck.web.asking import AskingContext
 from coatcheck.web.errors import SignInRequired
+from coatcheck.web.proof_gate import ProofGate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from coatcheck._sync.devices import Devices
+    from coatcheck._sync.proofs import Proofs
     from coatcheck.core.session import Session
     from coatcheck.core.tokens import Token
     from coatcheck.core.transport import Transport
@@ -45,6 +47,8 @@ class RequestContext(AskingContext):
         settings: WebSettings,
         transport: Transport,
         devices: Devices | None = None,
+        *,
+        proofs: Proofs | None = None,
     ) -> None:
         """Attach to a request."""
         # Not the scope itself, which holds this context: a circle is left to the garbage collector, and costs.
@@ -58,6 +62,7 @@ class RequestContext(AskingContext):
         self._presented = None
         self._cookies = ()
         self._further_cookies = _NONE
+        self._proof = None if proofs is None else ProofGate(proofs, scope)
         self._bound = False
         self.consulted = False
         self.due = False
@@ -230,6 +235,8 @@ class RequestContext(AskingContext):
     def finish(self, headers: Headers) -> None:
         """Add what the response must say: the cookies, an offer to bind the session, and what to clear."""
         super().finish(headers)
+        if self._proof is not None:
+            self._proof.finish(headers)
         if self._offer is not None:
             headers.append(self._offer)
         if self.clear_site_data:

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from coatcheck._sync.devices import Devices
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.dbsc import headers
-from coatcheck.core.dbsc.proofs import ProofRefused
 from coatcheck.core.dbsc.settings import instructions
+from coatcheck.core.jose.jwts import ProofRefused
 from coatcheck.web.authority import own
 from coatcheck.web.pages import NO_STORE, path_of, problem
 

@@ -76,6 +76,21 @@ class TooManyAccounts(CoatcheckError):
         self.limit = limit
 
 
+class ProofRejected(CoatcheckError):
+    """The request needs the proof of a key, and its own does not count; the answer is 400 (RFC 9449 sections 5 and 8).
+
+    Attributes:
+        error: What went wrong, as the RFC names it: "invalid_dpop_proof" or "use_dpop_nonce".
+        description: More of it, for developers.
+    """
+
+    def __init__(self, error: str, description: str) -> None:
+        """Keep what is to be answered."""
+        super().__init__(f"proof of a key required: {description}")
+        self.error = error
+        self.description = description
+
+
 class IssuedElsewhere(ConfigurationError):
     """Only the provider that issues the sessions can do this; the JSON API answers 501."""
 

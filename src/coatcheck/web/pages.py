@@ -12,6 +12,7 @@ from coatcheck.web.errors import (
     AccountUnknown,
     DeviceBindingRequired,
     DeviceProofAwaited,
+    ProofRejected,
     RecentAuthRequired,
     SignInRequired,
     TooManyAccounts,
@@ -27,6 +28,7 @@ ANSWERED = (
     RecentAuthRequired,
     DeviceProofAwaited,
     DeviceBindingRequired,
+    ProofRejected,
     Unavailable,
     LimitReached,
     FormTokenRejected,
@@ -81,10 +83,12 @@ def problem_of(error: Exception, context: Asked) -> Answer:
     """Return the problem details for one of `ANSWERED`, whoever asks."""
     status, title, members = told(error)
     status, headers, body = problem(status, title, **members)
+    if isinstance(error, ProofRejected):
+        headers[0] = (b"content-type", b"application/json")  # as clients expect of a token endpoint
     if isinstance(error, Unavailable):
         headers.append((b"retry-after", str(error.retry_after).encode()))
-    if isinstance(error, (SignInRequired, RecentAuthRequired)) and context.bearer:
-        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, (SignInRequired, RecentAuthRequired)):
+        headers += context.challenges
     return status, headers, body
 
 
@@ -97,11 +101,11 @@ def told(error: Exception) -> tuple[int, str, dict[str, Any]]:
         return 409, "Too many sessions", {"limit": error.limit, "sessions": sessions}
     if isinstance(error, DeviceBindingRequired):
         return 403, "Device-bound session required", {"reason": "device_not_bound"}
-    if isinstance(error, FormTokenRejected):
-        return 403, "Form token rejected", {"detail": "Load the page again, and send the form once more."}
+    if isinstance(error, ProofRejected):  # with the members of RFC 6749 section 5.2, for it is about to issue a token
+        return 400, "Proof rejected", {"error": error.error, "error_description": error.description}
     if isinstance(error, (ImpersonationRefused, AccountUnknown, TooManyAccounts)):
         return _told_of_accounts(error)
-    return _told_to_sign_in(error)
+    return _told_to_browsers(error)
 
 
 def _told_of_accounts(error: Exception) -> tuple[int, str, dict[str, Any]]:
@@ -112,11 +116,13 @@ def _told_of_accounts(error: Exception) -> tuple[int, str, dict[str, Any]]:
     return 404, "No such account", {"reason": "account_unknown"}
 
 
-def _told_to_sign_in(error: Exception) -> tuple[int, str, dict[str, Any]]:
+def _told_to_browsers(error: Exception) -> tuple[int, str, dict[str, Any]]:
     if isinstance(error, RecentAuthRequired):
         seconds = int(error.max_age.total_seconds())
         wanted = {"factors": error.factors} if error.factors > 1 else {}
         return 401, "Recent authentication required", {"reason": "authentication_too_old", "max_age": seconds, **wanted}
+    if isinstance(error, FormTokenRejected):
+        return 403, "Form token rejected", {"detail": "Load the page again, and send the form once more."}
     reason = error.reason if isinstance(error, SignInRequired) else NotSignedIn.NO_TOKEN
     if isinstance(error, DeviceProofAwaited):
         reason = NotSignedIn.DEVICE

@@ -55,11 +55,6 @@ class RequestParts:
         """Tell whether the request carries a cookie of the session's name, and no bearer token instead."""
         return self._transport.has_cookie(self._headers)
 
-    @property
-    def bearer(self) -> bool:
-        """Whether `Authorization: Bearer` is read."""
-        return self._transport.bearer
-
     def client_ip(self) -> str | None:
         """Return the client's address, believing only proxies that are trusted."""
         forwarded = self.header_lines(b"x-forwarded-for") if self.settings.trusted_hops else ()
@@ -73,7 +68,8 @@ class RequestParts:
     def finish(self, headers: Headers) -> None:
         """Add what the response must say: that it depends on the cookie, and the cookie itself."""
         if self.consulted:
-            headers.append((b"vary", b"Cookie, Authorization" if self.bearer else b"Cookie"))
+            authorized = self._transport.bearer or self._transport.dpop
+            headers.append((b"vary", b"Cookie, Authorization" if authorized else b"Cookie"))
         if self._cookies or self._further_cookies:
             cookies = (*self._cookies, *self._further_cookies.values())
             # A stored Set-Cookie would sign other people in (rule H2).

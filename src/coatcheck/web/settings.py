@@ -13,6 +13,7 @@ from coatcheck.core.refusals import refuse
 
 if TYPE_CHECKING:
     from coatcheck.core.dbsc.settings import DeviceBinding
+    from coatcheck.core.dpop.settings import DPoP
 
 _MOST_HOPS = 20
 _MOST_ACCOUNTS = 10
@@ -39,6 +40,8 @@ class WebSettings:
         most_accounts: How many accounts one browser can be signed in to at the same time, 2 to 10: see `AsyncAccounts`.
         device_binding: How sessions are bound to the user's device in browsers that can; None binds none, and refuses
             those that are bound.
+        dpop: How clients of APIs show that they have the key of their token; None reads no `Authorization: DPoP`, and
+            refuses tokens that are bound to a key.
     """
 
     cookie: CookieSettings = field(default_factory=CookieSettings)
@@ -52,6 +55,7 @@ class WebSettings:
     second_factor_attempts: int = 5
     most_accounts: int = 5
     device_binding: DeviceBinding | None = None
+    dpop: DPoP | None = None
 
     def __post_init__(self) -> None:
         if not SITE_PATH.fullmatch(self.sign_in_path):

@@ -21,8 +21,8 @@ class Asked(Protocol):
         ...
 
     @property
-    def bearer(self) -> bool:
-        """Whether `Authorization: Bearer` is read."""
+    def challenges(self) -> Headers:
+        """The lines of WWW-Authenticate that say how tokens are presented, where `Authorization` is read."""
         ...
 
     def header_lines(self, name: bytes) -> tuple[bytes, ...]:

@@ -73,6 +73,15 @@ class Verbs(Generic[C]):
         """
         return await self._context_of(connection).require_device_bound()
 
+    async def proof_key(self, connection: C) -> str:
+        """Return the thumbprint of the key that has signed a request, to bind a new token to it (RFC 9449 section 5).
+
+        Raises:
+            ProofRejected: There is no proof, or it does not count; it becomes a 400.
+            ConfigurationError: The middleware has no `dpop=`.
+        """
+        return await self._context_of(connection).proof_key()
+
     async def sign_in(
         self,
         connection: C,

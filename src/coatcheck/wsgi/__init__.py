@@ -6,6 +6,7 @@ from coatcheck.web.context import RequestContext
 from coatcheck.web.errors import (
     AccountUnknown,
     DeviceBindingRequired,
+    ProofRejected,
     RecentAuthRequired,
     SignInRequired,
     TooManyAccounts,
@@ -26,6 +27,7 @@ __all__ = [
     "Answered",
     "DeviceBindingRequired",
     "LoginFlows",
+    "ProofRejected",
     "RecentAuthRequired",
     "RequestContext",
     "RequestSessionMiddleware",

@@ -22,7 +22,7 @@ _HEADERS = tuple(
     for name in (
         *("cookie", "authorization", "host", "origin", "sec-fetch-site"),
         *("x-forwarded-for", "user-agent", "accept", "sec-fetch-mode", "sec-fetch-dest"),
-        *("secure-session-response", "sec-secure-session-id", "secure-session-skipped"),
+        *("secure-session-response", "sec-secure-session-id", "secure-session-skipped", "dpop"),
     )
 )
 """The header lines that sessions look at; to make all of them anew for each request would cost more than the rest."""

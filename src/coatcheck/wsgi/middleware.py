@@ -11,6 +11,7 @@ from coatcheck.web.context import RequestContext
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.device_endpoints import device_answer, devices_of, is_device_endpoint
 from coatcheck.web.pages import ANSWERED, NO_STORE, answer_to, cross_origin_problem
+from coatcheck.web.proof_gate import proofs_of
 from coatcheck.web.settings import WebSettings
 from coatcheck.wsgi.body import WatchedBody
 from coatcheck.wsgi.environment import KEY, asked_of, scope_of
@@ -51,20 +52,24 @@ class SessionMiddleware:
         self.sessions = sessions
         self.settings = WebSettings(**settings)
         self._devices = devices_of(sessions, self.settings)
-        self._transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
+        transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
+        self._transport, self._proofs = proofs_of(sessions, self.settings, transport)
+        self._looks_closer = self._devices is not None or self._proofs is not None
         self._check_every = self.settings.stream_check_every.total_seconds()
         sessions.open()
         atexit.register(sessions.close)
 
     def attach(self, environ: WSGIEnvironment, scope: Scope) -> RequestContext:
         """Give a request its context."""
-        context = environ[KEY] = RequestContext(scope, self.sessions, self.settings, self._transport, self._devices)
+        context = environ[KEY] = RequestContext(
+            scope, self.sessions, self.settings, self._transport, self._devices, proofs=self._proofs
+        )
         return context
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         sent = environ.copy()  # what lies inside may give the request another path
-        context = self.attach(environ, asked_of(environ) if self._devices is None else scope_of(environ))
+        context = self.attach(environ, scope_of(environ) if self._looks_closer else asked_of(environ))
         response = Response(context, start_response)
         context.on_session = response.belongs_to
         if environ["REQUEST_METHOD"] not in SAFE_METHODS and (reason := refusal(scope_of(sent), context)) is not None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from coatcheck.core.jose.jwts import ALGORITHMS, LONGEST
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,12 +19,6 @@ CHALLENGE: Final = b"secure-session-challenge"
 RESPONSE: Final = b"secure-session-response"
 SESSION_ID: Final = b"sec-secure-session-id"
 SKIPPED: Final = b"secure-session-skipped"
-
-ALGORITHMS: Final = ("ES256", "RS256")
-"""What a proof may be signed with, and nothing else; never "none" (rule J1)."""
-
-LONGEST_PROOF: Final = 8192
-"""Octets; with an RSA key of 16,384 bits a proof would have 6,500."""
 
 _LONGEST_ID: Final = 255
 _LONGEST_SKIPPED: Final = 2048
@@ -55,7 +51,7 @@ def can_name(session_id: str) -> bool:
 
 def proof_in(lines: Sequence[bytes]) -> str | None:
     """Return the proof in a `Secure-Session-Response`; None when there is none, more than one, or nonsense."""
-    return _only(lines, LONGEST_PROOF)
+    return _only(lines, LONGEST)
 
 
 def session_id_in(lines: Sequence[bytes]) -> str | None:

@@ -8,34 +8,17 @@ it: it is fresh because its challenge is.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from coatcheck.core.dbsc.headers import ALGORITHMS
-from coatcheck.core.dbsc.keys import BadKey, ECKey, PublicKey, key_of, octets_of
-from coatcheck.core.foreign import as_object
+from coatcheck.core.jose.jwts import ProofRefused, SignatureWrong, parts_of
+from coatcheck.core.jose.keys import BadKey, ECKey, PublicKey, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_PARTS: Final = 3
+    from coatcheck.core.jose.jwts import Verifier
+
 _TYPE: Final = "dbsc+jwt"
-
-
-class Verifier(Protocol):
-    """Who calculates: the standard library knows neither elliptic curves nor RSA."""
-
-    def verifies(self, key: PublicKey, message: bytes, signature: bytes) -> bool:
-        """Tell whether a signature of this message was made with the private half of the key: ES256 or RS256."""
-        ...
-
-
-class ProofRefused(Exception):
-    """A proof does not count; says which rule it breaks, with nothing out of it."""
-
-
-class SignatureWrong(ProofRefused):
-    """Somebody signs with another key than the session's: the cookie was stolen, or the proof made up."""
 
 
 class Proof(NamedTuple):
@@ -70,43 +53,16 @@ def parsed(text: str) -> Proof:
     Raises:
         ProofRefused: It is none.
     """
-    parts = text.split(".")
-    if len(parts) != _PARTS:
-        raise ProofRefused("it is no JWT")
-    header, claims = _object(parts[0]), _object(parts[1])
-    signature = octets_of(parts[2])
-    if header is None or claims is None or not signature:
-        raise ProofRefused("it is no JWT")
-    if header.get("typ") != _TYPE:
-        raise ProofRefused("its type is not dbsc+jwt")
-    algorithm = header.get("alg")
-    if algorithm not in ALGORITHMS:
-        raise ProofRefused(f"it is not signed with {' or '.join(ALGORITHMS)}")
-    if "crit" in header:
-        raise ProofRefused("it demands what nobody here understands")  # RFC 7515 section 4.1.11
+    parts = parts_of(text, _TYPE)
     return Proof(
-        algorithm,
-        header.get("jwk"),
-        _text(claims, "jti") or "",
-        _text(claims, "authorization"),
-        _text(claims, "aud"),
-        text.rpartition(".")[0].encode("ascii"),
-        signature,
+        parts.algorithm,
+        parts.header.get("jwk"),
+        parts.text("jti") or "",
+        parts.text("authorization"),
+        parts.text("aud"),
+        parts.message,
+        parts.signature,
     )
-
-
-def _object(part: str) -> dict[str, Any] | None:
-    try:
-        return as_object(json.loads(octets_of(part) or b""))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _text(claims: dict[str, Any], name: str) -> str | None:
-    value = claims.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ProofRefused(f"its {name} is no text")
-    return value
 
 
 def registered_key(proof: Proof, verifier: Verifier, *, audiences: Collection[str]) -> PublicKey:

@@ -60,7 +60,7 @@ class Batches:
         self._record = record
         self._users = users
 
-    def _statement(self, name: str, **parameters: Any) -> Statement:
+    def _statement(self, name: str, /, **parameters: Any) -> Statement:
         return Statement(self._text(name), parameters)
 
     # --- creating
@@ -184,6 +184,13 @@ class Batches:
         return {
             "device": self._statement("add_device_to_unbound", session_id=session_id, **device._asdict(), now=now),
             "bound": self._statement("bind", session_id=session_id, now=now),
+        }
+
+    def spend(self, name: bytes, lifetime: int, now: int | None) -> Batch:
+        """Note that something is used up, and forget some of what is over."""
+        return {
+            "spent": self._statement("spend", name=name, lifetime=lifetime, now=now),
+            "forgotten": self._statement("forget_spent", now=now),
         }
 
     # --- ending

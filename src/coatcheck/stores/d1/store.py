@@ -84,6 +84,7 @@ class AsyncD1Store:
         kinds=True,
         searching=True,
         audits=True,
+        spends=True,
     )
 
     def __init__(
@@ -298,6 +299,10 @@ class AsyncD1Store:
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return await self._only(self._operations.swap_challenges(session_id, seen, new))
+
+    async def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        return bool((await self._run(self._batches.spend(name, lifetime, self._now())))["spent"])
 
     # --- ending
 

@@ -105,6 +105,7 @@ class AsyncPostgreSQLStore:
         kinds=True,
         searching=True,
         audits=True,
+        spends=True,
     )
 
     def __init__(
@@ -318,6 +319,11 @@ class AsyncPostgreSQLStore:
         """Read the public id of the session that another one ends with; None when there is none."""
         make = lambda: self._operations.actor_session(session_id, self._now())  # noqa: E731
         return await self._single(make, connection, reads=True)
+
+    async def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        make = lambda: self._operations.spend(name, lifetime, self._now())  # noqa: E731
+        return await self._write(make, None, alone=True)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

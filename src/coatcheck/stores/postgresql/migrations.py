@@ -33,6 +33,7 @@ MIGRATIONS: Final = (
     "0004_impersonations",
     "0005_kinds",
     "0006_audit",
+    "0007_spent",
 )
 """The steps in order; step n brings the schema to version n."""
 

@@ -81,6 +81,11 @@ class PostgreSQLOperations(Operations):
         """Outdate all copies of a user's name, email and role, however the id is written."""
         yield Statement(self._text("log_user"), {"user_id": user_id})
 
+    def spend(self, name: bytes, lifetime: int, now: int | None) -> Operation[bool]:
+        """Note that something is used up, and forget some of what is over, in one statement."""
+        rows = yield Statement(self._text("spend"), {"name": name, "lifetime": lifetime, "now": now})
+        return bool(rows)
+
     def forget(self) -> Operation[bool]:
         """Remove rows of what ended with everyone, which was said then; returns whether there may be more."""
         yield Statement(self._text("quiet"), {"quiet": 1})

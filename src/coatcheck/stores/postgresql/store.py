@@ -106,6 +106,7 @@ class PostgreSQLStore:
         kinds=True,
         searching=True,
         audits=True,
+        spends=True,
     )
 
     def __init__(
@@ -319,6 +320,11 @@ class PostgreSQLStore:
         """Read the public id of the session that another one ends with; None when there is none."""
         make = lambda: self._operations.actor_session(session_id, self._now())  # noqa: E731
         return self._single(make, connection, reads=True)
+
+    def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        make = lambda: self._operations.spend(name, lifetime, self._now())  # noqa: E731
+        return self._write(make, None, alone=True)
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

@@ -70,6 +70,7 @@ class AsyncSQLiteStore:
         kinds=True,
         searching=True,
         audits=True,
+        spends=True,
     )
 
     def __init__(
@@ -238,6 +239,10 @@ class AsyncSQLiteStore:
         """Read the public id of the session that another one ends with; None when there is none."""
         operation = self._operations.actor_session(session_id, self._now())
         return await self._threads.read(operation, connection)
+
+    async def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        return await self._threads.write(self._operations.spend(name, lifetime, self._now()))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

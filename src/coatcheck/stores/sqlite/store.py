@@ -71,6 +71,7 @@ class SQLiteStore:
         kinds=True,
         searching=True,
         audits=True,
+        spends=True,
     )
 
     def __init__(
@@ -239,6 +240,10 @@ class SQLiteStore:
         """Read the public id of the session that another one ends with; None when there is none."""
         operation = self._operations.actor_session(session_id, self._now())
         return self._threads.read(operation, connection)
+
+    def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        return self._threads.write(self._operations.spend(name, lifetime, self._now()))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

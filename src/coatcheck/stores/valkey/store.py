@@ -11,6 +11,7 @@ What each key holds, with the generation as `g`:
     {coatcheck}:log         the stream of entries; `<position>-0` is the id of each
     {coatcheck}:audit       the stream of the audit trail; `<number>-0` is the id of each entry
     {coatcheck}:dead        generations whose keys are still to be removed
+    {coatcheck}:o:<name>    that something is used up which may count once
     {coatcheck}:g:s:<hash>  one session, by the hash of its token
     {coatcheck}:g:i:<id>    the hash of its token
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
@@ -129,6 +130,7 @@ class ValkeyStore:
         kinds=True,
         searching=True,
         audits=True,
+        spends=True,
     )
 
     def __init__(
@@ -423,6 +425,11 @@ class ValkeyStore:
         _refuse(connection)
         found = self._run(scripts.ACTOR_SESSION, session_id)
         return None if found is None else found.decode()
+
+    def spend(self, name: bytes, lifetime: int) -> bool:
+        """Note that something is used up, for so many microseconds; False when it was already."""
+        key = f"{self._meta_key.removesuffix('meta')}o:{name.hex()}"
+        return self._wire.command(key, "SET", key, "1", "NX", "PX", max(lifetime // 1000, 1)) is not None
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

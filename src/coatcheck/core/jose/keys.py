@@ -1,4 +1,4 @@
-"""Public keys of devices, as JWKs (RFC 7517, RFC 7518 section 6): checked before anybody calculates with them."""
+"""Public keys of devices and API clients, as JWKs (RFC 7517, RFC 7518 section 6): checked before they are used."""
 
 from __future__ import annotations
 
