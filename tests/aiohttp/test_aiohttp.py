@@ -364,7 +364,7 @@ def test_without_setup_it_says_what_to_do() -> None:
     """Also where a decorated function is no handler."""
     with pytest.raises(ConfigurationError, match=r"coatcheck\.aiohttp\.setup\(app, sessions\)"):
         context_of(make_mocked_request("GET", "/"))
-    with pytest.raises(ConfigurationError, match="are for handlers"):
+    with pytest.raises(ConfigurationError, match="is for handlers"):
         asyncio.run(login_required(_endless)())  # type: ignore[arg-type]
 
 

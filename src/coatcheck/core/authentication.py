@@ -114,4 +114,4 @@ def checked(
     if jkt is not None and not _THUMBPRINT.fullmatch(jkt):
         msg = "key_thumbprint= is not possible: use that of a proof, a SHA-256 hash in base64url (RFC 7638)"
         raise DataError(msg)
-    return Authentication(dict.fromkeys(names, now), acr, actor, jkt)
+    return Authentication(dict.fromkeys(names, now), acr, actor, jkt=jkt)
