@@ -145,7 +145,7 @@ class EndsSilently(MemoryStore):
 
 
 class CountsTheExpired(MemoryStore):
-    def _live_of(self, user_id: str | None, kind: str) -> Sequence[Record]:
+    def _live_of(self, user_id: str | None, kind: str = SESSION) -> Sequence[Record]:
         rows = [row for row in self._rows.values() if row.user_id == user_id and self._kind_of(row.id) == kind]
         return sorted(rows, key=lambda row: row.created_at, reverse=True)
 
@@ -187,7 +187,7 @@ class CountsEveryKind(MemoryStore):
     def _kind_of(self, session_id: str) -> str:
         return SESSION if session_id in self._kinds else ""
 
-    def _live_of(self, user_id: str | None, kind: str) -> Sequence[Record]:
+    def _live_of(self, user_id: str | None, kind: str = SESSION) -> Sequence[Record]:
         return super()._live_of(user_id, SESSION if kind else kind)
 
 

@@ -536,7 +536,7 @@ class AsyncMemoryStore:
     def _kind_of(self, session_id: str) -> str:
         return self._kinds.get(session_id, SESSION)
 
-    def _live_of(self, user_id: str | None, kind: str) -> Sequence[Record]:
+    def _live_of(self, user_id: str | None, kind: str = SESSION) -> Sequence[Record]:
         rows = [row for row in self._live(kind) if row.user_id == user_id]
         return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)
 
