@@ -17,6 +17,8 @@ FILES = {
     "_async/cache.py": "_sync/cache.py",
     "_async/cached_calls.py": "_sync/cached_calls.py",
     "_async/cached_reads.py": "_sync/cached_reads.py",
+    "_async/counted_answers.py": "_sync/counted_answers.py",
+    "_async/fleet_numbers.py": "_sync/fleet_numbers.py",
     "_async/leases.py": "_sync/leases.py",
     "_async/log_reader.py": "_sync/log_reader.py",
     "_async/namespace.py": "_sync/namespace.py",
@@ -75,6 +77,7 @@ FILES = {
     "testing/_async_suite/endings.py": "testing/_suite/endings.py",
     "testing/_async_suite/limits.py": "testing/_suite/limits.py",
     "testing/_async_suite/log.py": "testing/_suite/log.py",
+    "testing/_async_suite/numbers.py": "testing/_suite/numbers.py",
     "testing/_async_suite/retiring.py": "testing/_suite/retiring.py",
 }
 

@@ -2,11 +2,13 @@
 
 from coatcheck import lifetimes
 from coatcheck._async.cache import AsyncCache
+from coatcheck._async.fleet_numbers import AsyncFleetNumbers
 from coatcheck._async.pending_sign_ins import AsyncPendingSignIns
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._async.tickets import AsyncTickets
 from coatcheck._sync.cache import Cache
+from coatcheck._sync.fleet_numbers import FleetNumbers
 from coatcheck._sync.pending_sign_ins import PendingSignIns
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
@@ -39,6 +41,7 @@ from coatcheck.stores.users import UsersTable
 
 __all__ = [
     "AsyncCache",
+    "AsyncFleetNumbers",
     "AsyncPendingSignIns",
     "AsyncProviderSessions",
     "AsyncSessions",
@@ -53,6 +56,7 @@ __all__ = [
     "DataError",
     "DeviceBinding",
     "Event",
+    "FleetNumbers",
     "FormTokenRejected",
     "FormTokens",
     "ImportedTokens",

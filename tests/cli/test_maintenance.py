@@ -43,7 +43,7 @@ def sql(statement: str) -> list[tuple[object, ...]]:
 def test_migrate_creates_the_tables_and_says_so(run: Run, folder: Path) -> None:
     """The first time it names the steps, the second time there is nothing to do."""
     first, second = run("migrate", *STORE), run("migrate", *STORE)
-    ran = "".join(f"ran {name}\n" for name in ("0001_sessions", "0002_retired_tokens", "0003_devices"))
+    ran = "".join(f"ran {name}\n" for name in ("0001_sessions", "0002_retired_tokens", "0003_devices", "0004_workers"))
     assert (first.code, first.out, first.err) == (0, ran + CURRENT, "")
     assert (second.code, second.out) == (0, CURRENT)
     assert (folder / "app.db").exists()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DEVICE = Device("thumbprint", "{}", "[]")
 STEP = "0003_devices"
 _BEFORE = (
+    "DROP TABLE coatcheck_workers",
     "DROP TABLE coatcheck_devices",
     "ALTER TABLE coatcheck_sessions DROP COLUMN device_bound",
     f"UPDATE coatcheck_meta SET schema = {MIGRATIONS.index(STEP)}",  # noqa: S608 - a number of ours

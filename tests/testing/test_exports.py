@@ -12,6 +12,7 @@ import pytest
 PUBLIC = {
     "coatcheck": {
         "AsyncCache",
+        "AsyncFleetNumbers",
         "AsyncPendingSignIns",
         "AsyncProviderSessions",
         "AsyncSessions",
@@ -26,6 +27,7 @@ PUBLIC = {
         "DataError",
         "DeviceBinding",
         "Event",
+        "FleetNumbers",
         "FormTokenRejected",
         "FormTokens",
         "ImportedTokens",

@@ -64,7 +64,17 @@ CREATE TABLE coatcheck_devices (
     challenges TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-UPDATE coatcheck_meta SET schema = 3;
+CREATE TABLE coatcheck_workers (
+    id TEXT NOT NULL,
+    minute INTEGER NOT NULL,
+    reported_at INTEGER NOT NULL,
+    probed_at INTEGER,
+    active INTEGER,
+    report TEXT NOT NULL CHECK (json_valid(report)),
+    PRIMARY KEY (id, minute)
+) STRICT, WITHOUT ROWID;
+
+UPDATE coatcheck_meta SET schema = 4;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1

@@ -364,6 +364,11 @@ class AsyncSessions:
         return self._credentials.signing_keys
 
     @property
+    def reads(self) -> AsyncCachedReads[bytes, Reading]:
+        """The caches in front of the store."""
+        return self._reads
+
+    @property
     def has_shared_cache(self) -> bool:
         """Whether copies are shared between processes."""
         return self.tiers.shared is not None
@@ -665,7 +670,7 @@ class AsyncSessions:
         self.tiers.check_wait(connection, wait=wait)
         count = await self.store.revoke_everyone(connection=connection)
         self.tiers.changed(connection)
-        self._events.emit("revoked", None, None, "everyone")
+        self._events.emit("revoked", None, None, "everyone", sessions=count)
         await self.tiers.settled(wait=wait)
         return count
 

@@ -363,6 +363,11 @@ class Sessions:
         return self._credentials.signing_keys
 
     @property
+    def reads(self) -> CachedReads[bytes, Reading]:
+        """The caches in front of the store."""
+        return self._reads
+
+    @property
     def has_shared_cache(self) -> bool:
         """Whether copies are shared between processes."""
         return self.tiers.shared is not None
@@ -660,7 +665,7 @@ class Sessions:
         self.tiers.check_wait(connection, wait=wait)
         count = self.store.revoke_everyone(connection=connection)
         self.tiers.changed(connection)
-        self._events.emit("revoked", None, None, "everyone")
+        self._events.emit("revoked", None, None, "everyone", sessions=count)
         self.tiers.settled(wait=wait)
         return count
 

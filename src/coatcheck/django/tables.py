@@ -20,6 +20,7 @@ _TABLES = (
     "coatcheck_sessions",
     "coatcheck_retired",
     "coatcheck_devices",
+    "coatcheck_workers",
     "coatcheck_log",
     "coatcheck_epoch",
     "coatcheck_meta",

@@ -28,6 +28,7 @@ class Capabilities(NamedTuple):
         eventual: Others see a change only after a while, changes made at once may undo each other, and there is no
             invalidation log. So nothing that was read is kept in memory, and what needs more is refused.
         devices: Sessions can be bound to a device's key: see `BindsDevices` in the protocols.
+        numbers: Workers can report their counters: see `KeepsNumbers` in the protocols.
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
         retires: A token can be retired and stay good for a while, and its later use is noticed: see `Retires`, and
             for asyncio `AsyncRetires`.
@@ -45,6 +46,7 @@ class Capabilities(NamedTuple):
     eventual: bool = False
     retires: bool = False
     devices: bool = False
+    numbers: bool = False
 
 
 class Vitals(NamedTuple):

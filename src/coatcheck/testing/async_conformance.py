@@ -9,12 +9,15 @@ from coatcheck.testing._async_suite.devices import AsyncDevices
 from coatcheck.testing._async_suite.endings import AsyncEndings
 from coatcheck.testing._async_suite.limits import AsyncLimits
 from coatcheck.testing._async_suite.log import AsyncLog
+from coatcheck.testing._async_suite.numbers import AsyncNumbers
 from coatcheck.testing._async_suite.retiring import AsyncRetiring
 from coatcheck.testing._async_suite.rows import AsyncRows
 from coatcheck.testing.clock import ManualClock
 
 
-class AsyncStoreConformance(AsyncRows, AsyncChanges, AsyncDevices, AsyncEndings, AsyncLimits, AsyncLog, AsyncRetiring):
+class AsyncStoreConformance(
+    AsyncRows, AsyncChanges, AsyncDevices, AsyncEndings, AsyncLimits, AsyncLog, AsyncNumbers, AsyncRetiring
+):
     """The promises of `coatcheck.stores`, each with a test.
 
     Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and

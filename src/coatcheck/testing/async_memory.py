@@ -10,6 +10,7 @@ from coatcheck._async._pair import AsyncLock
 from coatcheck.bells import AsyncBell
 from coatcheck.clock import SystemClock
 from coatcheck.core.coherence import EVERYONE, Entry, LogPage, session_subject, user_subject
+from coatcheck.core.fleet import KEPT, MINUTE, PAUSE, WorkerRow, WorkerRows, probe_subject
 from coatcheck.core.settings import LONGEST_COPY
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.core.times import duration_micros
@@ -54,6 +55,7 @@ class AsyncMemoryStore:
         notices_changes=False,
         retires=True,
         devices=True,
+        numbers=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -69,6 +71,8 @@ class AsyncMemoryStore:
         self._rows: dict[bytes, Record] = {}
         self._retired: dict[bytes, _Successor] = {}
         self._devices: dict[str, Device] = {}
+        self._workers: dict[tuple[str, int], WorkerRow] = {}
+        self._probed_at = 0
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -273,6 +277,31 @@ class AsyncMemoryStore:
             self._devices[session_id] = device._replace(challenges=new)
             return True
 
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        async with self._lock:
+            now = self._now()
+            key = worker, now // MINUTE
+            before = self._workers.get(key)
+            due = now - self._probed_at >= PAUSE
+            active = None if before is None else before.active
+            if due:
+                self._probed_at = now
+                active = sum(map(self._alive, self._rows.values()))
+            self._workers[key] = WorkerRow(*key, now, active, report)
+            self._forget_workers()
+            return due
+
+    async def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        async with self._lock:
+            self._note(probe_subject(self._now()))
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        async with self._lock:
+            return WorkerRows(self._now(), tuple(row for _, row in sorted(self._workers.items())))
+
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -319,6 +348,7 @@ class AsyncMemoryStore:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
         async with self._lock:
             self._trim(self._now() - _KEEP_LOG)
+            self._forget_workers()
             expired = [key for key, row in self._rows.items() if not self._alive(row)][:batch]
             rows = [self._rows.pop(key) for key in expired]
             self._forget({row.id for row in rows})
@@ -327,6 +357,10 @@ class AsyncMemoryStore:
             return [Ended(row.id, row.user_id) for row in rows]
 
     # --- under the lock
+
+    def _forget_workers(self) -> None:
+        horizon = self._now() - KEPT
+        self._workers = {key: row for key, row in self._workers.items() if row.reported_at >= horizon}
 
     def _reading(self, record: Record | None) -> Reading:
         return Reading(self._epoch, self._position, self._clock.now(), record)

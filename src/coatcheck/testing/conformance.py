@@ -10,12 +10,13 @@ from coatcheck.testing._suite.devices import Devices
 from coatcheck.testing._suite.endings import Endings
 from coatcheck.testing._suite.limits import Limits
 from coatcheck.testing._suite.log import Log
+from coatcheck.testing._suite.numbers import Numbers
 from coatcheck.testing._suite.retiring import Retiring
 from coatcheck.testing._suite.rows import Rows
 from coatcheck.testing.clock import ManualClock
 
 
-class StoreConformance(Rows, Changes, Devices, Endings, Limits, Log, Retiring):
+class StoreConformance(Rows, Changes, Devices, Endings, Limits, Log, Numbers, Retiring):
     """The promises of `coatcheck.stores`, each with a test.
 
     Subclass it under a name that pytest collects, and give it a fixture `store`: a store that is open, empty and

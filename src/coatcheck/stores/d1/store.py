@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
@@ -71,6 +72,7 @@ class AsyncD1Store:
         reads_ahead=True,
         retires=True,
         devices=True,
+        numbers=True,
     )
 
     def __init__(
@@ -258,6 +260,18 @@ class AsyncD1Store:
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return await self._only(self._operations.swap_challenges(session_id, seen, new))
+
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return bool((await self._run(self._batches.report(worker, report, self._now())))["duty"])
+
+    async def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        await self._only(self._operations.probe(self._now()))
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return await self._only(self._operations.reports(self._now()))
 
     # --- ending
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.postgresql.installed import Wanted
     from coatcheck.stores.users import UsersTable
 
-MIGRATIONS: Final = ("0001_sessions", "0002_retired_tokens", "0003_devices")
+MIGRATIONS: Final = ("0001_sessions", "0002_retired_tokens", "0003_devices", "0004_workers")
 """The steps in order; step n brings the schema to version n."""
 
 OLDEST: Final = 140_000

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from coatcheck.clock import Clock
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
@@ -89,6 +90,7 @@ class PostgreSQLStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        numbers=True,
     )
 
     def __init__(
@@ -288,6 +290,18 @@ class PostgreSQLStore:
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return self._write(lambda: self._operations.swap_challenges(session_id, seen, new), None, alone=True)
+
+    def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return self._write(lambda: self._operations.report(worker, report, self._now()), None)
+
+    def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        return self._write(lambda: self._operations.probe(self._now()), None, alone=True)
+
+    def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return self._single(lambda: self._operations.reports(self._now()), None, reads=True)
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

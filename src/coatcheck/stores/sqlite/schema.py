@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from coatcheck.stores.users import UsersTable
 
-MIGRATIONS = ("0001_sessions", "0002_retired_tokens", "0003_devices")
+MIGRATIONS = ("0001_sessions", "0002_retired_tokens", "0003_devices", "0004_workers")
 """The steps in order; step n brings the schema to version n."""
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         CreateResult,
@@ -60,6 +61,7 @@ class SQLiteStore:
         notices_changes=True,
         retires=True,
         devices=True,
+        numbers=True,
     )
 
     def __init__(
@@ -207,6 +209,18 @@ class SQLiteStore:
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return self._threads.write(self._operations.swap_challenges(session_id, seen, new))
+
+    def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return self._threads.write(self._operations.report(worker, report, self._now()))
+
+    def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        return self._threads.write(self._operations.probe(self._now()))
+
+    def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return self._threads.read(self._operations.reports(self._now()))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
