@@ -36,6 +36,10 @@ class AsyncFleetNumbers:
 
     Each worker that has started one tells its counters in a row of its own, from time to time and in the background: a
     failure is logged, and breaks no request. Anybody can `read`, also without having started. One for each sessions.
+
+    Attributes:
+        every: How often this worker tells.
+        store: Where.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class AsyncFleetNumbers:
         self.every = every
         self._tiers = sessions.tiers
         self._events = sessions.events
-        self._store = cast("AsyncKeepsNumbers", sessions.store)
+        self.store = cast("AsyncKeepsNumbers", sessions.store)
         self._answers = AsyncCountedAnswers(sessions)
         self._started = self._failing = False
         self._tiers.log.add_observer(self._noted)
@@ -118,7 +122,7 @@ class AsyncFleetNumbers:
         Raises:
             Unavailable: The store did not answer.
         """
-        return fleet_of(await self._store.reports())
+        return fleet_of(await self.store.reports())
 
     async def tell(self, *, ended: bool = False) -> None:
         """Tell now what was counted, and write a probe if it is time for one.
@@ -130,8 +134,8 @@ class AsyncFleetNumbers:
             uptime = (self._tiers.clock.monotonic() - self._began) // 1000
             every = duration_micros(self.every)
             report = report_of(self.counts(), uptime=uptime, every=every, seen=self._seen, ended=ended)
-            if await self._store.report(self._id, report) and not self._tiers.store.capabilities.notices_changes:
-                await self._store.probe()
+            if await self.store.report(self._id, report) and not self._tiers.store.capabilities.notices_changes:
+                await self.store.probe()
 
     async def _round(self) -> None:
         pause = self._next - monotonic()

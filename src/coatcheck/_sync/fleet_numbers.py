@@ -37,6 +37,10 @@ class FleetNumbers:
 
     Each worker that has started one tells its counters in a row of its own, from time to time and in the background: a
     failure is logged, and breaks no request. Anybody can `read`, also without having started. One for each sessions.
+
+    Attributes:
+        every: How often this worker tells.
+        store: Where.
     """
 
     def __init__(self, sessions: Sessions | ProviderSessions, *, every: timedelta = timedelta(seconds=10)) -> None:
@@ -57,7 +61,7 @@ class FleetNumbers:
         self.every = every
         self._tiers = sessions.tiers
         self._events = sessions.events
-        self._store = cast("KeepsNumbers", sessions.store)
+        self.store = cast("KeepsNumbers", sessions.store)
         self._answers = CountedAnswers(sessions)
         self._started = self._failing = False
         self._tiers.log.add_observer(self._noted)
@@ -117,7 +121,7 @@ class FleetNumbers:
         Raises:
             Unavailable: The store did not answer.
         """
-        return fleet_of(self._store.reports())
+        return fleet_of(self.store.reports())
 
     def tell(self, *, ended: bool = False) -> None:
         """Tell now what was counted, and write a probe if it is time for one.
@@ -129,8 +133,8 @@ class FleetNumbers:
             uptime = (self._tiers.clock.monotonic() - self._began) // 1000
             every = duration_micros(self.every)
             report = report_of(self.counts(), uptime=uptime, every=every, seen=self._seen, ended=ended)
-            if self._store.report(self._id, report) and not self._tiers.store.capabilities.notices_changes:
-                self._store.probe()
+            if self.store.report(self._id, report) and not self._tiers.store.capabilities.notices_changes:
+                self.store.probe()
 
     def _round(self) -> None:
         pause = self._next - monotonic()

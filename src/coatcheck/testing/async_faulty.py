@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
-    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncRetires, AsyncStore
+    from coatcheck.stores.async_protocol import AsyncBindsDevices, AsyncKeepsNumbers, AsyncRetires, AsyncStore
     from coatcheck.stores.base import (
         Capabilities,
         CreateResult,
@@ -37,6 +38,7 @@ _CALLS = frozenset(
         *("open", "aclose", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges"),
+        *("report", "probe", "reports"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -186,6 +188,10 @@ class AsyncFaultyStore:
         return await self._through("reuse", lambda: store.reuse(token_hash, end=end, connection=connection))
 
     @property
+    def _numbers(self) -> AsyncKeepsNumbers:
+        return cast("AsyncKeepsNumbers", self.store)
+
+    @property
     def _devices(self) -> AsyncBindsDevices:
         return cast("AsyncBindsDevices", self.store)
 
@@ -200,6 +206,18 @@ class AsyncFaultyStore:
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges."""
         return await self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
+
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself, where the store can."""
+        return await self._through("report", lambda: self._numbers.report(worker, report))
+
+    async def probe(self) -> None:
+        """Write a probe."""
+        return await self._through("probe", self._numbers.probe)
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told."""
+        return await self._through("reports", self._numbers.reports)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

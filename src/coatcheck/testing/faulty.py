@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         Capabilities,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         Touch,
         Vitals,
     )
-    from coatcheck.stores.protocol import BindsDevices, Retires, Store
+    from coatcheck.stores.protocol import BindsDevices, KeepsNumbers, Retires, Store
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ _CALLS = frozenset(
         *("open", "close", "migrate", "problems", "read", "read_nearby", "poll", "find", "list_sessions"),
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges"),
+        *("report", "probe", "reports"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -187,6 +189,10 @@ class FaultyStore:
         return self._through("reuse", lambda: store.reuse(token_hash, end=end, connection=connection))
 
     @property
+    def _numbers(self) -> KeepsNumbers:
+        return cast("KeepsNumbers", self.store)
+
+    @property
     def _devices(self) -> BindsDevices:
         return cast("BindsDevices", self.store)
 
@@ -201,6 +207,18 @@ class FaultyStore:
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges."""
         return self._through("swap_challenges", lambda: self._devices.swap_challenges(session_id, seen, new))
+
+    def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself, where the store can."""
+        return self._through("report", lambda: self._numbers.report(worker, report))
+
+    def probe(self) -> None:
+        """Write a probe."""
+        return self._through("probe", self._numbers.probe)
+
+    def reports(self) -> WorkerRows:
+        """Read what all workers have told."""
+        return self._through("reports", self._numbers.reports)
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

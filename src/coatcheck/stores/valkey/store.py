@@ -10,6 +10,8 @@ What each key holds, with the generation as `g`:
     {coatcheck}:meta        epoch, server, position (the next), floor, generation, layout
     {coatcheck}:log         the stream of entries; `<position>-0` is the id of each
     {coatcheck}:dead        generations whose keys are still to be removed
+    {coatcheck}:reports     what workers have told, by worker and minute; and :told, when they have
+    {coatcheck}:probed      when the last probe was ordered
     {coatcheck}:g:s:<hash>  one session, by the hash of its token
     {coatcheck}:g:i:<id>    the hash of its token
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
@@ -45,6 +47,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redis.exceptions import OutOfMemoryError
 
 from coatcheck.core.coherence import Entry, LogPage, user_subject
+from coatcheck.core.fleet import KEPT, PAUSE
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from coatcheck.clock import Clock
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.base import (
         Ended,
@@ -113,6 +117,7 @@ class ValkeyStore:
         pushes_changes=True,
         retires=True,
         devices=True,
+        numbers=True,
     )
 
     def __init__(
@@ -384,6 +389,18 @@ class ValkeyStore:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return bool(self._run(scripts.SWAP_CHALLENGES, session_id, seen, new))
 
+    def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return bool(self._run(scripts.REPORT, worker, report, PAUSE, KEPT))
+
+    def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        self._run(scripts.PROBE)
+
+    def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return rows.reports_of(self._run(scripts.REPORTS))
+
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -421,7 +438,7 @@ class ValkeyStore:
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
-        return rows.ended_of(self._run(scripts.SWEEP, batch, KEEP_LOG))
+        return rows.ended_of(self._run(scripts.SWEEP, batch, KEEP_LOG, KEPT))
 
     def _run(self, script: Script, *arguments: str | bytes | int) -> Any:
         return self._wire.run(script, self._meta_key, self._now(), token_hex(16), *arguments)

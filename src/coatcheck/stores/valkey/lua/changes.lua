@@ -99,6 +99,13 @@ local function end_sessions(sessions, user)
   end
 end
 
+local function forget_workers(keep)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', base .. 'told', '-inf', '(' .. int(now - keep))) do
+    redis.call('HDEL', base .. 'reports', member)
+    redis.call('ZREM', base .. 'told', member)
+  end
+end
+
 local function rows_of(sessions)
   local rows = {}
   for i, session in ipairs(sessions) do
