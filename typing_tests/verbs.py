@@ -3,7 +3,20 @@
 from datetime import datetime, timedelta
 from typing import assert_type
 
-from coatcheck import AsyncSessions, Created, ImportedTokens, NotSignedIn, Policy, Rotated, Session, Sessions, Token
+from coatcheck import (
+    AsyncFleetNumbers,
+    AsyncSessions,
+    Created,
+    FleetNumbers,
+    FleetReading,
+    ImportedTokens,
+    NotSignedIn,
+    Policy,
+    Rotated,
+    Session,
+    Sessions,
+    Token,
+)
 
 sessions = Sessions("sqlite:///app.db", policy=Policy(max_sessions=lambda user_id: 3 if user_id else None))
 
@@ -33,6 +46,13 @@ async def verbs(sessions: AsyncSessions) -> None:
     assert_type(await sessions.create(None, data={"cart": [1]}), Created)
     assert_type(sessions.lookup(b"token"), Session | None)
     assert_type(await sessions.save(created.session, {"cart": []}, remove=["draft"]), Session | NotSignedIn)
+
+
+async def numbers(sessions: AsyncSessions) -> None:
+    """Anybody may read what all have told; asyncio's goes with asyncio's."""
+    assert_type(await AsyncFleetNumbers(sessions, every=timedelta(seconds=5)).read(), FleetReading)
+    assert_type(FleetNumbers(Sessions("sqlite:///app.db")).read(), FleetReading)
+    FleetNumbers(sessions)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def tokens_of_another_library() -> None:

@@ -19,6 +19,7 @@ from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
 from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.core.events import Event
+from coatcheck.core.fleet import FleetReading
 from coatcheck.core.form_tokens import FormTokens
 from coatcheck.core.imported import ImportedTokens
 from coatcheck.core.policy import Policy
@@ -57,6 +58,7 @@ __all__ = [
     "DeviceBinding",
     "Event",
     "FleetNumbers",
+    "FleetReading",
     "FormTokenRejected",
     "FormTokens",
     "ImportedTokens",

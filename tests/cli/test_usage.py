@@ -87,6 +87,7 @@ def test_every_option_has_an_environment_variable_and_names_it() -> None:
         "sessions show",
         "sessions revoke",
         "invalidate",
+        "stats",
         "sweep",
         "import flask-session",
         "check",

@@ -28,6 +28,7 @@ PUBLIC = {
         "DeviceBinding",
         "Event",
         "FleetNumbers",
+        "FleetReading",
         "FormTokenRejected",
         "FormTokens",
         "ImportedTokens",

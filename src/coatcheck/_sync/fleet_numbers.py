@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from coatcheck._sync._pair import Lock, Repeater, sleep
 from coatcheck._sync.counted_answers import CountedAnswers
-from coatcheck.core.fleet import MOST_SEEN, Counts, fleet_of, probe_time, report_of
+from coatcheck.core.fleet import LONGEST_INTERVAL, MOST_SEEN, SHORTEST_INTERVAL, Counts, fleet_of, probe_time, report_of
 from coatcheck.core.refusals import refuse
 from coatcheck.core.times import duration_micros
 from coatcheck.errors import CoatcheckError, ConfigurationError
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from coatcheck.stores.protocol import KeepsNumbers
 
 _log = logging.getLogger("coatcheck")
-
-_SHORTEST = timedelta(seconds=1)
-_LONGEST = timedelta(seconds=60)
 
 
 class FleetNumbers:
@@ -53,7 +50,7 @@ class FleetNumbers:
         Raises:
             ConfigurationError: The store keeps no such numbers, or the interval is out of bounds.
         """
-        if not _SHORTEST <= every <= _LONGEST:
+        if not SHORTEST_INTERVAL <= every <= LONGEST_INTERVAL:
             refuse("every", every, "use 1 to 60 seconds", of="numbers")
         if not sessions.store.capabilities.numbers:
             msg = "numbers of the fleet are not possible with this store: use SQLite, PostgreSQL, Valkey or D1"

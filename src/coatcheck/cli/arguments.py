@@ -13,6 +13,7 @@ from coatcheck.cli import (
     import_commands,
     serve_command,
     session_commands,
+    stats_command,
     value_commands,
 )
 from coatcheck.cli.environment import FromEnvironment
@@ -56,6 +57,7 @@ def parser() -> Parser:
     _store(_command(parsers, "migrate", "create the tables, or bring them up to date", commands.migrate))
     _sessions(parsers.add_parser("sessions", help="list, show and end sessions", allow_abbrev=False))
     _invalidate(_command(parsers, "invalidate", "have cached values loaded anew", value_commands.invalidate))
+    _stats(_command(parsers, "stats", "print the numbers of all workers, of the last half hour", stats_command.stats))
     _sweep(_command(parsers, "sweep", "delete expired sessions, in bounded batches", commands.sweep))
     _import(parsers.add_parser("import", help="bring the live sessions of another library here", allow_abbrev=False))
     _better_auth(parsers.add_parser("better-auth", help="have Better Auth's own sign-outs seen", allow_abbrev=False))
@@ -270,6 +272,11 @@ def _store(command: argparse.ArgumentParser) -> None:
         "instead of --store: an application behind SessionMiddleware, or its sessions",
         metavar="MODULE:ATTRIBUTE",
     )
+
+
+def _stats(counting: argparse.ArgumentParser) -> None:
+    _store(counting)
+    _json(counting)
 
 
 def _limit(command: argparse.ArgumentParser) -> None:

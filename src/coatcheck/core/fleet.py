@@ -40,6 +40,10 @@ PAUSE: Final = 29_000_000
 MOST_SEEN: Final = 8
 """So many probes a report tells of: those of more than a minute."""
 
+SHORTEST_INTERVAL: Final = timedelta(seconds=1)
+LONGEST_INTERVAL: Final = timedelta(seconds=60)
+"""How often a worker may tell."""
+
 LIVE_FOR: Final = 3
 """A worker that has not told for so many of its intervals is gone."""
 

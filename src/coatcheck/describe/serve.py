@@ -23,6 +23,8 @@ def serve_lines(options: ServeOptions) -> Iterator[Line]:
     count = len(options.service_keys)
     yield Line("serve.service_keys", f"{count}; each opens the internal API" if count else "none: no internal API")
     yield Line("serve.token_keys", _tokens(options))
+    every = options.numbers_every
+    yield Line("serve.numbers_every", "none: no numbers of the fleet" if every is None else in_words(every))
 
 
 def _address(setting: str, value: str, reason: str) -> Line:
