@@ -43,6 +43,14 @@ def sqlite_site(served: str, valkey: Valkey) -> Iterator[DjangoSite]:
 
 
 @pytest.fixture
+def looping_site(valkey: Valkey) -> Iterator[DjangoSite]:
+    """The same, with coroutines for views."""
+    sites.prepared()
+    with sites.server("asgi") as server:
+        yield DjangoSite(server, sites.PREFIXES["asgi"], valkey)
+
+
+@pytest.fixture
 def valkey_site(served: str, valkey: Valkey) -> Iterator[SiteOnValkey]:
     """The site, with its sessions on a server."""
     from django.test import override_settings

@@ -18,8 +18,9 @@ from coatcheck.testing.servers import ASGIServer, WSGIServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
-    from coatcheck.testing.browsers import Answer, Server
+    from coatcheck.testing.browsers import Answer, Stream, StreamServer
     from tests.servers.postgresql import PostgreSQL
     from tests.servers.valkey import Valkey
 
@@ -84,6 +85,21 @@ def prepared() -> None:
         User.objects.create_user(name, password="secret")
 
 
+class Below:
+    """A server's answers below a prefix."""
+
+    def __init__(self, server: StreamServer, prefix: str) -> None:
+        """Keep both."""
+        self._server = server
+        self._prefix = prefix
+
+    def __call__(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+        return self._server(method, self._prefix + path, headers)
+
+    def stream(self, path: str, headers: dict[str, str]) -> AbstractContextManager[Stream]:
+        return self._server.stream(self._prefix + path, headers)
+
+
 class DjangoSite:
     """The site, below one of its two prefixes."""
 
@@ -91,21 +107,22 @@ class DjangoSite:
     ways = ("get", "in", "key", "keys", "user", "current")
     pause = pause
 
-    def __init__(self, server: Server, prefix: str, valkey: Valkey) -> None:
+    def __init__(self, server: StreamServer, prefix: str, valkey: Valkey) -> None:
         """Keep how it is called, and a server that can stop."""
-        self._server = server
-        self._prefix = prefix
+        self._server = Below(server, prefix)
         self._valkey = valkey
 
     def browser(self) -> Browser:
-        return Browser(self._call)
-
-    def _call(self, method: str, path: str, headers: dict[str, str]) -> Answer:
-        return self._server(method, self._prefix + path, headers)
+        return Browser(self._server)
 
     def sessions(self) -> int:
         with closing(sqlite3.connect(DATABASE)) as connection:
             return int(connection.execute("SELECT count(*) FROM coatcheck_sessions").fetchall()[0][0])
+
+    def revoke(self, user: str) -> None:
+        of = "user_id = (SELECT CAST(id AS TEXT) FROM auth_user WHERE username = ?)"
+        with closing(sqlite3.connect(DATABASE)) as connection, connection:
+            connection.execute(f"DELETE FROM coatcheck_sessions WHERE {of}", (user,))  # noqa: S608 - no value in it
 
     def contents(self) -> str:
         with closing(sqlite3.connect(DATABASE)) as connection:
@@ -137,7 +154,7 @@ PREFIXES = {"wsgi": "", "asgi": "/a"}
 
 
 @contextmanager
-def server(name: str) -> Iterator[Server]:
+def server(name: str) -> Iterator[StreamServer]:
     """Serve the site in one of two ways."""
     from django.core.asgi import get_asgi_application
     from django.core.wsgi import get_wsgi_application

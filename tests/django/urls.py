@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth import alogin, alogout, login, logout
 from django.contrib.auth.models import User
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import include, path
 
 from coatcheck.django import verbs
 from tests.django.site import pause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from django.http import HttpRequest
 
@@ -86,6 +87,18 @@ def hold(request: HttpRequest, key: str, value: str) -> HttpResponse:
     return set_key(request, key, value)
 
 
+def stream(request: HttpRequest) -> StreamingHttpResponse:
+    verbs.require_session(request)
+
+    def beats(name: str) -> Iterator[str]:
+        yield name
+        while True:
+            time.sleep(0.01)
+            yield "."
+
+    return StreamingHttpResponse(beats(request.user.get_username()))
+
+
 # --- for event loops
 
 
@@ -146,6 +159,19 @@ async def ahold(request: HttpRequest, key: str, value: str) -> HttpResponse:
     return await aset_key(request, key, value)
 
 
+async def astream(request: HttpRequest) -> StreamingHttpResponse:
+    await verbs.arequire_session(request)
+    silent = request.path.endswith("/silence")
+
+    async def beats(name: str) -> AsyncIterator[str]:
+        yield name
+        while True:
+            await asyncio.sleep(3600 if silent else 0.01)
+            yield "."
+
+    return StreamingHttpResponse(beats((await request.auser()).get_username()))
+
+
 PATHS = (
     "look/<way>",
     "all",
@@ -156,6 +182,7 @@ PATHS = (
     "clear",
     "set/<key>/<value>",
     "hold/<key>/<value>",
+    "stream",
 )
 
 
@@ -168,8 +195,11 @@ urlpatterns = [
     path(
         "a/",
         include(
-            routes(alook, ashow_all, asign_in, astep_up, aprivileges, asign_out, aclear, aset_key, ahold),
+            [
+                path("silence", astream),
+                *routes(alook, ashow_all, asign_in, astep_up, aprivileges, asign_out, aclear, aset_key, ahold, astream),
+            ]
         ),
     ),
-    path("", include(routes(look, show_all, sign_in, step_up, privileges, sign_out, clear, set_key, hold))),
+    path("", include(routes(look, show_all, sign_in, step_up, privileges, sign_out, clear, set_key, hold, stream))),
 ]

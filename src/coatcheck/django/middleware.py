@@ -13,6 +13,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from coatcheck.django.answers import answer_to, never_stored, unavailable, vary_by_cookie
 from coatcheck.django.running import running
 from coatcheck.django.sessions import SessionStore
+from coatcheck.django.streams import end_with
 from coatcheck.errors import LimitReached, Unavailable
 from coatcheck.web.pages import ANSWERED
 
@@ -28,7 +29,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     What it adds to Django's: a store that does not answer makes a 503 with Retry-After and never a sign-out (rule S9),
     wherever in the request it was noticed; a missing or too old authentication becomes 401 or the sign-in page; and
-    a response with the cookie is stored by no cache (rule H2).
+    a response with the cookie is stored by no cache (rule H2); and a streaming response ends with its session (X8).
     """
 
     def __init__(self, get_response: Any) -> None:
@@ -63,13 +64,13 @@ class SessionMiddleware(middleware.SessionMiddleware):
         ):
             if session.accessed:
                 vary_by_cookie(response)
-            return _finished(response)
+            return _finished(session, response)
         if (outage := _outage_of(session)) is not None and response.status_code >= _SERVER_ERROR:
             return unavailable(outage)  # whoever saw the exception first has made a 500 of it
         try:
             if _is_due(session, response) and session.renew():
                 _bring_cookie(session)
-            return _finished(super().process_response(request, response))
+            return _finished(session, super().process_response(request, response))
         except (Unavailable, LimitReached) as error:
             return answer_to(error, request)
 
@@ -122,7 +123,9 @@ def _outage_of(session: Any) -> Unavailable | None:
     return session.outage if isinstance(session, SessionStore) else None
 
 
-def _finished(response: Any) -> Any:
+def _finished(session: Any, response: Any) -> Any:
+    if response.streaming and isinstance(session, SessionStore) and session.record is not None:
+        end_with(session.record, response)
     if response.cookies and django_settings.SESSION_COOKIE_NAME in response.cookies:
         never_stored(response)
     return response

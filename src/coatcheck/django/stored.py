@@ -50,7 +50,6 @@ class StoredSession(SessionBase):
     """The state of one request's session. Its key is the token, of which the store has a hash only."""
 
     _record: Session | None = None
-    """The session as it was last read or written; None before, and when there is none."""
     _ahead = False
     """Whether it was read for itself, and its data is still to be taken from it."""
     _planned = False
@@ -108,6 +107,11 @@ class StoredSession(SessionBase):
             self._get_session()
             self.accessed = accessed
         return not self._session_key and not self.__dict__.get("_session_cache")
+
+    @property
+    def record(self) -> Session | None:
+        """The session as it was last read or written; None before, and when there is none."""
+        return self._record
 
     @property
     def is_only_read(self) -> bool:

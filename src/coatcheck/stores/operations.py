@@ -150,7 +150,7 @@ class Operations:
     def _replace(self, new: NewSession) -> Operation[tuple[Record | None, Record]]:
         if new.replaces is None:
             return None, new.record
-        rows = yield Statement(self._text("end_token"), {"token_hash": new.replaces})
+        rows = yield from self.end_token(new.replaces)
         if not rows:
             return None, new.record
         replaced = Record._make(rows[0])
@@ -244,10 +244,14 @@ class Operations:
         told = tuple(WorkerRow._make(row[1:]) for row in rows if row[1] is not None)
         return WorkerRows(only(rows)[0], told)
 
+    def end_token(self, token_hash: bytes) -> Operation[Sequence[Row]]:
+        """End the session of a token, or what its successor leads to."""
+        return (yield Statement(self._text("end_token"), {"token_hash": token_hash}))
+
     def revoke(self, selection: Selection) -> Operation[list[Ended]]:
         """End the selected sessions."""
         if selection.token_hash is not None:
-            rows = yield Statement(self._text("end_token"), {"token_hash": selection.token_hash})
+            rows = yield from self.end_token(selection.token_hash)
         elif selection.session_id is not None:
             values = {"session_id": selection.session_id, "user_id": selection.user_id}
             rows = yield Statement(self._text("end_id"), values)

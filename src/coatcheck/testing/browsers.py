@@ -114,7 +114,7 @@ class Server(Protocol):
 
 
 @runtime_checkable
-class StreamServer(Protocol):
+class StreamServer(Server, Protocol):
     """A server whose responses can be read while they come."""
 
     def stream(self, path: str, headers: dict[str, str]) -> AbstractContextManager[Stream]:

@@ -9,25 +9,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from coatcheck._sync.sessions import Sessions
-from coatcheck.core.addresses import client_address, network_of
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
-from coatcheck.core.drafts import printable
-from coatcheck.core.tokens import Token
-from coatcheck.core.transport import Transport, has_one
 from coatcheck.errors import CoatcheckError
 from coatcheck.web import device_gate
-from coatcheck.web.authority import own
-from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
-from coatcheck.web.pages import NO_STORE
+from coatcheck.web.asking import AskingContext
+from coatcheck.web.errors import SignInRequired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import timedelta
+    from collections.abc import Mapping, Sequence
 
     from coatcheck._sync.devices import Devices
-    from coatcheck.core.answers import Source
     from coatcheck.core.session import Session
+    from coatcheck.core.tokens import Token
+    from coatcheck.core.transport import Transport
     from coatcheck.web.authority import Authority
     from coatcheck.web.settings import WebSettings
     from coatcheck.web.types import Headers, Scope
@@ -37,34 +32,10 @@ _NONE: Mapping[str, bytes] = MappingProxyType({})  # most requests send no furth
 _log = logging.getLogger("coatcheck")
 
 
-class RequestContext:
-    """The session side of one request.
+class RequestContext(AskingContext):
+    """The session side of one request: who is signed in, signing in and out, and what the response says of it."""
 
-    Nothing is read before somebody asks, and asking in any form is noted, because the response then depends on
-    the cookie (rule H1).
-    """
-
-    __slots__ = (
-        "_answer",
-        "_bound",
-        "_client",
-        "_cookies",
-        "_further_cookies",
-        "_headers",
-        "_offer",
-        "_presented",
-        "_root_path",
-        "_transport",
-        "authority",
-        "changing",
-        "clear_site_data",
-        "consulted",
-        "devices",
-        "due",
-        "on_session",
-        "settings",
-        "source",
-    )
+    __slots__ = ("_offer", "_root_path", "changing", "clear_site_data")
 
     def __init__(
         self,
@@ -76,138 +47,26 @@ class RequestContext:
     ) -> None:
         """Attach to a request."""
         # Not the scope itself, which holds this context: a circle is left to the garbage collector, and costs.
-        self._headers: Headers = scope["headers"]
+        self._headers = scope["headers"]
         self._client = scope.get("client")
-        self.authority = authority
+        self._transport = transport
         self.settings = settings
+        self.authority = authority
         self.devices = devices
+        self._answer = None
+        self._presented = None
+        self._cookies = ()
+        self._further_cookies = _NONE
         self._bound = False
+        self.consulted = False
+        self.due = False
+        self.on_session = None
+        self.source = None
         self._offer: tuple[bytes, bytes] | None = None
         self._root_path: str = "" if devices is None else quote(scope.get("root_path", ""))
-        self._transport = transport
-        self._answer: Session | NotSignedIn | None = None
-        self._presented: bytes | None = None
-        self._cookies: tuple[bytes, ...] = ()
-        self._further_cookies: Mapping[str, bytes] = _NONE
         self.clear_site_data = False
-        self.consulted = False
         self.changing = False
         """Whether one session takes another's place just now: the end of the first is no reason to end a stream."""
-        self.due = False
-        """Whether the response is to bring the browser another token, in a periodic rotation."""
-        self.on_session: Callable[[Session, bytes], None] | None = None
-        """Called with session and token when it becomes known whose request this is, and again when that changes."""
-        self.source: Source | None = None
-        """Which tier answered; None before, or when nothing had to be read."""
-
-    @property
-    def sessions(self) -> Sessions:
-        """The sessions, with all their verbs.
-
-        Raises:
-            IssuedElsewhere: They are a provider's, which alone can begin and change them.
-        """
-        return own(self.authority)
-
-    # --- asking
-
-    def session(self) -> Session | NotSignedIn:
-        """Return who is signed in, or why nobody is; asked once for each request.
-
-        Raises:
-            Unavailable: The store did not answer; the middleware makes it a 503.
-            DeviceProofAwaited: The session is bound, and its browser has to come again; the middleware tells it so.
-        """
-        self.consulted = True
-        if self._answer is not None:
-            return self._answer
-        answer = self.read()
-        if answer:
-            if answer.device_bound:
-                answer = self._from_device(answer)
-            if answer and self.authority.notes_clients:
-                self._notice_client(answer)
-        self._settle(answer)
-        return answer
-
-    def read(self) -> Session | NotSignedIn:
-        """Return whose session's cookie the request carries, from whatever device; `session` is what to trust.
-
-        Raises:
-            Unavailable: The store did not answer.
-        """
-        presented = self.presented()
-        if not presented:
-            return NotSignedIn.NO_TOKEN
-        session = self.authority.lookup(presented)
-        if session is None:
-            return self._ask(presented)
-        self.source = "memory"
-        return session
-
-    def _from_device(self, session: Session) -> Session | NotSignedIn:
-        """Return a bound session if its device sends this request; its cookie alone is worthless."""
-        self._bound = True
-        if device_gate.admits(self.devices, session, self._headers):
-            return session
-        answer = device_gate.refused(self.devices, session, self._headers, self.authority.now())
-        self.sessions.events.emit("unproven", session.id, session.user_id)
-        return answer
-
-    def _settle(self, answer: Session | NotSignedIn) -> None:
-        self._answer = answer
-        if answer and self.on_session is not None:
-            self.on_session(answer, self._presented or b"")
-
-    def _ask(self, presented: bytes) -> Session | NotSignedIn:
-        validated = self.authority.ask(presented)
-        self.source = validated.source
-        if not self._is_bearer():  # which no response could bring another one
-            self.due = validated.due
-            self._cookies = validated.set_cookies or self._renewed_cookie(presented, validated.answer)
-        return validated.answer
-
-    def require(self) -> Session:
-        """Return the session, or end the request.
-
-        Raises:
-            SignInRequired: Nobody is signed in; the middleware answers 401, or redirects a browser page.
-            Unavailable: The store did not answer.
-        """
-        answer = self.session()
-        if not answer or answer.user_id is None:
-            raise SignInRequired(answer if isinstance(answer, NotSignedIn) else NotSignedIn.NO_TOKEN)
-        return answer
-
-    def require_recent_auth(self, max_age: timedelta, *, factors: int = 1) -> Session:
-        """Return the session of a user who proved who they are at most `max_age` ago, or end the request.
-
-        Args:
-            max_age: How old the proofs may be.
-            factors: Of how many kinds they must be (rule A2).
-
-        Raises:
-            SignInRequired: Nobody is signed in.
-            RecentAuthRequired: The authentication is older; activity does not make it younger.
-        """
-        session = self.require()
-        if not session.authenticated_within(max_age, self.authority.now(), factors=factors):
-            raise RecentAuthRequired(max_age, factors)
-        return session
-
-    def require_device_bound(self) -> Session:
-        """Return the session of a signed-in user that is bound to the device which sends this, or end the request.
-
-        Raises:
-            SignInRequired: Nobody is signed in.
-            DeviceBindingRequired: The session is not bound: the browser cannot, or has not yet.
-        """
-        session = self.require()
-        if not session.device_bound:
-            raise DeviceBindingRequired
-        return session
-
-    # --- changing
 
     def sign_in(
         self,
@@ -348,42 +207,6 @@ class RequestContext:
         if self.devices is not None:
             self._offer = self.devices.offer(session, root_path=self._root_path)
 
-    def _max_age(self, session: Session) -> int | None:
-        """Return how long the browser may keep the cookie: never longer than the session can live."""
-        if not self._persists(session):
-            return None
-        end = session.expires_at
-        return 2**31 if end is None else int((end - self.authority.now()).total_seconds())
-
-    def _renewed_cookie(self, presented: bytes, answer: Session | NotSignedIn) -> tuple[bytes, ...]:
-        """Return the cookie anew when an older key signed it, or when it could end before its session does.
-
-        And where it is the cookie of the library before: the same token, protected as ours are. Done where the session
-        was read from the store, so it costs a memory hit nothing.
-        """
-        if not answer or not isinstance(self.authority, Sessions):
-            return ()
-        token = self.authority.renewed(presented)
-        imported = self._came_by_imported_cookie()
-        if self.authority.policy.rotate_after is not None:
-            # Sent again, a token could come back that has been retired when the response is there.
-            self.due |= imported or token is not None
-            return ()
-        if token is None and (imported or (answer.expires_at is None and self._persists(answer))):
-            token = Token(presented.decode("ascii"))
-        return () if token is None else (set_cookie(self.settings.cookie, token.reveal(), self._max_age(answer)),)
-
-    def _came_by_imported_cookie(self) -> bool:
-        """Tell whether the token stands in the cookie of the library before: there is none of ours."""
-        names = self._transport.cookies
-        if len(names) == 1 or not isinstance(self.authority, Sessions):
-            return False
-        return not self._is_bearer() and not has_one(self._headers, names[:1])
-
-    def _can_be_imported(self, token: bytes) -> bool:
-        imported = self.authority.imported if isinstance(self.authority, Sessions) else None
-        return imported is not None and imported.well_formed(token)
-
     def _delete_imported(self) -> tuple[bytes, ...]:
         """Return what takes back the cookie of the library before; its token has ended with the session."""
         if len(self._transport.cookies) == 1 or not isinstance(self.authority, Sessions):
@@ -392,78 +215,9 @@ class RequestContext:
         secure = self.settings.cookie.secure or name.startswith("__")
         return (delete_cookie(CookieSettings(name=name, secure=secure)),)
 
-    def _persists(self, session: Session) -> bool:
-        return session.remember or self.settings.cookie.persistent
-
-    def _notice_client(self, session: Session) -> None:
-        ip, agent = self.client_ip(), printable(self.user_agent())
-        moved = ip is not None and (session.ip is None or network_of(ip) != network_of(session.ip))
-        if not moved and (agent or None) == session.user_agent:
-            return
-        try:
-            self.sessions.note_client(session, ip=ip, user_agent=agent)
-        except CoatcheckError as error:
-            # A signal that gets lost must not cost a valid session its request.
-            _log.warning("coatcheck.client_unnoted", extra={"reason": str(error)})
-
-    # --- the request
-
-    def presented(self) -> bytes:
-        """Return the token that the request carries, or nothing."""
-        self.consulted = True
-        if self._presented is None:
-            self._presented = self._transport.find(self._headers, self.authority.well_formed)
-            if self._came_by_imported_cookie() and not self._can_be_imported(self._presented):
-                self._presented = b""  # anybody may have planted a token of ours there
-        return self._presented
-
-    def _is_bearer(self) -> bool:
-        return self._transport.is_bearer(self._headers)
-
-    def read_cookie(self, name: str, well_formed: Callable[[bytes], bool]) -> bytes:
-        """Return the value of another cookie of ours, or nothing; two different ones count as none (rule C7)."""
-        self.consulted = True
-        return Transport(cookies=(name.encode(),)).find(self._headers, well_formed)
-
-    def send_cookie(self, name: str, line: bytes) -> None:
-        """Have the response set another cookie of ours; the last for each name counts (rule C6)."""
-        self.consulted = True  # or nothing would be added to the response
-        self._further_cookies = {**self._further_cookies, name: line}
-
-    def header_lines(self, name: bytes) -> tuple[bytes, ...]:
-        """Return the values of a header, one for each line."""
-        return tuple(value for key, value in self._headers if key == name)
-
-    def has_session_cookie(self) -> bool:
-        """Tell whether the request carries a cookie of the session's name, and no bearer token instead."""
-        return self._transport.has_cookie(self._headers)
-
-    @property
-    def bearer(self) -> bool:
-        """Whether `Authorization: Bearer` is read."""
-        return self._transport.bearer
-
-    def client_ip(self) -> str | None:
-        """Return the client's address, believing only proxies that are trusted."""
-        forwarded = self.header_lines(b"x-forwarded-for") if self.settings.trusted_hops else ()
-        return client_address(self._client[0] if self._client else None, forwarded, self.settings.trusted_hops)
-
-    def user_agent(self) -> str | None:
-        """Return the browser's description of itself."""
-        lines = self.header_lines(b"user-agent")
-        return lines[0].decode("latin-1") if lines else None
-
-    # --- the response
-
     def finish(self, headers: Headers) -> None:
-        """Add what the response must say: that it depends on the cookie, and the cookie itself."""
-        if self.consulted:
-            headers.append((b"vary", b"Cookie, Authorization" if self.bearer else b"Cookie"))
-        if self._cookies or self._further_cookies:
-            cookies = (*self._cookies, *self._further_cookies.values())
-            # A stored Set-Cookie would sign other people in (rule H2).
-            headers[:] = [pair for pair in headers if pair[0].lower() != b"cache-control"]
-            headers += [NO_STORE, *((b"set-cookie", line) for line in cookies)]
+        """Add what the response must say: the cookies, an offer to bind the session, and what to clear."""
+        super().finish(headers)
         if self._offer is not None:
             headers.append(self._offer)
         if self.clear_site_data:

@@ -8,8 +8,10 @@ from coatcheck.errors import ConfigurationError
 from coatcheck.stores.operations import Operations, Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from coatcheck.stores.base import CreateResult, NewSession, Reading
-    from coatcheck.stores.operations import Operation
+    from coatcheck.stores.operations import Operation, Row
 
 _FORGOTTEN: Final = 10_000
 """Rows that one transaction removes of those that ended with everyone."""
@@ -32,6 +34,15 @@ class PostgreSQLOperations(Operations):
                 msg = f"isolation level {isolation!r} of connection= is not possible with a limit per user: {fix}"
                 raise ConfigurationError(msg)
         return (yield from super().create(new, now))
+
+    def end_token(self, token_hash: bytes) -> Operation[Sequence[Row]]:
+        """End the session of a token, also of one that is given a successor at this moment.
+
+        Whoever has waited for that to be committed sees that the token is none any more, and not yet what came after
+        it: a statement sees what was there when it began.
+        """
+        rows = yield from super().end_token(token_hash)
+        return rows or (yield from super().end_token(token_hash))
 
     def read_replica(self, token_hash: bytes, now: int | None) -> Operation[Reading]:
         """Read a session as a standby has it."""

@@ -1,0 +1,141 @@
+"""Validating: from memory, from the shared cache, or from the store, and never against the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from coatcheck._async.session_base import AsyncSessionBase
+from coatcheck.core.answers import NotSignedIn, Validated
+from coatcheck.core.credentials import presented_bytes
+from coatcheck.core.local_cache import KEY_SIZE, key_hash, key_of
+from coatcheck.core.session import STAMP, Session, copy_in
+
+if TYPE_CHECKING:
+    from coatcheck.core.answers import Source
+    from coatcheck.core.tokens import Token
+    from coatcheck.stores.base import Reading
+
+_new = object.__new__
+
+
+class AsyncSessionReads(AsyncSessionBase):
+    """The sessions of those who present a token."""
+
+    def lookup(self, token: str | bytes | Token) -> Session | None:
+        """Answer from memory, at once; None says nothing: ask `get`."""
+        presented = token if type(token) is bytes else presented_bytes(token)
+        copy = self._reads.lookup(key_hash(presented).digest()[:KEY_SIZE])
+        if copy is None:
+            return None
+        session = _new(Session)
+        # Session(copy) without the call of __init__, which is a tenth of it all
+        session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return session
+
+    async def get(self, token: str | bytes | Token | None, *, connection: Any = None) -> Session | NotSignedIn:
+        """Validate a token.
+
+        Returns:
+            The session, or why nobody is signed in.
+
+        Raises:
+            Unavailable: Nobody can tell: the store did not answer.
+        """
+        presented = token if type(token) is bytes else presented_bytes(token)
+        if connection is None:
+            copy = self._reads.lookup(key_hash(presented).digest()[:KEY_SIZE])
+            if copy is None:
+                return (await self.ask(presented)).answer
+            session = _new(Session)
+            session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            return session
+        token_hash = self._credentials.hash_of(presented)
+        if isinstance(token_hash, NotSignedIn):
+            return token_hash
+        reading = await self._with_user(await self.store.read(token_hash, connection=connection))
+        await self._noticed(token_hash, reading, connection)
+        return self._judged(reading, None)
+
+    async def ask(self, token: bytes) -> Validated:
+        """Validate a token that `lookup` had no answer for, and say which tier answered in the end.
+
+        It is the memory, when a look at the log was all that was missing, and none for a token that cannot be ours.
+
+        Raises:
+            Unavailable: Nobody can tell: the store did not answer.
+        """
+        token_hash = self._credentials.hash_of(token)
+        if isinstance(token_hash, NotSignedIn):
+            return Validated(token_hash, None)
+        key = key_of(token)
+        if self._ahead.able and self._ahead.is_due(in_memory=self._reads.cache.get(key) is not None):
+            ahead = await self._ahead.read(token_hash)
+            if ahead is not None:
+                reading = await self._with_user(ahead)
+                self._reads.keep_here(key, reading)  # whoever needs it has to ask the log anyway
+                return await self._validated(token, token_hash, reading)
+        nearby = (lambda: self._read_nearby(token_hash)) if self.store.capabilities.replica else None
+        answer, source = await self._reads.get(key, lambda _: self._read(token_hash), nearby)
+        if isinstance(answer, bytes):
+            return Validated(Session(answer), source)
+        return await self._validated(token, token_hash, answer, source)
+
+    async def _validated(
+        self, token: bytes, token_hash: bytes, reading: Reading, source: Source = "store"
+    ) -> Validated:
+        await self._noticed(token_hash, reading)
+        answer = self._judged(reading, token)
+        return Validated(answer, source, due=bool(answer) and self._copies.is_due(reading))
+
+    async def _noticed(self, token_hash: bytes, reading: Reading, connection: Any = None) -> None:
+        """Act on the use of a retired token after its grace (rule L17); the store sees to it that it is done once."""
+        retired, store = reading.retired, self._retires
+        if retired is None or store is None or reading.now < retired.until * 1000:
+            return
+        end = self.policy.on_reuse == "end"
+        ended = await store.reuse(token_hash, end=end, connection=connection)
+        if ended is None:
+            return
+        if end:
+            self.tiers.changed(connection)
+        self._events.emit("reused", ended.id, ended.user_id, "ended" if end else "")
+
+    async def _read(self, token_hash: bytes) -> Reading:
+        return await self._with_user(await self.store.read(token_hash))
+
+    async def _read_nearby(self, token_hash: bytes) -> Reading | None:
+        reading = await self.store.read_nearby(token_hash)
+        if reading is None:
+            return None
+        # Expiry is judged by the authority's clock, and a replica's host has another one.
+        return (await self._with_user(reading))._replace(now=self._log.now())
+
+    def _judged(self, reading: Reading, presented: bytes | None) -> Session | NotSignedIn:
+        record = reading.record
+        if record is None:
+            return NotSignedIn.UNKNOWN
+        if reading.now >= record.ends_at() * 1000:
+            return NotSignedIn.EXPIRED
+        copy = self._copies.copy_of(reading, record, self._copies.ttl)
+        if presented is not None and reading.now >= STAMP.unpack_from(copy)[2]:
+            self._touches.note(key_of(presented), copy, reading.now)
+        return Session(copy)
+
+    async def recheck(self, session: Session, presented: bytes = b"") -> Session | NotSignedIn:  # noqa: ARG002
+        """Validate again a session that was read earlier, such as the one of an open WebSocket.
+
+        Args:
+            session: The session.
+            presented: Its token then, by which others are asked; here it may have got another since.
+
+        Returns:
+            The session itself if the log proves that nothing has changed; otherwise what the store says.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        await self._log.prove()
+        if self._reads.admits(b"", copy_in(session)):
+            return session
+        reading = await self._with_user(await self.store.find(session.id))
+        return self._judged(reading, None)
