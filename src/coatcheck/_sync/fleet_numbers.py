@@ -157,8 +157,10 @@ class FleetNumbers:
         """Note how long it took until this worker could not accept what had changed with a probe."""
         log = self._tiers.log
         trusted = (trusted_until + log.knowledge.offset) // 1000
-        for entry in page.entries:
-            at = probe_time(entry.subject)
-            if at is not None and trusted > at and at not in self._seen:
-                self._seen[at] = max(0, min(log.now() // 1000, trusted) - at)
-        self._seen = dict(sorted(self._seen.items())[-MOST_SEEN:])
+        probes = [at for entry in page.entries if (at := probe_time(entry.subject)) is not None and at < trusted]
+        if probes:
+            known = min(log.now() // 1000, trusted)
+            seen = {
+                at: max(0, known - at) for at in probes
+            } | self._seen  # a new one: a report may be reading the other
+            self._seen = dict(sorted(seen.items())[-MOST_SEEN:])
