@@ -12,6 +12,9 @@ from coatcheck import (
     AuditTrail,
     Created,
     Filter,
+    AsyncFleetNumbers,
+    FleetNumbers,
+    FleetReading,
     ImportedTokens,
     NotSignedIn,
     Policy,
@@ -52,6 +55,13 @@ async def verbs(sessions: AsyncSessions) -> None:
     assert_type(await sessions.create(None, data={"cart": [1]}), Created)
     assert_type(sessions.lookup(b"token"), Session | None)
     assert_type(await sessions.save(created.session, {"cart": []}, remove=["draft"]), Session | NotSignedIn)
+
+
+async def numbers(sessions: AsyncSessions) -> None:
+    """Anybody may read what all have told; asyncio's goes with asyncio's."""
+    assert_type(await AsyncFleetNumbers(sessions, every=timedelta(seconds=5)).read(), FleetReading)
+    assert_type(FleetNumbers(Sessions("sqlite:///app.db")).read(), FleetReading)
+    FleetNumbers(sessions)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def tokens_of_another_library() -> None:

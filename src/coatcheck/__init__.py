@@ -4,6 +4,7 @@ from coatcheck import lifetimes
 from coatcheck._async.api_tokens import AsyncApiTokens
 from coatcheck._async.audit_trail import AsyncAuditTrail
 from coatcheck._async.cache import AsyncCache
+from coatcheck._async.fleet_numbers import AsyncFleetNumbers
 from coatcheck._async.impersonation import AsyncImpersonation
 from coatcheck._async.pending_sign_ins import AsyncPendingSignIns
 from coatcheck._async.provider_sessions import AsyncProviderSessions
@@ -14,6 +15,7 @@ from coatcheck._async.token_pairs import AsyncTokenPairs
 from coatcheck._sync.api_tokens import ApiTokens
 from coatcheck._sync.audit_trail import AuditTrail
 from coatcheck._sync.cache import Cache
+from coatcheck._sync.fleet_numbers import FleetNumbers
 from coatcheck._sync.impersonation import Impersonation
 from coatcheck._sync.pending_sign_ins import PendingSignIns
 from coatcheck._sync.provider_sessions import ProviderSessions
@@ -32,6 +34,7 @@ from coatcheck.core.dbsc.settings import DeviceBinding
 from coatcheck.core.dpop.settings import DPoP
 from coatcheck.core.events import Event
 from coatcheck.core.filters import Filter, SessionPage
+from coatcheck.core.fleet import FleetReading
 from coatcheck.core.form_tokens import FormTokens
 from coatcheck.core.imported import ImportedTokens
 from coatcheck.core.policy import Policy
@@ -59,6 +62,7 @@ __all__ = [
     "AsyncApiTokens",
     "AsyncAuditTrail",
     "AsyncCache",
+    "AsyncFleetNumbers",
     "AsyncImpersonation",
     "AsyncPendingSignIns",
     "AsyncProviderSessions",
@@ -81,6 +85,8 @@ __all__ = [
     "DeviceBinding",
     "Event",
     "Filter",
+    "FleetNumbers",
+    "FleetReading",
     "FormTokenRejected",
     "FormTokens",
     "Impersonation",

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, get_args
 
-from coatcheck.core.events import Event
+from coatcheck.core.events import Event, EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from typing import Unpack
-
-    from coatcheck.core.events import EventKind
 
 _log = logging.getLogger("coatcheck")
 
@@ -26,13 +24,18 @@ class Client(TypedDict, total=False):
 
 
 class EventHook:
-    """Tells of events, after they happened; what the application's hook raises goes no further than the log."""
+    """Tells of events, after they happened; what the application's hook raises goes no further than the log.
+
+    Attributes:
+        counts: How many sessions there was an event of each kind about, in this process.
+    """
 
     def __init__(self, on_event: Callable[[Event], None] | None, now: Callable[[], datetime], what: str = "") -> None:
         """Keep the hook, where the time comes from, in UTC, and what is said where an event has no detail."""
         self._on_event = on_event
         self._now = now
         self._what = what
+        self.counts: dict[EventKind, int] = dict.fromkeys(get_args(EventKind), 0)
 
     def of(self, what: str) -> EventHook:
         """Return the same hook for rows of another kind, which is said where an event has no detail."""
@@ -51,9 +54,14 @@ class EventHook:
         detail: str = "",
         *,
         actor_id: str | None = None,
+        sessions: int = 1,
         **client: Unpack[Client],
     ) -> None:
-        """Tell of one event; of some of them what is known of the client, which is not logged."""
+        """Tell of one event; of some of them what is known of the client, which is not logged.
+
+        It is about one session, or about so many at once.
+        """
+        self.counts[kind] += sessions
         detail = detail or self._what
         told: dict[str, Any] = {"session_id": session_id, "user_id": user_id, "detail": detail, "actor_id": actor_id}
         _log.info("coatcheck.%s", kind, extra=told)

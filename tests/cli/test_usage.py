@@ -93,6 +93,7 @@ def test_every_option_has_an_environment_variable_and_names_it() -> None:
         "tokens list",
         "tokens revoke",
         "invalidate",
+        "stats",
         "sweep",
         "import flask-session",
         "check",

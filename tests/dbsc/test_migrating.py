@@ -25,6 +25,7 @@ _BEFORE = (
     "DROP TABLE coatcheck_impersonations",
     "DROP TABLE coatcheck_audit",
     "DROP TABLE coatcheck_spent",
+    "DROP TABLE coatcheck_workers",
     "DROP TABLE coatcheck_devices",
     "ALTER TABLE coatcheck_sessions DROP COLUMN device_bound",
     "ALTER TABLE coatcheck_sessions DROP COLUMN kind",

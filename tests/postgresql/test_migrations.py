@@ -271,6 +271,7 @@ APPLICATION = (
     "GRANT SELECT, DELETE ON coatcheck_log TO {role}",
     "GRANT SELECT ON coatcheck_epoch TO {role}",
     "GRANT SELECT, INSERT, DELETE ON coatcheck_retired TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON coatcheck_workers TO {role}",
 )
 
 

@@ -99,7 +99,17 @@ CREATE TABLE coatcheck_spent (
 
 CREATE INDEX coatcheck_spent_end ON coatcheck_spent (ends_at);
 
-UPDATE coatcheck_meta SET schema = 7;
+CREATE TABLE coatcheck_workers (
+    id TEXT NOT NULL,
+    minute INTEGER NOT NULL,
+    reported_at INTEGER NOT NULL,
+    probed_at INTEGER,
+    active INTEGER,
+    report TEXT NOT NULL CHECK (json_valid(report)),
+    PRIMARY KEY (id, minute)
+) STRICT, WITHOUT ROWID;
+
+UPDATE coatcheck_meta SET schema = 8;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1

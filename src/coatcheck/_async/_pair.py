@@ -133,6 +133,9 @@ class AsyncRepeater:
         if self._task is None or self._task.get_loop() is not asyncio.get_running_loop():
             self._task = asyncio.ensure_future(self._run())
 
+    def start_in_child(self) -> None:
+        """Do nothing: a process that was just forked has no event loop yet."""
+
     async def _run(self) -> None:
         while True:
             try:

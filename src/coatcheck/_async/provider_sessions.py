@@ -395,6 +395,16 @@ class AsyncProviderSessions:
         """Return the time by which sessions are judged, in UTC: the store's, as far as it is known."""
         return from_micros(self._log.best_now() // 1000)
 
+    @property
+    def events(self) -> EventHook:
+        """Where events are told."""
+        return self._events
+
+    @property
+    def reads(self) -> AsyncCachedReads[bytes, IdentityReading]:
+        """The caches in front of the provider."""
+        return self._reads
+
     async def health(self) -> Health:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
         return await self.tiers.health(

@@ -244,6 +244,11 @@ class AsyncSessionBase:
         return self._credentials.signing_keys
 
     @property
+    def reads(self) -> AsyncCachedReads[bytes, Reading]:
+        """The caches in front of the store."""
+        return self._reads
+
+    @property
     def has_shared_cache(self) -> bool:
         """Whether copies are shared between processes."""
         return self.tiers.shared is not None

@@ -72,7 +72,7 @@ class AsyncSessionEndings(AsyncSessionReads):
         self.tiers.check_wait(connection, wait=wait)
         count = await self.store.revoke_everyone(connection=connection)
         self.tiers.changed(connection)
-        self._events.emit("revoked", None, None, "everyone")
+        self._events.emit("revoked", None, None, "everyone", sessions=count)
         await self.tiers.settled(wait=wait)
         return count
 

@@ -172,6 +172,10 @@ class Repeater:
                     )
                     self._thread.start()
 
+    def start_in_child(self) -> None:
+        """Begin in a process that was just forked."""
+        self.start()
+
     def _run(self, over: threading.Event) -> None:
         while not over.is_set():
             try:

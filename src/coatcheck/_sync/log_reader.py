@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from coatcheck.clock import Clock
+    from coatcheck.core.coherence import LogPage
     from coatcheck.stores.protocol import Store
 
 _log = logging.getLogger("coatcheck")
@@ -50,6 +51,7 @@ class LogReader:
         self._wait = (lease + serve_stale_for).total_seconds()
         self.stale_ns = duration_nanos(serve_stale_for)
         self._keepers: list[WeakMethod[Callable[[Knowledge], None]]] = []
+        self._observers: list[WeakMethod[Callable[[LogPage, int], None]]] = []
         self._follower = Follower(store, lease=lease.total_seconds(), poll=self._ask_log, proven=self.proven)
         self.forked()
 
@@ -71,6 +73,10 @@ class LogReader:
         """Have `begin` called now and with each new epoch: copies from before it must not be served any more."""
         self._keepers.append(WeakMethod(begin))
         begin(self.knowledge)
+
+    def add_observer(self, observe: Callable[[LogPage, int], None]) -> None:
+        """Have `observe` called with each page that was learned, and until when memory was trusted before it."""
+        self._observers.append(WeakMethod(observe))
 
     def _ignorance(self, epoch: str) -> Knowledge:
         return Knowledge(epoch, lease=self.lease_ns)
@@ -165,7 +171,12 @@ class LogReader:
                 sent = self._monotonic()
                 page = self._store.poll(None)
             knowledge = self._ignorance(page.epoch)
+        trusted_until = knowledge.proven_until
         knowledge.apply(page, sent)
+        for observer in self._observers:
+            observe = observer()
+            if observe is not None:
+                observe(page, trusted_until)
         return knowledge
 
     def now(self) -> int:

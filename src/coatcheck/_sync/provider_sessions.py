@@ -396,6 +396,16 @@ class ProviderSessions:
         """Return the time by which sessions are judged, in UTC: the store's, as far as it is known."""
         return from_micros(self._log.best_now() // 1000)
 
+    @property
+    def events(self) -> EventHook:
+        """Where events are told."""
+        return self._events
+
+    @property
+    def reads(self) -> CachedReads[bytes, IdentityReading]:
+        """The caches in front of the provider."""
+        return self._reads
+
     def health(self) -> Health:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
         return self.tiers.health(

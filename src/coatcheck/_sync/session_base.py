@@ -245,6 +245,11 @@ class SessionBase:
         return self._credentials.signing_keys
 
     @property
+    def reads(self) -> CachedReads[bytes, Reading]:
+        """The caches in front of the store."""
+        return self._reads
+
+    @property
     def has_shared_cache(self) -> bool:
         """Whether copies are shared between processes."""
         return self.tiers.shared is not None

@@ -71,7 +71,7 @@ class SessionEndings(SessionReads):
         self.tiers.check_wait(connection, wait=wait)
         count = self.store.revoke_everyone(connection=connection)
         self.tiers.changed(connection)
-        self._events.emit("revoked", None, None, "everyone")
+        self._events.emit("revoked", None, None, "everyone", sessions=count)
         self.tiers.settled(wait=wait)
         return count
 

@@ -14,6 +14,7 @@ from coatcheck.cli import (
     import_commands,
     serve_command,
     session_commands,
+    stats_command,
     token_commands,
     value_commands,
 )
@@ -61,6 +62,7 @@ def parser() -> Parser:
     _sessions(parsers.add_parser("sessions", help="list, show and end sessions", allow_abbrev=False))
     _tokens(parsers.add_parser("tokens", help="create, list and end API tokens", allow_abbrev=False))
     _invalidate(_command(parsers, "invalidate", "have cached values loaded anew", value_commands.invalidate))
+    _stats(_command(parsers, "stats", "print the numbers of all workers, of the last half hour", stats_command.stats))
     _sweep(_command(parsers, "sweep", "delete expired sessions, in bounded batches", commands.sweep))
     _audit(_command(parsers, "audit", "list the audit trail, newest first", audit_command.list_them))
     _import(parsers.add_parser("import", help="bring the live sessions of another library here", allow_abbrev=False))
@@ -316,6 +318,11 @@ def _store(command: argparse.ArgumentParser) -> None:
         "instead of --store: an application behind SessionMiddleware, or its sessions",
         metavar="MODULE:ATTRIBUTE",
     )
+
+
+def _stats(counting: argparse.ArgumentParser) -> None:
+    _store(counting)
+    _json(counting)
 
 
 def _limit(command: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from coatcheck.core.cookies import CookieSettings
 from coatcheck.core.cross_origin import CrossOriginPolicy
+from coatcheck.core.fleet import LONGEST_INTERVAL, SHORTEST_INTERVAL
 from coatcheck.core.refusals import Refusal, refuse
 from coatcheck.core.signing import check_key, octets
 
@@ -79,6 +80,7 @@ class ServeOptions:
         token_audience: The tokens' `aud`: whoever checks them must find itself in there (rule J2).
         token_lifetime: How long a token is good, at most five minutes (rule J3).
         token_header: The header that carries it; "Authorization" sends it as a bearer token.
+        numbers_every: How often each worker tells the numbers of the fleet, 1 to 60 seconds; None tells none.
     """
 
     sign_in_url: str | None = None
@@ -100,6 +102,7 @@ class ServeOptions:
     token_audience: tuple[str, ...] = ()
     token_lifetime: timedelta = timedelta(minutes=1)
     token_header: str = "X-Coatcheck-Token"  # noqa: S105 - the name of a header
+    numbers_every: timedelta | None = None
 
     def __post_init__(self) -> None:
         if self.sign_in_url is not None and not _SIGN_IN.fullmatch(self.sign_in_url):
@@ -111,6 +114,8 @@ class ServeOptions:
         self.cross_origin()
         self.accepted_origins()
         self._check_headers()
+        if self.numbers_every is not None and not SHORTEST_INTERVAL <= self.numbers_every <= LONGEST_INTERVAL:
+            refuse("numbers_every", self.numbers_every, "use 1 to 60 seconds, or none", of="serve")
         for position in range(len(self.service_keys)):
             check_key([octets(key) for key in self.service_keys], position, setting="service_keys")
         self._check_tokens()

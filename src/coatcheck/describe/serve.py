@@ -26,6 +26,8 @@ def serve_lines(options: ServeOptions) -> Iterator[Line]:
     if options.api_tokens:
         begin = f"{options.api_token_prefix}_…, and with keys {options.access_token_prefix}a_…"
         yield Line("serve.api_tokens", f"accepted behind Authorization: Bearer: {begin}")
+    every = options.numbers_every
+    yield Line("serve.numbers_every", "none: no numbers of the fleet" if every is None else in_words(every))
 
 
 def _address(setting: str, value: str, reason: str) -> Line:

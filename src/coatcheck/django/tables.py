@@ -23,6 +23,7 @@ _TABLES = (
     "coatcheck_impersonations",
     "coatcheck_audit",
     "coatcheck_spent",
+    "coatcheck_workers",
     "coatcheck_log",
     "coatcheck_epoch",
     "coatcheck_meta",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 
+from coatcheck._async.fleet_numbers import AsyncFleetNumbers
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck.api import identity_router, session_router
 from coatcheck.asgi.health import Liveness, Readiness
@@ -29,7 +31,7 @@ from coatcheck.web.pages import problem
 from coatcheck.web.settings import WebSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from coatcheck.asgi.types import App, Receive, Scope, Send
     from coatcheck.web.async_authority import Authority
@@ -69,14 +71,17 @@ class Served:
         tokens = identity_tokens(options)
         programs = served_tokens(self.sessions, options)
         self._gate = Gate(self.sessions, web, options, counts, tokens, programs=programs)
-        self._site = _site(self.sessions, web)
+        numbers = None
+        if options.numbers_every is not None:
+            numbers = AsyncFleetNumbers(self.sessions, every=options.numbers_every)
+        self._site = _site(self.sessions, web, numbers)
         self._internal: App | None = None
         if options.service_keys:
             self._internal = ServiceKeys(service_app(self.sessions, web.cookie, programs), options.service_keys)
         self._places: Mapping[str, App] = {
             "/healthz": Liveness(),
             "/readyz": Readiness(self.sessions),
-            "/metrics": Metrics(self.sessions, counts),
+            "/metrics": Metrics(self.sessions, counts, numbers),
             **({} if tokens is None else {KEY_SET: KeySet(tokens.key_set)}),
         }
 
@@ -108,8 +113,13 @@ class Served:
         await self._site({**scope, "scheme": scheme or scope["scheme"]}, receive, send)
 
 
-def _site(sessions: Authority, web: WebSettings) -> App:
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
+def _site(sessions: Authority, web: WebSettings, numbers: AsyncFleetNumbers | None) -> App:
+    @asynccontextmanager
+    async def telling(_: FastAPI) -> AsyncGenerator[None]:  # while the sessions are open, which the middleware sees to
+        async with numbers or nullcontext():
+            yield
+
+    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=telling)
     router = session_router() if isinstance(sessions, AsyncSessions) else identity_router()
     app.include_router(router, prefix=API)
     return SessionMiddleware(app, sessions, cookie=web.cookie, cross_origin=web.cross_origin, bearer=web.bearer)

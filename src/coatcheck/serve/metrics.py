@@ -1,15 +1,18 @@
-"""What Prometheus reads, in its own text: the health of the sessions, and what the gate has answered."""
+"""What Prometheus reads, in its own text: the health of the sessions, what the gate has answered, and the fleet."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Final
 
+from coatcheck.errors import Unavailable
+from coatcheck.serve.fleet_metrics import fleet_lines
 from coatcheck.serve.responding import document, respond
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from coatcheck._async.fleet_numbers import AsyncFleetNumbers
     from coatcheck.asgi.types import Receive, Scope, Send
     from coatcheck.core.health import Health
     from coatcheck.serve.counts import Counts
@@ -22,19 +25,29 @@ _GAUGES: Final = frozenset({"entries", "max_entries", "connections", "idle"})
 class Metrics:
     """Answers with the numbers of one process, which the label `process` names; a plain ASGI application.
 
-    Each scrape reaches one of several workers, so sum them over `process`. Nothing in here is a secret, and nothing is
-    for the public either.
+    Each scrape reaches one of several workers, so sum them over `process`. What is named "fleet" any of them can say of
+    all. Nothing in here is a secret, and nothing is for the public either.
     """
 
-    def __init__(self, sessions: Authority, counts: Counts) -> None:
-        """Keep whom to ask."""
+    def __init__(self, sessions: Authority, counts: Counts, numbers: AsyncFleetNumbers | None = None) -> None:
+        """Keep whom to ask; without `numbers` there is nothing about the fleet."""
         self._sessions = sessions
         self._counts = counts
+        self._numbers = numbers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI calls it so
         """Serve one request."""
-        body = exposition(await self._sessions.health(), self._counts, os.getpid()).encode("ascii")
-        await respond(scope, send, document(_TYPE, b"no-store", body))
+        text = exposition(await self._sessions.health(), self._counts, os.getpid()) + await self._of_the_fleet()
+        await respond(scope, send, document(_TYPE, b"no-store", text.encode("ascii")))
+
+    async def _of_the_fleet(self) -> str:
+        if self._numbers is None:
+            return ""
+        try:
+            reading = await self._numbers.read()
+        except Unavailable:
+            return ""  # a scrape without these numbers says so itself, and the others count all the more
+        return "".join(f"{line}\n" for line in fleet_lines(reading))
 
 
 def exposition(health: Health, counts: Counts, process: int) -> str:

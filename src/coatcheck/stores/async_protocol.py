@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
@@ -290,4 +291,28 @@ class AsyncSpends(Protocol):
         Raises:
             Unavailable: The store did not answer; whether it was noted is not known.
         """
+        ...
+
+
+class AsyncKeepsNumbers(Protocol):
+    """A store in which workers tell what they have counted, for asyncio: `capabilities.numbers`.
+
+    It keeps a row for each worker and minute, for `coatcheck.core.fleet.KEPT` microseconds after it was told.
+    """
+
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself, over what it has told before in this minute, and forget what is old.
+
+        Returns:
+            Whether this worker is to write the next probe: nobody was for `coatcheck.core.fleet.PAUSE` microseconds.
+            Then it has counted the live sessions, too.
+        """
+        ...
+
+    async def probe(self) -> None:
+        """Write a log entry that outdates nothing: "w:probe@" and the authority's time, in microseconds."""
+        ...
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
         ...

@@ -37,6 +37,7 @@ class Capabilities(NamedTuple):
         eventual: Others see a change only after a while, changes made at once may undo each other, and there is no
             invalidation log. So nothing that was read is kept in memory, and what needs more is refused.
         devices: Sessions can be bound to a device's key: see `BindsDevices` in the protocols.
+        numbers: Workers can report their counters: see `KeepsNumbers` in the protocols.
         reads_ahead: A poll can bring sessions along, in the same round trip: see `ReadsAhead`.
         impersonates: A session can be tied to another one, and ends with it whatever ends that: see `Impersonates` in
             the protocols.
@@ -66,6 +67,7 @@ class Capabilities(NamedTuple):
     searching: bool = False
     audits: bool = False
     spends: bool = False
+    numbers: bool = False
 
 
 class Vitals(NamedTuple):

@@ -13,6 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from coatcheck.core.authentication import acts_for_another
+from coatcheck.core.fleet import KEPT, PAUSE, WorkerRow, WorkerRows
 from coatcheck.core.session import Record
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.errors import DataError, SchemaError
@@ -233,6 +234,27 @@ class Operations:
         rows = yield Statement(self._text("swap_challenges"), values)
         return bool(rows)
 
+    def report(self, worker: str, report: str, now: int | None) -> Operation[bool]:
+        """Note what a worker tells, and say whether it is its turn to do what one does for all."""
+        yield Statement(self._text("report"), {"worker": worker, "report": report, "now": now})
+        rows = yield Statement(self._text("duty"), {"worker": worker, "pause": PAUSE, "now": now})
+        yield from self.forget_workers(now)
+        return bool(rows)
+
+    def forget_workers(self, now: int | None) -> Operation[None]:
+        """Forget what was told long ago."""
+        yield Statement(self._text("forget_workers"), {"keep": KEPT, "now": now})
+
+    def probe(self, now: int | None) -> Operation[None]:
+        """Write a log entry that says when it was written."""
+        yield Statement(self._text("probe"), {"now": now})
+
+    def reports(self, now: int | None) -> Operation[WorkerRows]:
+        """Read what all workers have told."""
+        rows = yield Statement(self._text("reports"), {"now": now})
+        told = tuple(WorkerRow._make(row[1:]) for row in rows if row[1] is not None)
+        return WorkerRows(only(rows)[0], told)
+
     def end_token(self, token_hash: bytes) -> Operation[Sequence[Row]]:
         """End the session of a token, or what its successor leads to."""
         return (yield Statement(self._text("end_token"), {"token_hash": token_hash}))
@@ -341,6 +363,7 @@ class Operations:
     def sweep(self, batch: int, now: int | None, before: int | None) -> Operation[list[Ended]]:
         """Delete expired sessions, and log entries from before a time."""
         yield from self.trim(before)
+        yield from self.forget_workers(now)
         yield Statement(self._text("quiet"), {"quiet": 1})
         rows = yield Statement(self._text("sweep"), {"now": now, "batch": batch})
         yield Statement(self._text("quiet"), {"quiet": 0})

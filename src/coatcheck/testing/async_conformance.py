@@ -12,6 +12,7 @@ from coatcheck.testing._async_suite.endings import AsyncEndings
 from coatcheck.testing._async_suite.kinds import AsyncKinds
 from coatcheck.testing._async_suite.limits import AsyncLimits
 from coatcheck.testing._async_suite.log import AsyncLog
+from coatcheck.testing._async_suite.numbers import AsyncNumbers
 from coatcheck.testing._async_suite.retiring import AsyncRetiring
 from coatcheck.testing._async_suite.rows import AsyncRows
 from coatcheck.testing._async_suite.searching import AsyncSearching
@@ -29,6 +30,7 @@ class AsyncStoreConformance(
     AsyncKinds,
     AsyncLimits,
     AsyncLog,
+    AsyncNumbers,
     AsyncRetiring,
     AsyncSearching,
     AsyncSpending,

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.async_protocol import (
         AsyncAudits,
         AsyncBindsDevices,
         AsyncImpersonates,
+        AsyncKeepsNumbers,
         AsyncRetires,
         AsyncSearches,
         AsyncSpends,
@@ -53,6 +55,7 @@ _CALLS = frozenset(
         *("create_acting", "actor_session"),
         *("search", "count_matching", "revoke_matching"),
         *("record", "entries", "forget_entries"),
+        *("report", "probe", "reports"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -202,6 +205,10 @@ class AsyncFaultyStore:
         return await self._through("reuse", lambda: store.reuse(token_hash, end=end, connection=connection))
 
     @property
+    def _numbers(self) -> AsyncKeepsNumbers:
+        return cast("AsyncKeepsNumbers", self.store)
+
+    @property
     def _devices(self) -> AsyncBindsDevices:
         return cast("AsyncBindsDevices", self.store)
 
@@ -236,6 +243,18 @@ class AsyncFaultyStore:
     async def spend(self, name: bytes, lifetime: int) -> bool:
         """Note that something is used up."""
         return await self._through("spend", lambda: cast("AsyncSpends", self.store).spend(name, lifetime))
+
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself, where the store can."""
+        return await self._through("report", lambda: self._numbers.report(worker, report))
+
+    async def probe(self) -> None:
+        """Write a probe."""
+        return await self._through("probe", self._numbers.probe)
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told."""
+        return await self._through("reports", self._numbers.reports)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -13,6 +13,7 @@ from coatcheck.bells import AsyncBell
 from coatcheck.clock import SystemClock
 from coatcheck.core.authentication import acts_for_another
 from coatcheck.core.coherence import EVERYONE, Entry, LogPage, session_subject, user_subject
+from coatcheck.core.fleet import KEPT, MINUTE, PAUSE, WorkerRow, WorkerRows, probe_subject
 from coatcheck.core.settings import LONGEST_COPY
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.core.times import duration_micros
@@ -89,6 +90,7 @@ class AsyncMemoryStore:
         searching=True,
         audits=True,
         spends=True,
+        numbers=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -110,6 +112,8 @@ class AsyncMemoryStore:
         self._trail: list[AuditRow] = []
         self._numbered = 0
         self._spent: dict[bytes, int] = {}
+        self._workers: dict[tuple[str, int], WorkerRow] = {}
+        self._probed_at = 0
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -350,6 +354,31 @@ class AsyncMemoryStore:
             actor = self._acting.get(session_id)
             return None if actor is None or self._live_key_of(actor) is None else actor
 
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        async with self._lock:
+            now = self._now()
+            key = worker, now // MINUTE
+            before = self._workers.get(key)
+            due = now - self._probed_at >= PAUSE
+            active = None if before is None else before.active
+            if due:
+                self._probed_at = now
+                active = sum(map(self._alive, self._rows.values()))
+            self._workers[key] = WorkerRow(*key, now, active, report)
+            self._forget_workers()
+            return due
+
+    async def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        async with self._lock:
+            self._note(probe_subject(self._now()))
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        async with self._lock:
+            return WorkerRows(self._now(), tuple(row for _, row in sorted(self._workers.items())))
+
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -447,6 +476,7 @@ class AsyncMemoryStore:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
         async with self._lock:
             self._trim(self._now() - _KEEP_LOG)
+            self._forget_workers()
             expired = [key for key, row in self._rows.items() if not self._alive(row)][:batch]
             rows = [self._rows.pop(key) for key in expired]
             self._forget({row.id for row in rows})
@@ -469,6 +499,10 @@ class AsyncMemoryStore:
             self._trail.append(
                 AuditRow(self._numbered, self._now(), action, actor, user_id, session_id, address, detail)
             )
+
+    def _forget_workers(self) -> None:
+        horizon = self._now() - KEPT
+        self._workers = {key: row for key, row in self._workers.items() if row.reported_at >= horizon}
 
     def _reading(self, record: Record | None) -> Reading:
         return Reading(self._epoch, self._position, self._clock.now(), record)

@@ -13,6 +13,7 @@ from coatcheck.testing._suite.endings import Endings
 from coatcheck.testing._suite.kinds import Kinds
 from coatcheck.testing._suite.limits import Limits
 from coatcheck.testing._suite.log import Log
+from coatcheck.testing._suite.numbers import Numbers
 from coatcheck.testing._suite.retiring import Retiring
 from coatcheck.testing._suite.rows import Rows
 from coatcheck.testing._suite.searching import Searching
@@ -30,6 +31,7 @@ class StoreConformance(
     Kinds,
     Limits,
     Log,
+    Numbers,
     Retiring,
     Searching,
     Spending,

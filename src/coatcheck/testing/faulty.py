@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         Audits,
         BindsDevices,
         Impersonates,
+        KeepsNumbers,
         Retires,
         Searches,
         Spends,
@@ -54,6 +56,7 @@ _CALLS = frozenset(
         *("create_acting", "actor_session"),
         *("search", "count_matching", "revoke_matching"),
         *("record", "entries", "forget_entries"),
+        *("report", "probe", "reports"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
     }
 )
@@ -203,6 +206,10 @@ class FaultyStore:
         return self._through("reuse", lambda: store.reuse(token_hash, end=end, connection=connection))
 
     @property
+    def _numbers(self) -> KeepsNumbers:
+        return cast("KeepsNumbers", self.store)
+
+    @property
     def _devices(self) -> BindsDevices:
         return cast("BindsDevices", self.store)
 
@@ -235,6 +242,18 @@ class FaultyStore:
     def spend(self, name: bytes, lifetime: int) -> bool:
         """Note that something is used up."""
         return self._through("spend", lambda: cast("Spends", self.store).spend(name, lifetime))
+
+    def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself, where the store can."""
+        return self._through("report", lambda: self._numbers.report(worker, report))
+
+    def probe(self) -> None:
+        """Write a probe."""
+        return self._through("probe", self._numbers.probe)
+
+    def reports(self) -> WorkerRows:
+        """Read what all workers have told."""
+        return self._through("reports", self._numbers.reports)
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End sessions."""

@@ -14,6 +14,7 @@ from coatcheck.bells import Bell
 from coatcheck.clock import SystemClock
 from coatcheck.core.authentication import acts_for_another
 from coatcheck.core.coherence import EVERYONE, Entry, LogPage, session_subject, user_subject
+from coatcheck.core.fleet import KEPT, MINUTE, PAUSE, WorkerRow, WorkerRows, probe_subject
 from coatcheck.core.settings import LONGEST_COPY
 from coatcheck.core.successors import MOST_RETIRED, Retired
 from coatcheck.core.times import duration_micros
@@ -90,6 +91,7 @@ class MemoryStore:
         searching=True,
         audits=True,
         spends=True,
+        numbers=True,
     )
 
     def __init__(self, *, clock: Clock | None = None, pushes_changes: bool = False) -> None:
@@ -111,6 +113,8 @@ class MemoryStore:
         self._trail: list[AuditRow] = []
         self._numbered = 0
         self._spent: dict[bytes, int] = {}
+        self._workers: dict[tuple[str, int], WorkerRow] = {}
+        self._probed_at = 0
         self._log: list[tuple[Entry, int]] = []
         self._floor = 1
         self._position = 1
@@ -351,6 +355,31 @@ class MemoryStore:
             actor = self._acting.get(session_id)
             return None if actor is None or self._live_key_of(actor) is None else actor
 
+    def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        with self._lock:
+            now = self._now()
+            key = worker, now // MINUTE
+            before = self._workers.get(key)
+            due = now - self._probed_at >= PAUSE
+            active = None if before is None else before.active
+            if due:
+                self._probed_at = now
+                active = sum(map(self._alive, self._rows.values()))
+            self._workers[key] = WorkerRow(*key, now, active, report)
+            self._forget_workers()
+            return due
+
+    def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        with self._lock:
+            self._note(probe_subject(self._now()))
+
+    def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        with self._lock:
+            return WorkerRows(self._now(), tuple(row for _, row in sorted(self._workers.items())))
+
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -448,6 +477,7 @@ class MemoryStore:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
         with self._lock:
             self._trim(self._now() - _KEEP_LOG)
+            self._forget_workers()
             expired = [key for key, row in self._rows.items() if not self._alive(row)][:batch]
             rows = [self._rows.pop(key) for key in expired]
             self._forget({row.id for row in rows})
@@ -470,6 +500,10 @@ class MemoryStore:
             self._trail.append(
                 AuditRow(self._numbered, self._now(), action, actor, user_id, session_id, address, detail)
             )
+
+    def _forget_workers(self) -> None:
+        horizon = self._now() - KEPT
+        self._workers = {key: row for key, row in self._workers.items() if row.reported_at >= horizon}
 
     def _reading(self, record: Record | None) -> Reading:
         return Reading(self._epoch, self._position, self._clock.now(), record)

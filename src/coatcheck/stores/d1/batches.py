@@ -10,6 +10,7 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.core.authentication import acts_for_another
+from coatcheck.core.fleet import KEPT, PAUSE
 from coatcheck.core.session import Record
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import DataError
@@ -193,6 +194,14 @@ class Batches:
             "forgotten": self._statement("forget_spent", now=now),
         }
 
+    def report(self, worker: str, report: str, now: int | None) -> Batch:
+        """Note what a worker tells, and find out whether it is its turn to do what one does for all."""
+        return {
+            "told": self._statement("report", worker=worker, report=report, now=now),
+            "duty": self._statement("duty", worker=worker, pause=PAUSE, now=now),
+            "forgotten": self._statement("forget_workers", keep=KEPT, now=now),
+        }
+
     # --- ending
 
     def revoke_everyone(self) -> Batch:
@@ -219,6 +228,7 @@ class Batches:
         return {
             "floor": self._statement("trim_floor", before=before),
             "trim": self._statement("trim"),
+            "workers": self._statement("forget_workers", keep=KEPT, now=now),
             "quiet": self._statement("quiet", quiet=1),
             "ended": self._statement("sweep", now=now, batch=batch),
             "loud": self._statement("quiet", quiet=0),

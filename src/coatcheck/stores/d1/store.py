@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
@@ -85,6 +86,7 @@ class AsyncD1Store:
         searching=True,
         audits=True,
         spends=True,
+        numbers=True,
     )
 
     def __init__(
@@ -303,6 +305,18 @@ class AsyncD1Store:
     async def spend(self, name: bytes, lifetime: int) -> bool:
         """Note that something is used up, for so many microseconds; False when it was already."""
         return bool((await self._run(self._batches.spend(name, lifetime, self._now())))["spent"])
+
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return bool((await self._run(self._batches.report(worker, report, self._now())))["duty"])
+
+    async def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        await self._only(self._operations.probe(self._now()))
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return await self._only(self._operations.reports(self._now()))
 
     # --- ending
 

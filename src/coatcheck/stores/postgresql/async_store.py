@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from coatcheck.clock import Clock
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
@@ -106,6 +107,7 @@ class AsyncPostgreSQLStore:
         searching=True,
         audits=True,
         spends=True,
+        numbers=True,
     )
 
     def __init__(
@@ -324,6 +326,18 @@ class AsyncPostgreSQLStore:
         """Note that something is used up, for so many microseconds; False when it was already."""
         make = lambda: self._operations.spend(name, lifetime, self._now())  # noqa: E731
         return await self._write(make, None, alone=True)
+
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return await self._write(lambda: self._operations.report(worker, report, self._now()), None)
+
+    async def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        return await self._write(lambda: self._operations.probe(self._now()), None, alone=True)
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return await self._single(lambda: self._operations.reports(self._now()), None, reads=True)
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

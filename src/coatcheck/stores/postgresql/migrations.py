@@ -34,6 +34,7 @@ MIGRATIONS: Final = (
     "0005_kinds",
     "0006_audit",
     "0007_spent",
+    "0008_workers",
 )
 """The steps in order; step n brings the schema to version n."""
 

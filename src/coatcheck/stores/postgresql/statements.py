@@ -91,6 +91,7 @@ class Statements:
             "/*columns*/": ", ".join(_columns()),
             "/*since*/": _micros("max(retired_at)"),
             "/*until*/": _micros("until"),
+            "/*reported*/": _micros("w.reported_at"),
             "/*micros_now*/": _micros("/*now*/"),
             "/*micros(at)*/": _micros("at"),
             "/*alive*/": alive,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from coatcheck.clock import Clock
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
@@ -107,6 +108,7 @@ class PostgreSQLStore:
         searching=True,
         audits=True,
         spends=True,
+        numbers=True,
     )
 
     def __init__(
@@ -325,6 +327,18 @@ class PostgreSQLStore:
         """Note that something is used up, for so many microseconds; False when it was already."""
         make = lambda: self._operations.spend(name, lifetime, self._now())  # noqa: E731
         return self._write(make, None, alone=True)
+
+    def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return self._write(lambda: self._operations.report(worker, report, self._now()), None)
+
+    def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        return self._write(lambda: self._operations.probe(self._now()), None, alone=True)
+
+    def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return self._single(lambda: self._operations.reports(self._now()), None, reads=True)
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
@@ -71,6 +72,7 @@ class AsyncSQLiteStore:
         searching=True,
         audits=True,
         spends=True,
+        numbers=True,
     )
 
     def __init__(
@@ -243,6 +245,18 @@ class AsyncSQLiteStore:
     async def spend(self, name: bytes, lifetime: int) -> bool:
         """Note that something is used up, for so many microseconds; False when it was already."""
         return await self._threads.write(self._operations.spend(name, lifetime, self._now()))
+
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return await self._threads.write(self._operations.report(worker, report, self._now()))
+
+    async def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        return await self._threads.write(self._operations.probe(self._now()))
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return await self._threads.read(self._operations.reports(self._now()))
 
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

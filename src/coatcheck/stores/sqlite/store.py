@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from coatcheck.clock import Clock
     from coatcheck.core.coherence import LogPage
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
@@ -72,6 +73,7 @@ class SQLiteStore:
         searching=True,
         audits=True,
         spends=True,
+        numbers=True,
     )
 
     def __init__(
@@ -244,6 +246,18 @@ class SQLiteStore:
     def spend(self, name: bytes, lifetime: int) -> bool:
         """Note that something is used up, for so many microseconds; False when it was already."""
         return self._threads.write(self._operations.spend(name, lifetime, self._now()))
+
+    def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return self._threads.write(self._operations.report(worker, report, self._now()))
+
+    def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        return self._threads.write(self._operations.probe(self._now()))
+
+    def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return self._threads.read(self._operations.reports(self._now()))
 
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""

@@ -11,6 +11,8 @@ What each key holds, with the generation as `g`:
     {coatcheck}:audit       the stream of the audit trail; `<number>-0` is the id of each entry
     {coatcheck}:dead        generations whose keys are still to be removed
     {coatcheck}:o:<name>    that something is used up which may count once
+    {coatcheck}:reports     what workers have told, by worker and minute; and :told, when they have
+    {coatcheck}:probed      when the last probe was ordered
     {coatcheck}:g:s:<hash>  one session, by the hash of its token
     {coatcheck}:g:i:<id>    the hash of its token
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
@@ -49,6 +51,7 @@ from redis.exceptions import OutOfMemoryError
 
 from coatcheck.actors import current_actor
 from coatcheck.core.coherence import Entry, LogPage, user_subject
+from coatcheck.core.fleet import KEPT, PAUSE
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from coatcheck.clock import Clock
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
@@ -130,6 +134,7 @@ class AsyncValkeyStore:
         searching=True,
         audits=True,
         spends=True,
+        numbers=True,
     )
 
     def __init__(
@@ -430,6 +435,18 @@ class AsyncValkeyStore:
         key = f"{self._meta_key.removesuffix('meta')}o:{name.hex()}"
         return await self._wire.command(key, "SET", key, "1", "NX", "PX", max(lifetime // 1000, 1)) is not None
 
+    async def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return bool(await self._run(scripts.REPORT, worker, report, PAUSE, KEPT))
+
+    async def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        await self._run(scripts.PROBE)
+
+    async def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return rows.reports_of(await self._run(scripts.REPORTS))
+
     async def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -542,7 +559,7 @@ class AsyncValkeyStore:
 
     async def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
-        return rows.ended_of(await self._run(scripts.SWEEP, batch, KEEP_LOG))
+        return rows.ended_of(await self._run(scripts.SWEEP, batch, KEEP_LOG, KEPT))
 
     async def _run(self, script: Script, *arguments: str | bytes | int) -> Any:
         return await self._wire.run(script, self._meta_key, self._now(), token_hex(16), *arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from coatcheck.core.fleet import WorkerRow, WorkerRows
 from coatcheck.core.session import Record
 from coatcheck.core.successors import Retired
 from coatcheck.stores.base import SESSION, AuditRow, Ended, Reading, ended_as
@@ -62,6 +63,18 @@ def record_of(fields: Sequence[bytes]) -> Record:
 def records_of(rows: Sequence[Sequence[bytes]]) -> tuple[Record, ...]:
     """Return a record for each list of names and values."""
     return tuple(map(record_of, rows))
+
+
+def reports_of(answer: Any) -> WorkerRows:
+    """Return what workers have told, in order."""
+    now, found = answer
+    return WorkerRows(int(now), tuple(sorted(_report_of(*each) for each in found)))
+
+
+def _report_of(member: bytes, told: bytes) -> WorkerRow:
+    worker, minute = member.decode().split(" ")
+    reported_at, active, report = told.decode().split(" ", 2)
+    return WorkerRow(worker, int(minute), int(reported_at), None if active == "-" else int(active), report)
 
 
 def ended_of(rows: Sequence[Sequence[bytes]]) -> list[Ended]:

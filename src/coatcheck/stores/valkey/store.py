@@ -12,6 +12,8 @@ What each key holds, with the generation as `g`:
     {coatcheck}:audit       the stream of the audit trail; `<number>-0` is the id of each entry
     {coatcheck}:dead        generations whose keys are still to be removed
     {coatcheck}:o:<name>    that something is used up which may count once
+    {coatcheck}:reports     what workers have told, by worker and minute; and :told, when they have
+    {coatcheck}:probed      when the last probe was ordered
     {coatcheck}:g:s:<hash>  one session, by the hash of its token
     {coatcheck}:g:i:<id>    the hash of its token
     {coatcheck}:g:u:<user>  the ids of a user's sessions, by when they were created
@@ -50,6 +52,7 @@ from redis.exceptions import OutOfMemoryError
 
 from coatcheck.actors import current_actor
 from coatcheck.core.coherence import Entry, LogPage, user_subject
+from coatcheck.core.fleet import KEPT, PAUSE
 from coatcheck.core.successors import MOST_RETIRED
 from coatcheck.errors import ConfigurationError, DataError, SchemaError, Unavailable
 from coatcheck.fork import after_fork
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from coatcheck.clock import Clock
+    from coatcheck.core.fleet import WorkerRows
     from coatcheck.core.session import Record
     from coatcheck.stores.auditing import Noted
     from coatcheck.stores.base import (
@@ -131,6 +135,7 @@ class ValkeyStore:
         searching=True,
         audits=True,
         spends=True,
+        numbers=True,
     )
 
     def __init__(
@@ -431,6 +436,18 @@ class ValkeyStore:
         key = f"{self._meta_key.removesuffix('meta')}o:{name.hex()}"
         return self._wire.command(key, "SET", key, "1", "NX", "PX", max(lifetime // 1000, 1)) is not None
 
+    def report(self, worker: str, report: str) -> bool:
+        """Note what a worker tells of itself; returns whether it is to write the next probe."""
+        return bool(self._run(scripts.REPORT, worker, report, PAUSE, KEPT))
+
+    def probe(self) -> None:
+        """Write a log entry that says when it was written."""
+        self._run(scripts.PROBE)
+
+    def reports(self) -> WorkerRows:
+        """Read what all workers have told, and the time."""
+        return rows.reports_of(self._run(scripts.REPORTS))
+
     def revoke(self, selection: Selection, *, connection: Any = None) -> Sequence[Ended]:
         """End the selected sessions and say which they were."""
         _refuse(connection)
@@ -543,7 +560,7 @@ class ValkeyStore:
 
     def sweep(self, batch: int) -> Sequence[Ended]:
         """Delete at most `batch` expired sessions, without log entries, and trim the log."""
-        return rows.ended_of(self._run(scripts.SWEEP, batch, KEEP_LOG))
+        return rows.ended_of(self._run(scripts.SWEEP, batch, KEEP_LOG, KEPT))
 
     def _run(self, script: Script, *arguments: str | bytes | int) -> Any:
         return self._wire.run(script, self._meta_key, self._now(), token_hex(16), *arguments)

@@ -172,6 +172,13 @@ local function ended_of(sessions)
   return ended
 end
 
+local function forget_workers(keep)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', base .. 'told', '-inf', '(' .. int(now - keep))) do
+    redis.call('HDEL', base .. 'reports', member)
+    redis.call('ZREM', base .. 'told', member)
+  end
+end
+
 local function rows_of(sessions)
   local rows = {}
   for i, session in ipairs(sessions) do

@@ -1,4 +1,4 @@
--- how many at most, for how long log entries are kept -> the fields of the expired sessions that were removed
+-- how many at most, for how long log entries are kept, and what workers have told -> the fields of the expired sessions that were removed
 begin()
 local batch, horizon = tonumber(ARGV[3]), now - tonumber(ARGV[4])
 
@@ -14,6 +14,8 @@ if trimmed > floor then
   redis.call('HSET', meta_key, 'floor', int(trimmed))
   redis.call('XTRIM', log_key, 'MINID', '=', int(trimmed) .. '-0')
 end
+
+forget_workers(tonumber(ARGV[5]))
 
 -- Expired sessions. Those whose entries have ended by themselves are only left in the indexes.
 local ended, scanned = {}, 0

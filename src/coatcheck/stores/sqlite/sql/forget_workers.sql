@@ -1,0 +1,1 @@
+DELETE FROM coatcheck_workers WHERE reported_at < :now - :keep
