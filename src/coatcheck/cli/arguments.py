@@ -11,6 +11,7 @@ from coatcheck.cli import (
     audit_command,
     better_auth_commands,
     commands,
+    console_command,
     import_commands,
     serve_command,
     session_commands,
@@ -67,6 +68,9 @@ def parser() -> Parser:
     _audit(_command(parsers, "audit", "list the audit trail, newest first", audit_command.list_them))
     _import(parsers.add_parser("import", help="bring the live sessions of another library here", allow_abbrev=False))
     _better_auth(parsers.add_parser("better-auth", help="have Better Auth's own sign-outs seen", allow_abbrev=False))
+    _console_password(
+        _command(parsers, "console-password", "hash the password of an operator", console_command.password)
+    )
     _check(_command(parsers, "check", "print the configuration and say what is unsafe", commands.check))
     return root
 
@@ -111,6 +115,10 @@ def _serve(serve: argparse.ArgumentParser) -> None:
         choices=serve_command.PROXIES,
         help="print how to configure this proxy, with the settings as they are, and serve nothing",
     )
+
+
+def _console_password(hashing: argparse.ArgumentParser) -> None:
+    hashing.add_argument("name", metavar="NAME", help="what the operator types as a name")
 
 
 def _sessions(sessions: argparse.ArgumentParser) -> None:

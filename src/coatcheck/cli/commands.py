@@ -11,6 +11,7 @@ from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck.cli.output import aligned, counted, printable
 from coatcheck.cli.target import opened_store, store_of, target_of
 from coatcheck.describe import describe, in_words, statement
+from coatcheck.describe.console import console_lines
 from coatcheck.describe.serve import serve_lines
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def check(arguments: argparse.Namespace) -> int:
     lines = describe(target.sessions, target.web, problems)
     if target.settings is not None and target.settings.has_serve:
         lines += serve_lines(target.settings.serve)
+    if target.settings is not None and target.settings.console is not None:
+        lines += console_lines(target.settings.console)
     print(f"configuration: {target.origin}")
     for text in aligned([(line.setting, printable(line.value)) for line in lines]):
         print(f"  {text}")

@@ -10,6 +10,8 @@ import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from coatcheck.configuration.console_options import SECRETS as CONSOLE_SECRETS
+from coatcheck.configuration.console_options import ConsoleOptions
 from coatcheck.configuration.durations import NoDuration, duration
 from coatcheck.configuration.provider_options import SECRETS as PROVIDER_SECRETS
 from coatcheck.configuration.provider_options import ProviderOptions
@@ -37,11 +39,17 @@ GROUPS: Final = {
     "imported": ImportedTokens,
     "provider": ProviderOptions,
     "serve": ServeOptions,
+    "console": ConsoleOptions,
 }
 """The groups, and the dataclass whose fields are settings of each."""
 
 SECRETS: Final = frozenset(
-    {"keys", *(f"provider.{name}" for name in PROVIDER_SECRETS), *(f"serve.{name}" for name in SERVE_SECRETS)}
+    {
+        "keys",
+        *(f"provider.{name}" for name in PROVIDER_SECRETS),
+        *(f"serve.{name}" for name in SERVE_SECRETS),
+        *(f"console.{name}" for name in CONSOLE_SECRETS),
+    }
 )
 URLS: Final = frozenset(
     {

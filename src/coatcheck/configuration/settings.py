@@ -34,13 +34,14 @@ from coatcheck.stores.users import PLAIN_NAME, UsersTable
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
+    from coatcheck.configuration.console_options import ConsoleOptions
     from coatcheck.configuration.sources import Given, Source
     from coatcheck.core.imported import ImportedTokens
     from coatcheck.stores.async_protocol import AsyncStore
     from coatcheck.stores.protocol import Store
 
 _EXAMPLE: Final = "valkey://host:6379/0"
-_OPTIONAL: Final = frozenset({"users", "imported", "provider"})
+_OPTIONAL: Final = frozenset({"users", "imported", "provider", "console"})
 """Groups that are there only if something of them is written."""
 
 
@@ -61,6 +62,7 @@ class Settings:
         imported: Whose tokens are accepted besides ours, after `coatcheck import`.
         provider: Who issues the sessions, if we do not, and for how long its answers stand in for asking it.
         serve: How `coatcheck serve` answers.
+        console: The administrator's console, which `coatcheck serve` has if anything is written of it.
         keys: Keys that sign what the client holds: the first signs, all verify.
         deployment: The name that signatures are bound to.
         purpose: What the tokens are for.
@@ -78,6 +80,7 @@ class Settings:
     imported: ImportedTokens | None = None
     provider: ProviderOptions | None = None
     serve: ServeOptions = field(default_factory=ServeOptions)
+    console: ConsoleOptions | None = None
     keys: tuple[str | bytes, ...] = ()
     deployment: str = "coatcheck"
     purpose: str = "session"
@@ -164,6 +167,7 @@ class Settings:
             imported=parts.get("imported"),
             provider=parts.get("provider"),
             serve=parts["serve"],
+            console=parts.get("console"),
             origins=origins,
             **{name: values[name] for name in ("keys", "deployment", "purpose") if name in values},
         )
@@ -300,6 +304,7 @@ class Settings:
             "imported": self.imported,
             "provider": self.provider,
             "serve": self.serve,
+            "console": self.console,
         }
         found: dict[str, Any] = {path: url and redacted_url(url) for path, url in urls.items()}
         for group, part in parts.items():

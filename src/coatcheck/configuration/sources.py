@@ -50,7 +50,7 @@ _GROUPS_WITH_URL: Final = ("store", "shared_cache")
 # The object of settings and its parts have two names where code needs a URL and the settings beside it.
 _HALVES: Final = {"store_options": "store", "shared_cache_settings": "shared_cache"}
 _MAY_BE_NONE: Final = frozenset(
-    {"users", "imported", "provider", "serve", "shared_cache", "policy", "cache", "values", *_HALVES}
+    {"users", "imported", "provider", "serve", "console", "shared_cache", "policy", "cache", "values", *_HALVES}
 )
 _NONE_IS_UNSET: Final = ("store.", "provider.")
 

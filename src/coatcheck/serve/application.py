@@ -16,6 +16,7 @@ from coatcheck.configuration import Settings
 from coatcheck.fastapi import SessionMiddleware
 from coatcheck.serve.api_tokens import served_tokens
 from coatcheck.serve.authority import sessions_of, web_settings
+from coatcheck.serve.console import console_of
 from coatcheck.serve.counts import Counts
 from coatcheck.serve.forwarded import NotForwarded, scheme_of
 from coatcheck.serve.gate import PREFIX as GATE
@@ -75,9 +76,13 @@ class Served:
         if options.numbers_every is not None:
             numbers = AsyncFleetNumbers(self.sessions, every=options.numbers_every)
         self._site = _site(self.sessions, web, numbers)
+        self._api = _as_forwarded(self._site)
         self._internal: App | None = None
         if options.service_keys:
             self._internal = ServiceKeys(service_app(self.sessions, web.cookie, programs), options.service_keys)
+        console = console_of(self.sessions, settings.console)
+        self._console = None if console is None else _as_forwarded(console)
+        self._console_path = "" if settings.console is None else settings.console.path
         self._places: Mapping[str, App] = {
             "/healthz": Liveness(),
             "/readyz": Readiness(self.sessions),
@@ -101,16 +106,9 @@ class Served:
             return self._api
         if self._internal is not None and path.startswith(f"{SERVICE}/"):
             return self._internal
+        if self._console is not None and (path == self._console_path or path.startswith(f"{self._console_path}/")):
+            return self._console
         return self._places.get(path, _nothing_here)
-
-    async def _api(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve what a browser has asked for, who has used the scheme that the proxy says."""
-        try:
-            scheme = scheme_of(scope["headers"])
-        except NotForwarded as error:
-            await respond(scope, send, problem(400, "The proxy is not configured for the gate", detail=str(error)))
-            return
-        await self._site({**scope, "scheme": scheme or scope["scheme"]}, receive, send)
 
 
 def _site(sessions: Authority, web: WebSettings, numbers: AsyncFleetNumbers | None) -> App:
@@ -123,6 +121,20 @@ def _site(sessions: Authority, web: WebSettings, numbers: AsyncFleetNumbers | No
     router = session_router() if isinstance(sessions, AsyncSessions) else identity_router()
     app.include_router(router, prefix=API)
     return SessionMiddleware(app, sessions, cookie=web.cookie, cross_origin=web.cross_origin, bearer=web.bearer)
+
+
+def _as_forwarded(app: App) -> App:
+    """Return an application for browsers, who have used the scheme that the proxy says."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            scheme = scheme_of(scope["headers"])
+        except NotForwarded as error:
+            await respond(scope, send, problem(400, "The proxy is not configured for the gate", detail=str(error)))
+            return
+        await app({**scope, "scheme": scheme or scope["scheme"]}, receive, send)
+
+    return serve
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI calls it so

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coatcheck.errors import ConfigurationError
 from coatcheck.serve.authority import sessions_of
+from coatcheck.serve.console import console_of
 from coatcheck.serve.tokens import identity_tokens
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ async def _opened_once(settings: Settings) -> None:
     """Read the keys, open the sessions and close them again: a worker that cannot would be started over and over."""
     identity_tokens(settings.serve)
     sessions = sessions_of(settings)
+    console_of(sessions, settings.console)
     try:
         await sessions.open()
     finally:

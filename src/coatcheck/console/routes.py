@@ -1,0 +1,281 @@
+"""The routes of the console."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.routing import Route
+
+from coatcheck._async.audit_trail import AsyncAuditTrail
+from coatcheck._async.session_search import AsyncSessionSearch
+from coatcheck.actors import acting
+from coatcheck.configuration.console_options import ConsoleOptions
+from coatcheck.console import detail, ending, listing, numbers, problems, trail
+from coatcheck.console.asked import asked_in
+from coatcheck.console.doors import ApplicationDoor, back_in, here
+from coatcheck.console.forms import fields_of, read_form
+from coatcheck.console.frame import FILES, Frame, file, page
+from coatcheck.console.own_door import OwnDoor
+from coatcheck.console.tokens import base_of, form_field, verify_form
+from coatcheck.console.wording import counted
+from coatcheck.devices import describe_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from coatcheck._async.sessions import AsyncSessions
+    from coatcheck.console.asked import Asked
+    from coatcheck.console.backing import Numbers, Search, Trail
+    from coatcheck.console.doors import Door, Endpoint
+    from coatcheck.console.operators import Operator
+    from coatcheck.console.places import Place
+    from coatcheck.core.session import Session
+
+_PAGE: Final = 50
+_LOOKED_AT: Final = 1000
+"""So many sessions the preview looks at, to say of how many users they are."""
+
+
+class Console:
+    """A console for administrators: active sessions of all users, and how to end them; plain forms.
+
+    Whoever may use it signs in to it by the settings, or is somebody whom the application knows. What ends sessions
+    asks for a recent proof of who that is (ASVS 7.5.1, rule A1), has a token in its form (rule X2), and is noted in the
+    trail.
+    """
+
+    def __init__(
+        self,
+        sessions: AsyncSessions,
+        options: ConsoleOptions | None = None,
+        *,
+        search: Search | None = None,
+        trail: Trail | None = None,
+        numbers: Numbers | None = None,
+        operator: Callable[[Session], str | None] | None = None,
+        confirm_path: str = "/confirm",
+        place: Place | None = None,
+    ) -> None:
+        """Wire the console.
+
+        Args:
+            sessions: The sessions that are listed and ended.
+            options: Where the console is, and who may use it.
+            search: Finds sessions across users; `AsyncSessionSearch` if not given.
+            trail: Where it is noted what was done; `AsyncAuditTrail` if not given.
+            numbers: Reads the numbers of all workers; None shows those of the one that answers.
+            operator: Instead of names in the options: returns, for the session of a user who has signed in to the
+                application, the operator's name; None for everybody else. `SessionMiddleware` has to stand in front.
+            confirm_path: With it, the application's own page that asks for the password again, calls
+                `rotate(request, reauthenticated=True)`, and goes on to the path in its parameter `next`.
+            place: Returns in words where an address is, such as a town; None where it does not know. It is called in
+                the event loop: let it look into memory only.
+
+        Raises:
+            ConfigurationError: Nobody could use it, the store cannot search or keep a trail, or something is not
+                possible.
+        """
+        self.options = options or ConsoleOptions()
+        self._sessions = sessions
+        self._search: Search = search or AsyncSessionSearch(sessions)
+        self._trail: Trail = trail or AsyncAuditTrail(sessions)
+        self._numbers = numbers
+        self._place = place
+        self._door: Door = (
+            OwnDoor(sessions, self.options, self._trail)
+            if operator is None
+            else ApplicationDoor(sessions, operator, confirm_path)
+        )
+        describe_device("the first look loads the parser: now, not in a request")
+
+    def endpoints(self) -> list[tuple[str, str, Endpoint]]:
+        """Return what serves each method of each path."""
+        own: list[tuple[str, str, Endpoint]] = [
+            ("GET", "", self.show),
+            ("GET", "/sessions/{session_id}", self.show_one),
+            ("GET", "/end", self.preview),
+            ("POST", "/end", self.end),
+            ("GET", "/numbers", self.show_numbers),
+            ("GET", "/trail", self.show_trail),
+            *self._door.endpoints(),
+        ]
+        return [(method, self.options.path + path, self._guarded(serve)) for method, path, serve in own]
+
+    # --- looking
+
+    async def show(self, request: Request) -> Response:
+        """List sessions, latest activity first."""
+        frame, _ = await self._entered(request, "")
+        fields = fields_of(request.url.query)
+        asked, after = asked_in(fields, self._sessions.now()), fields.get("after") or None
+        found = await self._search.find(asked.filter(), limit=_PAGE, after=after)
+        shown = listing.Listed(
+            asked=asked,
+            sessions=found.sessions,
+            total=await self._search.count(asked.filter()),
+            after=found.after,
+            page=after,
+            all_chosen=fields.get("choose") == "page",
+            now=self._sessions.now(),
+            base=frame.base,
+            place_of=self._place,
+        )
+        return page(listing.TITLE, listing.listing(shown), frame)
+
+    async def show_one(self, request: Request) -> Response:
+        """Show one session."""
+        frame, _ = await self._entered(request, None)
+        session = await self._sessions.find(request.path_params["session_id"])
+        if session is None:
+            return problems.gone(frame)
+        shown = detail.Detail(session, self._sessions.now(), frame.base, self._place)
+        return page(detail.TITLE, detail.detail(shown), frame)
+
+    async def show_numbers(self, request: Request) -> Response:
+        """Show numbers."""
+        frame, _ = await self._entered(request, "/numbers")
+        asked = asked_in(fields_of(""), self._sessions.now())
+        fleet = None if self._numbers is None else await self._numbers.read()
+        shown = numbers.Numbers(
+            active=await self._search.count(asked.filter()),
+            health=await self._sessions.health(),
+            fleet=fleet if fleet is not None and fleet.workers else None,
+            now=self._sessions.now(),
+        )
+        return page(numbers.TITLE, numbers.numbers(shown), frame)
+
+    async def show_trail(self, request: Request) -> Response:
+        """Show what was done."""
+        frame, _ = await self._entered(request, "/trail")
+        fields = fields_of(request.url.query)
+        wanted = {name: fields.get(name, "").strip() for name in trail.FILTERS}
+        after = fields.get("after") or None
+        found = await self._trail.entries(
+            **{name: value for name, value in wanted.items() if value}, limit=_PAGE, after=after
+        )
+        shown = trail.Trailed(found.entries, found.after, after, wanted, self._sessions.now(), frame.base)
+        return page(trail.TITLE, trail.trail(shown), frame)
+
+    # --- ending
+
+    async def preview(self, request: Request) -> Response:
+        """Show what would end."""
+        frame, operator = await self._recently(request)
+        fields = fields_of(request.url.query)
+        asked = asked_in(fields, self._sessions.now())
+        if asked.everyone and "everyone" not in fields:
+            return problems.not_possible("nothing says which sessions are meant", frame)
+        return await self._preview(asked, frame, operator)
+
+    async def end(self, request: Request) -> Response:
+        """End what the preview has shown, unless there is much more of it now."""
+        frame, operator = await self._recently(request)
+        form = await read_form(request)
+        verify_form(operator, form)
+        asked, expected = asked_in(form, self._sessions.now()), _whole(form.get("expected"))
+        if asked.everyone and "everyone" not in form:
+            return problems.not_possible("nothing says which sessions are meant", frame)
+        if asked.everyone and form.get("word", "").strip().lower() != ending.WORD:
+            error = f"Type {ending.WORD}, and nothing else."
+            return await self._preview(asked, frame, operator, status=422, error=error)
+        count = await self._search.count(asked.filter())
+        if not count or ending.many_more(count, expected):
+            return await self._preview(asked, frame, operator, status=409, changed=expected if count else None)
+        ended = await self._ended(request, operator, asked, count)
+        return page(ending.ENDED, ending.ended(ended, expected, frame.base), frame)
+
+    async def _ended(self, request: Request, operator: Operator, asked: Asked, count: int) -> int:
+        """End them, noted before and after: whatever happens between, somebody is known to have begun it."""
+        address, ids = self._door.address(request), asked.ids or ()
+        # What cannot be printed stands in no column of the trail; the words have it in another form.
+        user_id = asked.user_id if asked.user_id.isprintable() else None
+        about = {"user_id": user_id or None, "session_id": ids[0] if len(ids) == 1 else None}
+        which = asked.described()
+        with acting(operator.name, address=address):
+            await self._trail.record("console.ending", **about, detail=f"{counted(count, 'session')} {which}")
+            ended = await self._search.revoke(asked.filter(), wait=True)
+            await self._trail.record("console.ended", **about, detail=f"{counted(ended, 'session')} {which}")
+        return ended
+
+    async def _preview(
+        self, asked: Asked, frame: Frame, operator: Operator, *, status: int = 200, **more: Any
+    ) -> Response:
+        found = await self._search.find(asked.filter(), limit=_LOOKED_AT)
+        count = await self._search.count(asked.filter())
+        listed = listing.Listed(
+            asked=asked,
+            sessions=found.sessions[: ending.FIRST],
+            total=count,
+            after=None,
+            page=None,
+            all_chosen=False,
+            now=self._sessions.now(),
+            base=frame.base,
+            place_of=self._place,
+        )
+        users = len({session.user_id for session in found.sessions} - {None})
+        shown = ending.Preview(listed, users, found.after is None, form_field(operator), **more)
+        title = f"Error: {ending.TITLE}" if shown.error else ending.TITLE
+        return page(title, ending.preview(shown), frame, status=status)
+
+    # --- who may
+
+    async def _entered(self, request: Request, of: str | None) -> tuple[Frame, Operator]:
+        base = base_of(request, self.options.path)
+        operator = await self._door.operator(request)
+        if operator is None:
+            raise _Elsewhere(self._door.to_sign_in(base, back_in(here(request), base)))
+        return Frame(base, operator.name, of, form_field(operator) if self._door.own else None), operator
+
+    async def _recently(self, request: Request) -> tuple[Frame, Operator]:
+        """Return who asks, if they have proved recently who they are; otherwise they are sent to do so."""
+        frame, operator = await self._entered(request, None)
+        within, now = self.options.recent_auth_within, self._sessions.now()
+        if not operator.session.authenticated_within(within, now):
+            # A form that was sent is not sent again: they come back to the list, or the preview.
+            back = here(request) if request.method in {"GET", "HEAD"} else frame.base
+            raise _Elsewhere(self._door.to_confirm(frame.base, back_in(back, frame.base)))
+        return frame, operator
+
+    def _guarded(self, serve: Endpoint) -> Endpoint:
+        """Return an endpoint that answers what went wrong with a page of its own."""
+
+        async def answer(request: Request) -> Response:
+            frame = Frame(base_of(request, self.options.path))
+            if self._door.cross_origin(request) is not None:
+                return problems.cross_origin(frame)
+            try:
+                return await serve(request)
+            except _Elsewhere as elsewhere:
+                return elsewhere.response
+            except problems.ANSWERED as error:
+                return problems.answer_to(error, frame)
+
+        return answer
+
+
+class _Elsewhere(Exception):
+    """The browser has to go somewhere else first."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+def _whole(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else 0  # noqa: PLR2004
+
+
+def console_routes(console: Console) -> list[Route]:
+    """Return the routes of a console, by default at /console, and of the files that its pages need."""
+    path = console.options.path
+    files = [Route(f"{path}/{name}", partial(_served, name), methods=["GET"]) for name in FILES]
+    return [*files, *(Route(path, serve, methods=[method]) for method, path, serve in console.endpoints())]
+
+
+async def _served(name: str, request: Request) -> Response:  # noqa: ARG001 - Starlette calls it so
+    return file(name)
