@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from coatcheck import CacheSettings, Policy, ProviderOptions, UsersTable, ValueSettings
+from coatcheck.configuration.console_options import ConsoleOptions
 from coatcheck.configuration.durations import duration
 from coatcheck.configuration.schema import KINDS
 from coatcheck.configuration.serve_options import ServeOptions
@@ -28,6 +29,7 @@ PARTS: dict[str, Any] = {
     "shared_cache": SharedCacheSettings(),
     "values": ValueSettings(),
     "serve": ServeOptions(),
+    "console": ConsoleOptions(),
 }
 STORES = (SQLiteStore, PostgreSQLStore, ValkeyStore)
 
