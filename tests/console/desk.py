@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -150,3 +151,25 @@ async def desk(folder: Path, **options: Any) -> AsyncIterator[Desk]:
     made = Desk(folder, **options)
     async with made.sessions:
         yield made
+
+
+async def begin(at: Desk, *users: str | None, **how: Any) -> list[str]:
+    """Begin sessions, a second apart, and return their tokens."""
+    tokens: list[str] = []
+    for user in users:
+        at.clock.advance(timedelta(seconds=1))
+        tokens.append((await at.sessions.create(user, **how)).token.reveal())
+    return tokens
+
+
+async def alive(at: Desk, tokens: list[str]) -> list[bool]:
+    """Tell which of these are signed in."""
+    return [bool(await at.sessions.get(token)) for token in tokens]
+
+
+def rows(answer: Answer) -> list[str]:
+    """Return what the rows of a page's table say."""
+    found = re.findall(
+        r"<tr[^>]*>(.*?)</tr>", text_of(answer).partition("<tbody")[2].partition("</tbody>")[0], re.DOTALL
+    )
+    return [" ".join(re.sub(r"<[^>]*>", " ", row).split()) for row in found]

@@ -6,6 +6,7 @@
 """
 
 from coatcheck.configuration.console_options import ConsoleOptions
-from coatcheck.console.routes import Console, console_routes
+from coatcheck.console.mounting import console_routes
+from coatcheck.console.routes import Console
 
 __all__ = ["Console", "ConsoleOptions", "console_routes"]

@@ -34,6 +34,19 @@ class NoOperator(Exception):
     """Somebody is signed in to the application, and is no operator; the answer is 403."""
 
 
+class Elsewhere(Exception):
+    """The browser has to go somewhere else first.
+
+    Attributes:
+        response: What sends it there.
+    """
+
+    def __init__(self, response: Response) -> None:
+        """Keep what sends it there."""
+        super().__init__()
+        self.response = response
+
+
 class Door(Protocol):
     """Lets operators in."""
 

@@ -83,7 +83,7 @@ def _filters(shown: Listed) -> Markup:
         ),
         _choice("active", "Active", "at any time", {key: span.words for key, span in ACTIVE.items()}, asked.active),
         _choice("begun", "Began", "at any time", {key: span.words for key, span in BEGUN.items()}, asked.begun),
-        _choice("who", "Of", None, WHO, asked.who),
+        _choice("who", "Whose", None, WHO, asked.who),
         el("input", type="hidden", name="user", value=asked.user_id) if asked.user_id else None,
         el("button", "Search"),
         class_="card filters",

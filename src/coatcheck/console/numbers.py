@@ -62,8 +62,19 @@ def _of_all(shown: Numbers, fleet: FleetReading) -> list[Markup]:
     labels = [minute.at.strftime("%H:%M") for minute in history]
     return [
         _card("Active sessions", f"{shown.active:,}", _active(history, labels)),
-        _card("Created and ended", _last(history), _begun_and_ended(history, labels)),
-        _card("Answered by", _hit_ratio(fleet), shares("Which tier answered", _tiers(fleet)), _hits(history, labels)),
+        _card(
+            "Created and ended",
+            _last(history),
+            el("p", "In the last half hour.", class_="hint"),
+            _begun_and_ended(history, labels),
+        ),
+        _card(
+            "Answered by",
+            _hit_ratio(fleet),
+            el("p", "Since the workers began.", class_="hint"),
+            shares("Which tier answered", _tiers(fleet)),
+            _hits(history, labels),
+        ),
         _card("Propagation of a revocation", _propagated(fleet.propagation), _propagations(history, labels)),
         _card("Answers a minute", _rate(history), _answers(history, labels)),
         _workers(fleet, shown.now),

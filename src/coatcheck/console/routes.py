@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-
-from starlette.routing import Route
 
 from coatcheck._async.audit_trail import AsyncAuditTrail
 from coatcheck._async.session_search import AsyncSessionSearch
@@ -13,9 +10,9 @@ from coatcheck.actors import acting
 from coatcheck.configuration.console_options import ConsoleOptions
 from coatcheck.console import detail, ending, listing, numbers, problems, trail
 from coatcheck.console.asked import asked_in
-from coatcheck.console.doors import ApplicationDoor, back_in, here
+from coatcheck.console.doors import ApplicationDoor, Elsewhere, back_in, here
 from coatcheck.console.forms import fields_of, read_form
-from coatcheck.console.frame import FILES, Frame, file, page
+from coatcheck.console.frame import Frame, page
 from coatcheck.console.own_door import OwnDoor
 from coatcheck.console.tokens import base_of, form_field, verify_form
 from coatcheck.console.wording import counted
@@ -228,7 +225,7 @@ class Console:
         base = base_of(request, self.options.path)
         operator = await self._door.operator(request)
         if operator is None:
-            raise _Elsewhere(self._door.to_sign_in(base, back_in(here(request), base)))
+            raise Elsewhere(self._door.to_sign_in(base, back_in(here(request), base)))
         return Frame(base, operator.name, of, form_field(operator) if self._door.own else None), operator
 
     async def _recently(self, request: Request) -> tuple[Frame, Operator]:
@@ -238,7 +235,7 @@ class Console:
         if not operator.session.authenticated_within(within, now):
             # A form that was sent is not sent again: they come back to the list, or the preview.
             back = here(request) if request.method in {"GET", "HEAD"} else frame.base
-            raise _Elsewhere(self._door.to_confirm(frame.base, back_in(back, frame.base)))
+            raise Elsewhere(self._door.to_confirm(frame.base, back_in(back, frame.base)))
         return frame, operator
 
     def _guarded(self, serve: Endpoint) -> Endpoint:
@@ -250,7 +247,7 @@ class Console:
                 return problems.cross_origin(frame)
             try:
                 return await serve(request)
-            except _Elsewhere as elsewhere:
+            except Elsewhere as elsewhere:
                 return elsewhere.response
             except problems.ANSWERED as error:
                 return problems.answer_to(error, frame)
@@ -258,24 +255,5 @@ class Console:
         return answer
 
 
-class _Elsewhere(Exception):
-    """The browser has to go somewhere else first."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
-
-
 def _whole(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else 0  # noqa: PLR2004
-
-
-def console_routes(console: Console) -> list[Route]:
-    """Return the routes of a console, by default at /console, and of the files that its pages need."""
-    path = console.options.path
-    files = [Route(f"{path}/{name}", partial(_served, name), methods=["GET"]) for name in FILES]
-    return [*files, *(Route(path, serve, methods=[method]) for method, path, serve in console.endpoints())]
-
-
-async def _served(name: str, request: Request) -> Response:  # noqa: ARG001 - Starlette calls it so
-    return file(name)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from coatcheck.console.frame import lines
 from coatcheck.console.markup import UNKNOWN, Markup, el, foreign, joined
 from coatcheck.console.wording import ago, table
+from coatcheck.devices import describe_device
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,15 +111,23 @@ def _list(shown: Trailed) -> Markup:
 def _cells(entry: AuditEntry, now: datetime) -> tuple[Markup | str, ...]:
     return (
         WORDS.get(entry.action) or foreign(entry.action),
-        foreign(entry.actor) if entry.actor else el("span", "nobody known", class_="muted"),
+        _by(entry),
         ago(entry.at, now),
         entry.address or UNKNOWN,
         _details(entry),
     )
 
 
+def _by(entry: AuditEntry) -> Markup:
+    if entry.actor is not None:
+        return foreign(entry.actor)
+    return el("span", "nobody known" if entry.user_id is None else "the user", class_="muted")
+
+
 def _details(entry: AuditEntry) -> Markup:
-    about = (("", entry.detail), ("user ", entry.user_id), ("session ", entry.session_id))
+    # Of a session that began it is the browser's own words.
+    detail = describe_device(entry.detail) if entry.action == "created" else entry.detail
+    about = (("", detail), ("user ", entry.user_id), ("session ", entry.session_id))
     known = [el("span", name, foreign(text, longest=_LONGEST_DETAIL), class_="sub") for name, text in about if text]
     return joined(*known) if known else Markup(UNKNOWN)
 
