@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.applications import Starlette
 
-from coatcheck import AsyncSessions, ConfigurationError
+from coatcheck import AsyncFleetNumbers, AsyncSessions, ConfigurationError
 from coatcheck.console import Console, ConsoleOptions, console_routes
 from coatcheck.testing import AsyncMemoryStore
 from tests.console.desk import Sitting, cheap, words_of
@@ -44,6 +44,25 @@ async def test_C12_L13_operators_sign_in_and_end_sessions_on_every_store(url: st
         assert [session.user_id for session in await sessions.list_active()] == ["grace"]
         assert "2 sessions of the user ada" in words_of(await browser.page("/trail"))
         assert (await browser.page("/numbers")).status == 200
+
+
+async def test_the_numbers_are_of_all_workers_where_they_tell_them(tmp_path: Path) -> None:
+    async with AsyncSessions(f"sqlite:///{tmp_path}/site.db") as sessions:
+        numbers = AsyncFleetNumbers(sessions)
+        app = Starlette(routes=console_routes(Console(sessions, ConsoleOptions(**OPTIONS), numbers=numbers)))
+        browser = Sitting(app)
+        await browser.sign_in()
+        assert "only of the worker that has answered you" in words_of(await browser.page("/numbers"))
+        async with numbers:
+            token = (await sessions.create("ada")).token
+            for _ in range(4):
+                await sessions.get(token)
+            await numbers.tell()
+            page = words_of(await browser.page("/numbers"))
+        assert "1 active session of users. The numbers of 1 worker, and the last half hour." in page
+        assert "Created and ended 1 / 0" in page
+        assert "Memory: 75% (3)" in page
+        assert "Store: 25% (1)" in page
 
 
 def test_a_store_that_cannot_search_is_refused() -> None:
