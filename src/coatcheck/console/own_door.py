@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from coatcheck.core.tokens import Token
 
 _MOST_WAITING: Final = 8
-"""So many passwords wait at most for being computed, one at a time: each takes 128 MiB."""
+"""So many attempts are under way at most in a worker; their passwords are computed one at a time, 128 MiB each."""
 
 _WRONG: Final = 422
 _TOO_MANY: Final = 429
@@ -201,6 +201,13 @@ class OwnDoor:
         """Try a password, and return what is wrong and the status for it; nothing if it was right."""
         if self._waiting >= _MOST_WAITING:
             return entrance.BUSY, _BUSY
+        self._waiting += 1
+        try:
+            return await self._judged(request, name, password, what)
+        finally:
+            self._waiting -= 1
+
+    async def _judged(self, request: Request, name: str, password: str, what: str) -> tuple[str, int]:
         places = await self._attempts.take(name, self.address(request))
         if places is None:
             _log.warning("coatcheck.console_limited", extra={"operator": self._known(name)})
@@ -219,12 +226,8 @@ class OwnDoor:
     async def _fits(self, name: str, password: str) -> bool:
         known = self._hashes.get(name)
         hashed = known or next(iter(self._hashes.values()))
-        self._waiting += 1
-        try:
-            async with self._one_at_a_time:
-                fits = await asyncio.to_thread(hashed.fits, password)
-        finally:
-            self._waiting -= 1
+        async with self._one_at_a_time:
+            fits = await asyncio.to_thread(hashed.fits, password)
         return fits and known is not None
 
     async def _note(self, what: str, name: str | None, request: Request) -> None:
