@@ -80,7 +80,7 @@ class Served:
         self._internal: App | None = None
         if options.service_keys:
             self._internal = ServiceKeys(service_app(self.sessions, web.cookie, programs), options.service_keys)
-        console = console_of(self.sessions, settings.console)
+        console = console_of(self.sessions, settings.console, numbers)
         self._console = None if console is None else _as_forwarded(console)
         self._console_path = "" if settings.console is None else settings.console.path
         self._places: Mapping[str, App] = {
