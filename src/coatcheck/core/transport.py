@@ -70,10 +70,15 @@ class Transport:
 
 
 def bearer_token(headers: Headers) -> bytes | None:
-    """Return the bearer token of a request (RFC 6750 section 2.1), if there is one."""
-    for key, value in headers:
-        if key == b"authorization" and value[:7].lower() == b"bearer ":
-            return bytes(value[7:].strip())
+    """Return the bearer token of a request (RFC 6750 section 2.1), if there is one.
+
+    Beside another Authorization header it is ambiguous: the header comes once (RFC 9110 section 5.3), and a proxy may
+    have judged the other one.
+    """
+    said = [value for key, value in headers if key == b"authorization"]
+    for value in said:
+        if value[:7].lower() == b"bearer ":
+            return bytes(value[7:].strip(b" \t")) if len(said) == 1 else AMBIGUOUS
     return None
 
 
