@@ -9,6 +9,8 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 SEEDS ?= 1000
 FIRST ?= 0
+SECONDS ?= 60
+PARSERS ?=
 UV ?= uv
 
 VENV := .venv
@@ -26,7 +28,7 @@ NODE_STAMP := node_modules/.stamp-$(call checksum,package.json package-lock.json
 PYODIDE_STAMP := .pyodide/.stamp-$(call checksum,package-lock.json requirements/dev.txt tools/pyodide_wheels.py)
 endif
 
-.PHONY: help demo test simulate check bench generate docs lock clean
+.PHONY: help demo test simulate fuzz check bench generate docs lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -34,6 +36,7 @@ help:
 	@echo "make demo      run the demo application (HOST, PORT)"
 	@echo "make test      run the tests (WORKERS, PYTEST_ARGS)"
 	@echo "make simulate  run the simulated fleet (SEEDS, FIRST)"
+	@echo "make fuzz      put every parser of what clients send under fire (SECONDS each, PARSERS)"
 	@echo "make check     linters, type checkers, import borders, generated code"
 	@echo "make bench     run the benchmarks (BENCH_ARGS)"
 	@echo "make generate  write the synchronous side from the asynchronous one"
@@ -49,6 +52,9 @@ test: $(DEV_STAMP) $(NODE_STAMP) $(PYODIDE_STAMP)
 
 simulate: $(DEV_STAMP)
 	$(VENV)/bin/python tools/simulate.py $(SEEDS) --first $(FIRST)
+
+fuzz: $(DEV_STAMP)
+	$(VENV)/bin/python -m tools.fuzz $(SECONDS) $(PARSERS)
 
 check: $(DEV_STAMP)
 	$(VENV)/bin/ruff check

@@ -22,11 +22,11 @@ TWO = Transport(cookies=(b"__Secure-sid", b"sid"), bearer=True, marks_bearer=Tru
 
 
 def before(headers: Headers, name: bytes, *, bearer: bool) -> bytes:
-    """Return what the middleware found before providers had it look for more."""
-    if bearer:
-        for key, value in headers:
-            if key == b"authorization" and value[:7].lower() == b"bearer ":
-                return value[7:].strip()
+    """Return what the middleware found before providers had it look for more; of two Authorization headers none."""
+    said = [value for key, value in headers if key == b"authorization"]
+    tokens = [value[7:].strip() for value in said if value[:7].lower() == b"bearer "]
+    if bearer and tokens:
+        return tokens[0] if len(said) == 1 else AMBIGUOUS
     values = [found for key, value in headers if key == b"cookie" for found in find_cookies(value, name)]
     if len(values) < 2:
         return values[0] if values else b""
@@ -68,6 +68,15 @@ def test_T8_a_bearer_token_counts_before_any_cookie_and_says_that_it_is_one(line
     assert TWO.find(headers, well_formed) == found
     assert TWO.is_bearer(headers) == (found != b"t1")
     assert TWO.has_cookie(headers) == (found == b"t1")
+
+
+def test_C7_a_bearer_token_beside_another_authorization_is_none() -> None:
+    """Whoever stands in front may have judged the other one."""
+    for other in (b"Bearer t4", b"Bearer t3", b"Basic dDM="):
+        for lines in ([b"Bearer t3", other], [other, b"Bearer t3"]):
+            headers = [(b"cookie", b"sid=t1"), *((b"authorization", line) for line in lines)]
+            assert ONE.find(headers, well_formed) == AMBIGUOUS
+            assert ONE.is_bearer(headers)
 
 
 def test_C7_two_different_tokens_are_none() -> None:

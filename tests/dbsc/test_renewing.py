@@ -21,7 +21,8 @@ async def test_a_challenge_is_signed_once_and_another_one_is_no_crime() -> None:
         browser, session_id = await it.bound(device)
         given = await challenge(browser, session_id)
         assert await challenge(browser, session_id) == given
-        assert (await refresh(browser, session_id, device.refresh("made up"))).status == 403
+        for made_up in ("made up", "", "\ud800", 7):
+            assert (await refresh(browser, session_id, device.refresh(made_up))).status == 403  # type: ignore[arg-type]
         assert (await refresh(browser, session_id, device.refresh(given))).status == 200
         again = await refresh(browser, session_id, device.refresh(given))
         assert again.status == 403

@@ -11,6 +11,7 @@ from tools import rule_tests
 
 ROOT = Path(__file__).parents[2]
 RULES = list(rule_tests.rules())
+ATTACKED = rule_tests.advisory_tests()
 TESTS = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
 
 
@@ -18,6 +19,13 @@ TESTS = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").
 def test_rule_has_a_test(rule: str) -> None:
     """A test function names the rule."""
     assert re.search(rf"def test_(?:[A-Z]\d+_)*{rule}_", TESTS), f"no test is named after {rule}"
+
+
+@pytest.mark.parametrize("advisory", rule_tests.advisories(), ids=lambda advisory: advisory.names[0].replace("*", ""))
+def test_advisory_has_a_test_for_each_of_its_names(advisory: rule_tests.Advisory) -> None:
+    """A test tries what was published, and says so; and its rules are listed."""
+    assert set(advisory.rules) <= set(RULES)
+    assert [name for name in advisory.names if name not in ATTACKED] == []
 
 
 def test_cited_rules_are_listed() -> None:

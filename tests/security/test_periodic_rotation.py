@@ -84,7 +84,10 @@ async def users_of(apps: list[Any], token: str) -> set[str | None]:
 async def test_L16_L17_fifty_requests_at_the_instant_of_rotation_get_one_token_and_a_replay_ends_all(
     make_store: Callable[[ManualClock], AsyncStore],
 ) -> None:
-    """Over three workers, nobody is signed out; later a thief presents the old token, and the whole family ends."""
+    """Over three workers, nobody is signed out; later a thief presents the old token, and the whole family ends.
+
+    CVE-2026-56750: there the thief's session lived on.
+    """
     clock, events = ManualClock(), list[Any]()
     async with workers(make_store, clock, events) as apps:
         victim = Browser(apps[0])

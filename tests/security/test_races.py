@@ -285,7 +285,7 @@ asyncio.run(main())
 
 @pytest.mark.processes
 async def test_S7_one_of_two_hundred_redemptions_over_four_processes_succeeds(tmp_path: Path) -> None:
-    """Processes that start at the same moment cannot both exchange one token."""
+    """Processes that start at the same moment cannot both exchange one token, as in CVE-2026-45720."""
     url = f"sqlite:///{tmp_path / 'app.db'}"
     async with AsyncSessions(url) as sessions:
         token = (await sessions.create("alice")).token.reveal()

@@ -171,7 +171,10 @@ async def test_S2_what_does_not_verify_is_refused_without_a_look_into_the_store(
 
 
 async def test_S3_keys_rotate_without_signing_anybody_out(tmp_path: Path) -> None:
-    """The first key signs, all verify, what an older one signed is issued anew, and a removed key is worth nothing."""
+    """The first key signs, all verify, what an older one signed is issued anew, and a removed key is worth nothing.
+
+    CVE-2025-47278: there the oldest signed.
+    """
     async with site(tmp_path, keys=[OLD_KEY]) as it:
         active, idle = await it.signed_in(), await it.signed_in()
     by_old = active.token
@@ -198,13 +201,13 @@ async def test_S3_keys_rotate_without_signing_anybody_out(tmp_path: Path) -> Non
     ids=["none", "empty", "known", "known-repeated", "31", "repeated", "31-random", "second-short", "twice"],
 )
 def test_S4_keys_that_are_none_stop_the_start(keys: list[str | bytes]) -> None:
-    """There is no default key, and none that can be guessed is taken."""
+    """There is no default key, as in CVE-2020-17526, and none that can be guessed is taken."""
     with pytest.raises(ConfigurationError):
         AsyncSessions("sqlite:///app.db", keys=keys)
 
 
 async def test_S4_a_token_of_one_site_is_invalid_on_another_with_the_same_key(tmp_path: Path) -> None:
-    """Even where both keep their sessions in the same database."""
+    """Even where both keep their sessions in the same database; see CVE-2020-17526."""
     async with (
         site(tmp_path, keys=[KEY], deployment="shop") as shop,
         site(tmp_path, clock=shop.clock, keys=[KEY], deployment="blog") as blog,
@@ -241,7 +244,7 @@ ALIKE = [
 
 
 async def test_S6_users_whose_ids_look_alike_are_not_mixed_up(tmp_path: Path) -> None:
-    """Ending one user's sessions ends exactly theirs, in the store and in every cache."""
+    """Ending one user's sessions ends exactly theirs, in the store and every cache; CVE-2026-25480 mixed two up."""
     async with site(tmp_path) as it, site(tmp_path, clock=it.clock) as other:
         browsers = {user: await it.signed_in(user) for user in ALIKE}
         for user, browser in browsers.items():

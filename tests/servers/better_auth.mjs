@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
-import { admin, bearer, twoFactor } from "better-auth/plugins";
+import { admin, bearer, multiSession, twoFactor } from "better-auth/plugins";
 import { Kysely, PostgresDialect, SqliteDialect } from "kysely";
 import Database from "libsql";
 import pg from "pg";
@@ -68,7 +68,7 @@ const auth = betterAuth({
 		cookiePrefix: options.cookie_prefix,
 		useSecureCookies: options.secure_cookies,
 	},
-	plugins: [...(options.admin ? [admin()] : []), ...(options.two_factor ? [twoFactor()] : []), ...(options.bearer ? [bearer()] : [])],
+	plugins: [...(options.admin ? [admin()] : []), ...(options.two_factor ? [twoFactor()] : []), ...(options.bearer ? [bearer()] : []), ...(options.multi_session ? [multiSession()] : [])],
 	telemetry: { enabled: false },
 	logger: { level: "warn" },
 });

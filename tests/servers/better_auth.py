@@ -48,6 +48,7 @@ class BetterAuth(Server):
         two_factor: Whether it has the plugin.
         bearer: Whether it has the plugin.
         admin: Whether it has the plugin, which bans users.
+        multi_session: Whether it has the plugin, by which a browser has several sessions at once.
         rate_limit: Its limit, as `{"window": 10, "max": 100}`; none by default.
         trusted_origins: Origins besides its own.
     """
@@ -69,6 +70,7 @@ class BetterAuth(Server):
         two_factor: bool = False,
         bearer: bool = False,
         admin: bool = False,
+        multi_session: bool = False,
         rate_limit: Mapping[str, Any] | None = None,
         trusted_origins: Sequence[str] = (),
     ) -> None:
@@ -90,6 +92,7 @@ class BetterAuth(Server):
             "two_factor": two_factor,
             "bearer": bearer,
             "admin": admin,
+            "multi_session": multi_session,
             "rate_limit": rate_limit,
             "trusted_origins": list(trusted_origins),
         }

@@ -341,6 +341,7 @@ def _limit(command: argparse.ArgumentParser) -> None:
 
 def _check(checking: argparse.ArgumentParser) -> None:
     _store(checking)
+    _option(checking, "--site", "COATCHECK_SITE", "ask the running site for Strict-Transport-Security", metavar="URL")
     _flag(checking, "--statement", "COATCHECK_STATEMENT", "say what it fulfils of OWASP ASVS and NIST SP 800-63B")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck.cli.output import aligned, counted, printable
+from coatcheck.cli.site import transport_security
 from coatcheck.cli.target import opened_store, store_of, target_of
 from coatcheck.describe import describe, in_words, statement
 from coatcheck.describe.console import console_lines
@@ -70,6 +71,9 @@ def check(arguments: argparse.Namespace) -> int:
         lines += serve_lines(target.settings.serve)
     if target.settings is not None and target.settings.console is not None:
         lines += console_lines(target.settings.console)
+    if arguments.site is not None:
+        asked = transport_security(arguments.site)
+        lines = [asked if line.setting == asked.setting else line for line in lines]
     print(f"configuration: {target.origin}")
     for text in aligned([(line.setting, printable(line.value)) for line in lines]):
         print(f"  {text}")

@@ -88,9 +88,15 @@ def dpop_token(headers: Headers) -> bytes | None:
 
 
 def _authorized(headers: Headers, scheme: bytes) -> bytes | None:
-    for key, value in headers:
-        if key == b"authorization" and value[: len(scheme)].lower() == scheme:
-            return bytes(value[len(scheme) :].strip())
+    """Return what the request says in one scheme, if it does.
+
+    Beside another Authorization header it is ambiguous: the header comes once (RFC 9110 section 5.3), and a proxy may
+    have judged the other one.
+    """
+    said = [value for key, value in headers if key == b"authorization"]
+    for value in said:
+        if value[: len(scheme)].lower() == scheme:
+            return bytes(value[len(scheme) :].strip(b" \t")) if len(said) == 1 else AMBIGUOUS
     return None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from coatcheck.describe.words import LOCAL, NONE, Line, Unsafe, flag, in_words, yes
@@ -83,4 +85,27 @@ def request_lines(web: WebSettings) -> Iterator[Line]:
     yield Line("sign_in_path", web.sign_in_path)
     yield flag("clear_site_data", on=web.clear_site_data)
     yield Line("stream_check_every", f"open sockets and streams end within {in_words(web.stream_check_every)}")
-    yield Line("strict_transport_security", "not sent by coatcheck: send it from your application or proxy")
+    yield Line(TRANSPORT_SECURITY, "not sent by coatcheck: send it from your application or proxy")
+
+
+TRANSPORT_SECURITY: Final = "strict_transport_security"
+
+_MAX_AGE: Final = re.compile(r'max-age *= *"?([0-9]{1,12})"?', re.IGNORECASE)
+_A_YEAR: Final = timedelta(days=365)
+
+
+def transport_security_line(said: str | None) -> Line:
+    """Return what a site's `Strict-Transport-Security` comes to (RFC 6797, ASVS 3.4.1, rule H3).
+
+    Args:
+        said: The header's value; None if the site's answer has none.
+    """
+    fix = "send 'Strict-Transport-Security: max-age=31536000; includeSubDomains' with every answer"
+    open_door = Unsafe("H3", "a visit can begin without encryption, and whoever listens can plant a cookie", fix)
+    directives = [part.strip() for part in (said or "").split(";")]
+    ages = [found[1] for part in directives if (found := _MAX_AGE.fullmatch(part)) is not None]
+    if len(ages) != 1:
+        return Line(TRANSPORT_SECURITY, "not sent" if said is None else "sent, and says nothing", open_door)
+    kept = timedelta(seconds=min(int(ages[0]), 10**9))
+    below = "its subdomains too" if "includesubdomains" in map(str.lower, directives) else "this host only"
+    return Line(TRANSPORT_SECURITY, f"{in_words(kept)}, {below}", None if kept >= _A_YEAR else open_door)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
@@ -10,6 +11,7 @@ from django.contrib.sessions import middleware
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
+from coatcheck.core.cookies import find_cookies
 from coatcheck.django.answers import answer_to, never_stored, unavailable, vary_by_cookie
 from coatcheck.django.running import running
 from coatcheck.django.sessions import SessionStore
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
 
 _SERVER_ERROR = 500
+_KEY: Final = re.compile(rb"[A-Za-z0-9._-]{32,512}")
 
 
 class SessionMiddleware(middleware.SessionMiddleware):
@@ -44,8 +47,8 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         """Attach the session; nothing is read before somebody looks at it."""
-        super().process_request(request)
-        session: Any = request.session
+        session: Any = self.SessionStore(_key_in(request))
+        request.session = session
         if isinstance(session, SessionStore):
             session.seen_in(request.META)
 
@@ -102,6 +105,20 @@ class SessionMiddleware(middleware.SessionMiddleware):
         if (session.modified or every) and response.status_code < _SERVER_ERROR and not session.is_empty():
             await session.asave()
             session.saved_ahead()
+
+
+def _key_in(request: HttpRequest) -> str | None:
+    """Return the key in a request's cookie, read byte for byte; of two that are possible neither counts (rule C7).
+
+    Django takes the last one, and trims from names what Unicode calls white space: then a cookie that a sibling domain
+    can plant passes for one whose name begins with "__Host-" (rule C8).
+    """
+    name, header = django_settings.SESSION_COOKIE_NAME, request.META.get("HTTP_COOKIE")
+    if header is None:
+        return request.COOKIES.get(name)  # of a request that somebody has made by hand
+    found = find_cookies(header.encode("latin-1", "replace"), name.encode())
+    keys = found if len(found) == 1 else {value for value in found if _KEY.fullmatch(value)}
+    return "".join(value.decode("latin-1") for value in keys) if len(keys) == 1 else None
 
 
 def _is_due(session: Any, response: Any) -> bool:
