@@ -391,8 +391,8 @@ class ActsInChains(MemoryStore):
 
 
 class CountsThem(MemoryStore):
-    def _live_of(self, user_id: str | None) -> Sequence[Record]:
-        return [row._replace(authentication=None) for row in super()._live_of(user_id)]
+    def _live_of(self, user_id: str | None, kind: str = SESSION) -> Sequence[Record]:
+        return [row._replace(authentication=None) for row in super()._live_of(user_id, kind)]
 
 
 class BeginsWithoutALook(Unlocked):

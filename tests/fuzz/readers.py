@@ -12,9 +12,11 @@ from coatcheck.core import addresses
 from coatcheck.core.cookies import find_cookies
 from coatcheck.core.credentials import Credentials
 from coatcheck.core.cross_origin import CrossOriginPolicy, CrossOriginRequest
-from coatcheck.core.dbsc import bound_cookie, challenges, headers, keys, proofs
+from coatcheck.core.dbsc import bound_cookie, challenges, headers, proofs
 from coatcheck.core.form_tokens import FormTokens
 from coatcheck.core.imported import ImportedTokens
+from coatcheck.core.jose import keys
+from coatcheck.core.jose.jwts import ALGORITHMS, ProofRefused
 from coatcheck.core.session import STAMP, Record, Session
 from coatcheck.core.signing import KeyRing
 from coatcheck.core.tokens import TokenHash, new_token
@@ -162,13 +164,13 @@ class _NeverRight:
 
 def _proof(sample: tuple[str, list[bytes], Any]) -> None:
     text, lines, jwk = sample
-    with suppress(proofs.ProofRefused):
+    with suppress(ProofRefused):
         proof = proofs.parsed(text)
-        assert proof.algorithm in headers.ALGORITHMS
+        assert proof.algorithm in ALGORITHMS
         assert proof.challenge not in repr(proof) or not proof.challenge
         proofs.registered_key(proof, _NeverRight(), audiences=())
         raise AssertionError("nobody has signed it")
-    for algorithm in headers.ALGORITHMS:
+    for algorithm in ALGORITHMS:
         with suppress(keys.BadKey):
             assert keys.read(keys.written(key := keys.key_of(algorithm, jwk))) == key
     assert len(headers.skipped_in(lines)) <= 16 * max(1, len(lines))
@@ -178,7 +180,7 @@ def _proof(sample: tuple[str, list[bytes], Any]) -> None:
 
 
 def _parsed(octets: bytes) -> object:
-    with suppress(proofs.ProofRefused):
+    with suppress(ProofRefused):
         return proofs.parsed(octets.decode("latin-1"))
     return headers.skipped_in([octets]), headers.proof_in([octets])
 
