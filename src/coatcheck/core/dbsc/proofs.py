@@ -70,7 +70,7 @@ def parsed(text: str) -> Proof:
     Raises:
         ProofRefused: It is none.
     """
-    parts = text.split(".")
+    parts = text.split(".", _PARTS)
     if len(parts) != _PARTS:
         raise ProofRefused("it is no JWT")
     header, claims = _object(parts[0]), _object(parts[1])
