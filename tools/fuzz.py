@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.fuzz.target import Target
 
 _BATCH = 100
-_ROUNDS = 5
+_ROUNDS = 25
 _LENGTH = 32_768
 _WORST = 2.5
 """How many times as long twice the octets may take, by rule C9."""

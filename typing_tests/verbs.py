@@ -5,6 +5,7 @@ from typing import assert_type
 
 from coatcheck import (
     AsyncAuditTrail,
+    AsyncFleetNumbers,
     AsyncSessions,
     AsyncSessionSearch,
     AuditEntry,
@@ -12,7 +13,6 @@ from coatcheck import (
     AuditTrail,
     Created,
     Filter,
-    AsyncFleetNumbers,
     FleetNumbers,
     FleetReading,
     ImportedTokens,

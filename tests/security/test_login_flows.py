@@ -80,6 +80,18 @@ async def test_J6_two_flows_of_one_browser_do_not_get_in_each_others_way(tmp_pat
         assert not browser.cookies
 
 
+async def test_J6_flows_that_somebody_else_begins_do_not_fill_the_cookie_header(tmp_path: Path) -> None:
+    """A page elsewhere sends the browser here again and again; what the user begins themselves still ends well."""
+    async with site(tmp_path, routes=ROUTES) as it:
+        browser = it.browser()
+        states = [(await browser.get("/leave?next=/")).json()["state"] for _ in range(30)]
+        assert len(browser.cookies) == 8
+        assert [await back(browser, state) for state in states[-8:]] == [200] * 8
+        browser.cookies = {f"__Host-session-{number:016d}": "x" for number in range(500)}
+        answer = await browser.get("/leave?next=/")
+        assert len(answer.all("set-cookie")) == 1 + 8, "not so many that the answer is too long"
+
+
 async def test_J6_a_used_or_late_flow_is_over(tmp_path: Path) -> None:
     async with site(tmp_path, routes=ROUTES) as it:
         browser = it.browser()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck import CacheSettings, Policy, Session, Sessions
+from coatcheck import CacheSettings, DataError, Policy, Session, Sessions
 from coatcheck.stores.base import Touch
 from coatcheck.stores.sqlite import SQLiteStore, async_store, pages
 from coatcheck.stores.sqlite import store as sync_store
@@ -17,6 +17,7 @@ from tests.sqlite.helpers import cached, dump, inner, make_users, plain, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from coatcheck import Created
     from coatcheck.core.coherence import LogPage
@@ -348,3 +349,14 @@ def test_T5_a_token_is_nowhere_in_the_file(path: str) -> None:
         assert not any(token.reveal() in everything for token in [*tokens, rotated.token])
         hashes = [row[0] for row in run(path, "SELECT token_hash FROM coatcheck_sessions")]
         assert not any(sessions.get(each.hex()) or sessions.get(each.hex()[:43]) for each in hashes)
+
+
+@pytest.mark.parametrize("verb", ["invalidate", "invalidate_user"])
+def test_no_entry_is_written_that_no_poll_could_read(tmp_path: Path, verb: str) -> None:
+    """Half of a surrogate pair, which SQLite takes where it comes in an escape of JSON."""
+    path = str(tmp_path / "app.db")
+    with Sessions(SQLiteStore(path)) as sessions:
+        with pytest.raises(DataError):
+            getattr(sessions.store, verb)(["u:\ud800"] if verb == "invalidate" else "\ud800")
+        assert subjects(path) == []
+        assert sessions.store.poll(None)

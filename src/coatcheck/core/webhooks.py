@@ -15,7 +15,7 @@ from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from coatcheck.core.foreign import as_list, as_object
+from coatcheck.core.foreign import as_list, as_object, is_id
 from coatcheck.core.refusals import refuse, refuse_secret
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def received(
     """
     identifier = headers.get(b"webhook-id", b"")
     timestamp = headers.get(b"webhook-timestamp", b"")
-    given = headers.get(b"webhook-signature", b"").split(b" ")[:_MOST_SIGNATURES]
+    given = headers.get(b"webhook-signature", b"").split(b" ", _MOST_SIGNATURES)[:_MOST_SIGNATURES]
     if not _ID.fullmatch(identifier) or len(identifier) > _LONGEST_ID:
         raise WebhookRefused("webhook-id is missing or none")
     if not _SECONDS.fullmatch(timestamp) or abs((sent := _moment(timestamp)) - now) > tolerance:
@@ -166,10 +166,6 @@ def sign_out_of(body: bytes, sent_at: datetime) -> SignOut:
 
 def _ids(data: Mapping[str, Any], one: str, many: str) -> tuple[str, ...]:
     found = [data[one]] if one in data else as_list(data.get(many))
-    if found is None or not 0 < len(found) <= _MOST_IDS or not all(map(_is_id, found)):
+    if found is None or not 0 < len(found) <= _MOST_IDS or not all(is_id(each, _LONGEST_ID) for each in found):
         raise WebhookRefused(f"data has neither '{one}' nor 1 to {_MOST_IDS} '{many}'", signed=True)
     return tuple(found)
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value.encode("utf-8", "surrogatepass")) <= _LONGEST_ID

@@ -317,7 +317,9 @@ class Operations:
 
     def invalidate(self, subjects: Sequence[str]) -> Operation[None]:
         """Outdate all copies of what has these subjects."""
-        yield Statement(self._text("log_all"), {"subjects": json.dumps(list(subjects))})
+        # As it is: half of a surrogate pair is then refused here. Escaped, SQLite would take it, and no poll be able to
+        # read the log any more.
+        yield Statement(self._text("log_all"), {"subjects": json.dumps(list(subjects), ensure_ascii=False)})
 
     def list_sessions(
         self, user_id: str | None, limit: int, now: int | None, kind: str

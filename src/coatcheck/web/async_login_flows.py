@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 _STATE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _BYTES: Final = 32
+_NAMED: Final = 16
+
+MOST: Final = 8
+"""Flows of one browser at once. A page elsewhere can have a browser begin one after the other; with a cookie for each
+the header would become longer than servers take, and the site be out of its reach until they have ended."""
 
 
 class AsyncLoginFlows:
     """The sign-ins at providers that one browser has under way.
 
-    Each has a cookie of its own, named after its state, so two at once do not get in each other's way. The secrets stay
-    here; the cookie is a ticket for them.
+    Each has a cookie of its own, named after its state, so two at once do not get in each other's way; beyond `MOST` of
+    them the oldest is given up. The secrets stay here; the cookie is a ticket for them.
     """
 
     def __init__(self, context: RequestContext, *, lifetime: timedelta = timedelta(minutes=10)) -> None:
@@ -53,6 +58,8 @@ class AsyncLoginFlows:
         ticket = await self._tickets.issue(flow._asdict())
         cookie = self._cookie(flow.state)
         seconds = int(self._tickets.lifetime.total_seconds())
+        for name in self._surplus():
+            self._context.send_cookie(name, delete_cookie(replace(cookie, name=name)))
         self._context.send_cookie(cookie.name, set_cookie(cookie, ticket.reveal(), seconds))
         return flow
 
@@ -73,7 +80,19 @@ class AsyncLoginFlows:
             return None
         return LoginFlow(**ticket.data)
 
+    def _surplus(self) -> list[str]:
+        """Return the names of the cookies that are one too many beside another; the oldest come first in a header.
+
+        That is so in browsers (RFC 6265bis section 5.8.3). Not all at once, or the answer's header would be too long.
+        """
+        pair = rb"(?:^|;)[ \t]*(%b-[A-Za-z0-9_-]{%d})=" % (
+            re.escape(self._context.settings.cookie.name.encode()),
+            _NAMED,
+        )
+        found = dict.fromkeys(re.findall(pair, b";".join(self._context.header_lines(b"cookie"))))
+        return [name.decode("ascii") for name in [*found][: max(0, len(found) + 1 - MOST)][:MOST]]
+
     def _cookie(self, state: str) -> CookieSettings:
         # Lax, since the browser comes back from another site.
         settings = self._context.settings.cookie
-        return replace(settings, name=f"{settings.name}-{state[:16]}", same_site="lax")
+        return replace(settings, name=f"{settings.name}-{state[:_NAMED]}", same_site="lax")

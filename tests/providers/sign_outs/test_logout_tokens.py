@@ -91,6 +91,8 @@ BROKEN: dict[str, tuple[str, str]] = {
     "neither sub nor sid": (token(sub=..., sid=...), "sid and sub"),
     "an empty sid": (token(sid=""), "sid"),
     "a very long sub": (token(sub="x" * 256), "sub"),
+    "half a character as sub": (token(sub="\ud800"), "sub"),
+    "a NUL in sid": (token(sid="a\0b"), "sid"),
     "no iat": (token(iat=...), "iat"),
     "from the future": (token(iat=AT + 61), "iat"),
     "too old": (token(iat=AT - 3601), "iat"),

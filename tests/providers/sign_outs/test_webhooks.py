@@ -204,6 +204,8 @@ async def test_secrets_are_replaced_without_a_gap() -> None:
         {"type": "session.ended", "data": {"session_id": 7}},
         {"type": "session.ended", "data": {"session_id": None}},
         {"type": "session.ended", "data": {"session_id": "x" * 256}},
+        {"type": "session.ended", "data": {"session_id": "\ud800"}},
+        {"type": "user.changed", "data": {"user_id": "a\0b"}},
         {"type": "session.ended", "data": {"session_ids": []}},
         {"type": "session.ended", "data": {"session_ids": "s-1"}},
         {"type": "session.ended", "data": {"session_ids": ["s-1"] * 101}},
@@ -212,7 +214,7 @@ async def test_secrets_are_replaced_without_a_gap() -> None:
         {"type": "user.deleted", "data": {"user_id": "ada"}},
         {"type": ["session.ended"], "data": {"session_id": "s-1"}},
     ],
-    ids=lambda said: str(said)[:60],
+    ids=lambda said: ascii(said)[:60],
 )
 async def test_a_message_that_says_nothing_known_is_no_success(said: Any) -> None:
     hook = Hook()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from coatcheck.core.foreign import as_list, as_object
+from coatcheck.core.foreign import as_list, as_object, is_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,6 +109,6 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
     value = claims.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value.encode("utf-8", "replace")) <= _LONGEST:
+    if not is_id(value, _LONGEST):
         raise LogoutRefused(f"{name} is empty, too long or no text")
-    return value
+    return str(value)
