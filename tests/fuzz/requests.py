@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from coatcheck.core.dbsc import keys
+from coatcheck.core.jose import keys
 from coatcheck.core.webhooks import checked_secrets, signature
 from tests.dbsc.device import Device, challenge_of
 from tests.fuzz.readers import AUTHORIZATIONS, COOKIE_HEADERS, FORWARDED, PROOFS, SIGN_OUTS

@@ -1,7 +1,7 @@
 """How many sign-ins may fail: counted over all workers, exactly, by rows that can be inserted once.
 
 Each attempt takes a place before the password is looked at, and gives it back when it was right. A place is a row
-without a user and without an idle timeout, so that no list has it. Its hash is made of what it is for, its number and
+like that of a ticket, so that no list has it. Its hash is made of what it is for, its number and
 the quarter of an hour, and a second row under one hash is refused by every store. So of a thousand attempts at once no
 more get through than of a thousand in a row.
 """
@@ -15,7 +15,7 @@ from coatcheck.core.addresses import network_of
 from coatcheck.core.drafts import new_record
 from coatcheck.core.tokens import TokenHash
 from coatcheck.errors import DataError
-from coatcheck.stores.base import NewSession, Selection
+from coatcheck.stores.base import TICKET, NewSession, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,9 +89,9 @@ class Attempts:
     async def _insert(self, place: bytes, now: int) -> bool:
         record = new_record(
             None, now, remember=False, idle=WINDOW, lifetime=WINDOW, ip=None, user_agent=None, data="{}"
-        )._replace(idle_timeout=0)
+        )
         try:
-            await self._tiers.store.create(NewSession(place, record))
+            await self._tiers.store.create(NewSession(place, record, kind=TICKET))
         except DataError:  # somebody else was faster
             return False
         return True

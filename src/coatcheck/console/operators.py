@@ -1,6 +1,6 @@
 """Operators' own sessions: of a purpose of their own, in the same store, and belonging to nobody who visits.
 
-They are rows like those of tickets (docs/decisions/0023): without a user and without an idle timeout, by which no list
+They are rows like those of tickets (docs/decisions/0023): without a user and of their kind, by which no list
 of sessions has them, and under a hash that knows its purpose. So an operator's cookie is no visitor's, whatever name it
 is sent under, and no visitor's is an operator's (rule C12). Nothing of them is cached: the next request of one that has
 ended is refused, on every worker.
@@ -17,7 +17,7 @@ from coatcheck.core.drafts import data_json, new_record
 from coatcheck.core.session import STAMP, Session
 from coatcheck.core.times import duration_micros
 from coatcheck.core.tokens import TokenHash, new_token
-from coatcheck.stores.base import NewSession, Rotation, Selection, Touch
+from coatcheck.stores.base import TICKET, NewSession, Rotation, Selection, Touch
 
 if TYPE_CHECKING:
     from coatcheck._async.sessions import AsyncSessions
@@ -85,10 +85,11 @@ class OperatorSessions:
             ip=ip,
             user_agent=user_agent,
             data=data_json(said, _MOST_DATA),
-        )._replace(authenticated_at=now, idle_timeout=0)
+        )._replace(authenticated_at=now)
         token = new_token()
         old = self._credentials.hash_of(replaces)
-        new = NewSession(self._credentials.hash_of_new(token), record, replaces=old if isinstance(old, bytes) else None)
+        replaced = old if isinstance(old, bytes) else None
+        new = NewSession(self._credentials.hash_of_new(token), record, replaces=replaced, kind=TICKET)
         if (await self._tiers.store.create(new)).replaced is not None:
             self._tiers.changed(None)
         return self._credentials.issued(token)

@@ -18,7 +18,7 @@ SESSION: Final = "session"
 """The kind of row that a user's sessions are; API tokens and grants are of another."""
 
 TICKET: Final = "ticket"
-"""The kind of row that is good once, and for a short time: it is in no list."""
+"""The kind of rows that belong to nobody and are in no list: tickets, and what the console keeps."""
 
 
 class Capabilities(NamedTuple):
