@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypedDict, get_args
+from typing import TYPE_CHECKING, TypedDict, get_args
 
 from coatcheck.core.events import Event, EventKind
 
@@ -63,12 +63,23 @@ class EventHook:
         """
         self.counts[kind] += sessions
         detail = detail or self._what
-        told: dict[str, Any] = {"session_id": session_id, "user_id": user_id, "detail": detail, "actor_id": actor_id}
-        _log.info("coatcheck.%s", kind, extra=told)
+        _log.info(
+            "coatcheck.%s",
+            kind,
+            extra={"session_id": session_id, "user_id": user_id, "detail": detail, "actor_id": actor_id},
+        )
         if self._on_event is None:
             return
-        at = self._now()
+        event = Event(
+            kind=kind,
+            at=self._now(),
+            session_id=session_id,
+            user_id=user_id,
+            detail=detail,
+            actor_id=actor_id,
+            **client,
+        )
         try:
-            self._on_event(Event(kind=kind, at=at, **told, **client))
+            self._on_event(event)
         except Exception:  # noqa: BLE001 - a hook is the application's, and must not break a request
             _log.exception("coatcheck.hook_failed", extra={"kind": kind})
