@@ -15,7 +15,7 @@ import coatcheck.demo
 from coatcheck import Unavailable
 from coatcheck.cli import arguments
 from coatcheck.stores.sqlite import SQLiteStore
-from coatcheck.stores.sqlite.schema import MIGRATIONS
+from coatcheck.stores.steps import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,8 @@ from coatcheck import Sessions, UsersTable
 from coatcheck.stores.base import Device
 from coatcheck.stores.postgresql import PostgreSQLStore
 from coatcheck.stores.sqlite import SQLiteStore
-from coatcheck.stores.sqlite.schema import MIGRATIONS, trigger_statements
+from coatcheck.stores.sqlite.schema import trigger_statements
+from coatcheck.stores.steps import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,8 @@ import pytest
 
 from coatcheck import ConfigurationError, SchemaError, UsersTable
 from coatcheck.stores.postgresql import PostgreSQLStore
-from coatcheck.stores.postgresql.migrations import MIGRATIONS, Migration
+from coatcheck.stores.postgresql.migrations import Migration
+from coatcheck.stores.steps import MIGRATIONS
 from coatcheck.testing._rows import a_row, to_create
 from tests.postgresql.hands import fill, make_users, plain, role, run, script
 from tests.postgresql.sides import Side

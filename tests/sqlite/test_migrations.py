@@ -12,7 +12,7 @@ import pytest
 
 from coatcheck import AsyncSessions, DataError, SchemaError, Session, Sessions, UsersTable
 from coatcheck.stores.sqlite import AsyncSQLiteStore, SQLiteStore, migrations
-from coatcheck.stores.sqlite.schema import MIGRATIONS
+from coatcheck.stores.steps import MIGRATIONS
 from coatcheck.testing import FaultyStore
 from tests.sqlite.helpers import USERS_SQL, cached, dump, make_users, plain, refused, run
 

@@ -8,7 +8,8 @@ from coatcheck.errors import ConfigurationError, SchemaError
 from coatcheck.stores.d1.looks import looked_at
 from coatcheck.stores.d1.statements import Prepared
 from coatcheck.stores.sqlite import keys
-from coatcheck.stores.sqlite.schema import MIGRATIONS, migration_statements, name_of, normal, trigger_statements
+from coatcheck.stores.sqlite.schema import migration_statements, name_of, normal, trigger_statements
+from coatcheck.stores.steps import MIGRATIONS
 from coatcheck.stores.users import check_columns
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from coatcheck.stores.postgresql.installed import (
     wrong_functions,
 )
 from coatcheck.stores.postgresql.statements import Statements, text
+from coatcheck.stores.steps import MIGRATIONS
 from coatcheck.stores.users import check_columns
 
 if TYPE_CHECKING:
@@ -26,17 +27,6 @@ if TYPE_CHECKING:
     from coatcheck.stores.postgresql.installed import Wanted
     from coatcheck.stores.users import UsersTable
 
-MIGRATIONS: Final = (
-    "0001_sessions",
-    "0002_retired_tokens",
-    "0003_devices",
-    "0004_impersonations",
-    "0005_kinds",
-    "0006_audit",
-    "0007_spent",
-    "0008_workers",
-)
-"""The steps in order; step n brings the schema to version n."""
 
 OLDEST: Final = 140_000
 """PostgreSQL 14."""

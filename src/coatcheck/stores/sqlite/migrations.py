@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from coatcheck.errors import ConfigurationError, SchemaError, Unavailable
 from coatcheck.stores.sqlite.database import check_file, connect, translated
 from coatcheck.stores.sqlite.keys import columns_of, conflicts, unique_columns
-from coatcheck.stores.sqlite.schema import MIGRATIONS, migration_statements, name_of, normal, reference
+from coatcheck.stores.sqlite.schema import migration_statements, name_of, normal, reference
 from coatcheck.stores.sqlite.schema import trigger_statements as statements_for
+from coatcheck.stores.steps import MIGRATIONS
 from coatcheck.stores.users import check_columns
 
 if TYPE_CHECKING:

@@ -11,18 +11,6 @@ if TYPE_CHECKING:
 
     from coatcheck.stores.users import UsersTable
 
-MIGRATIONS = (
-    "0001_sessions",
-    "0002_retired_tokens",
-    "0003_devices",
-    "0004_impersonations",
-    "0005_kinds",
-    "0006_audit",
-    "0007_spent",
-    "0008_workers",
-)
-"""The steps in order; step n brings the schema to version n."""
-
 
 def migration_statements(name: str, users: UsersTable | None) -> list[str]:
     """Return the statements of one step."""
