@@ -6,9 +6,7 @@ import asyncio
 import json
 import pickle
 import sqlite3
-import subprocess
-import sys
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +20,9 @@ from coatcheck.core.jose.keys import octets_of, text_of
 from coatcheck.core.slots import Slot
 from coatcheck.sealed import AsyncSealedSlots, SealedSlots, Secret
 from coatcheck.slot_cipher import AES256GCM
-from coatcheck.stores.postgresql import PostgreSQLStore
 from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import ManualClock
+from tests.racing import racers
 from tests.sealed.renewer import KEY
 from tests.web.application import OLD_KEY, site
 
@@ -285,34 +283,12 @@ async def test_L8_a_renewal_does_not_bring_a_session_back(tmp_path: Path, clock:
         assert await sessions.find(session.id) is None
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "valkey"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return a store that processes share."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/shared.db"
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    if request.param == "postgresql":
-        store = PostgreSQLStore(url)
-        store.migrate()
-        store.close()
-    return url
-
-
 @pytest.mark.processes
-def test_S7_of_three_processes_one_renews_and_all_get_it(url: str) -> None:
-    with Sessions(url, keys=[KEY]) as sessions, ExitStack() as stack:
+def test_S7_of_three_processes_one_renews_and_all_get_it(shared_url: str) -> None:
+    with Sessions(shared_url, keys=[KEY]) as sessions:
         created = sessions.create("7")
         SealedSlots(sessions).put(created.session, "google", "first", expires_at=sessions.now())
-        command = [sys.executable, str(Path(__file__).with_name("renewer.py")), url, created.token.reveal(), "10"]
-        workers: list[subprocess.Popen[str]] = []
-        for _ in range(3):
-            worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            workers.append(stack.enter_context(worker))
-            stack.callback(worker.kill)
-        assert [worker.stdout.readline() for worker in workers if worker.stdout] == ["ready\n"] * 3
-        for worker in workers:
-            assert worker.stdin is not None
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-        told = [json.loads(worker.communicate()[0]) for worker in workers]
+        script = Path(__file__).with_name("renewer.py")
+        with racers(script, shared_url, created.token.reveal(), "10", count=3) as race:
+            told = [json.loads(said) for said in race("go")]
     assert sorted(told) == [[0, "first+"], [0, "first+"], [1, "first+"]]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coatcheck import AsyncSessions, AsyncTickets, ConfigurationError, DataError, Sessions, Tickets
-from coatcheck.stores.postgresql import PostgreSQLStore
 from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import ManualClock
+from tests.racing import racers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,41 +124,11 @@ async def test_S7_the_asyncio_side_has_the_same_tickets(tmp_path: Path) -> None:
 # --- on every store, from many processes
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "valkey"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return a store that processes share."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/app.db"
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    if request.param == "postgresql":
-        store = PostgreSQLStore(url)
-        store.migrate()
-        store.close()
-    return url
-
-
-@contextmanager
-def redeemers(url: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """Start the processes, and wait until all are ready."""
-    command = [sys.executable, str(Path(__file__).with_name("redeemer.py")), url, str(THREADS)]
-    with ExitStack() as stack:
-        started: list[subprocess.Popen[str]] = []
-        for _ in range(REDEEMERS):
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            started.append(stack.enter_context(process))
-            stack.callback(process.kill)
-        assert [process.stdout.readline() for process in started if process.stdout] == ["ready\n"] * REDEEMERS
-        yield started
-
-
 @pytest.mark.processes
-def test_S7_of_200_redemptions_over_4_processes_one_succeeds(url: str) -> None:
+def test_S7_of_200_redemptions_over_4_processes_one_succeeds(shared_url: str) -> None:
     """All are told at once."""
-    with Sessions(url) as sessions, redeemers(url) as processes:
+    script = Path(__file__).with_name("redeemer.py")
+    with Sessions(shared_url) as sessions, racers(script, shared_url, str(THREADS), count=REDEEMERS) as race:
         issued = Tickets(sessions, purpose="race", lifetime=HOUR).issue({"user": "7"})
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write(issued.reveal() + "\n")
-            process.stdin.flush()
-        counts = [int(process.communicate()[0]) for process in processes]
+        counts = [int(said) for said in race(issued.reveal())]
     assert sorted(counts) == [0] * (REDEEMERS - 1) + [1]
