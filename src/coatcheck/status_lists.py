@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 TYPE: Final = "statuslist+jwt"
-MEDIA_TYPE: Final = "application/statuslist+jwt"
 
 _ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "RS256", "PS256"})
 _LONGEST: Final = 32 * 1024 * 1024

@@ -126,7 +126,7 @@ class Desk:
     def another(self, sessions: AsyncSessions, **options: Any) -> Console:
         """Return a console, for ada and grace if nobody else is named."""
         people = options.pop("operators", tuple(f"{name}:{cheap()}" for name in ("ada", "grace")))
-        more = {name: options.pop(name) for name in ("place", "numbers", "trail") if name in options}
+        more = {name: options.pop(name) for name in ("place", "numbers") if name in options}
         return Console(sessions, ConsoleOptions(operators=people, **options), **more)
 
     def browser(self, **how: Any) -> Sitting:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from coatcheck._async.audit_trail import AsyncAuditTrail
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck.configuration.console_options import ConsoleOptions
-    from coatcheck.console.backing import Trail
     from coatcheck.console.doors import Endpoint
     from coatcheck.console.operators import Operator
     from coatcheck.core.tokens import Token
@@ -48,7 +48,7 @@ class OwnDoor:
 
     own = True
 
-    def __init__(self, sessions: AsyncSessions, options: ConsoleOptions, trail: Trail) -> None:
+    def __init__(self, sessions: AsyncSessions, options: ConsoleOptions, trail: AsyncAuditTrail) -> None:
         """Wire it.
 
         Raises:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck.console.asked import Asked
-    from coatcheck.console.backing import Numbers, Search, Trail
+    from coatcheck.console.backing import Numbers
     from coatcheck.console.doors import Door, Endpoint
     from coatcheck.console.operators import Operator
     from coatcheck.console.places import Place
@@ -50,8 +50,6 @@ class Console:
         sessions: AsyncSessions,
         options: ConsoleOptions | None = None,
         *,
-        search: Search | None = None,
-        trail: Trail | None = None,
         numbers: Numbers | None = None,
         operator: Callable[[Session], str | None] | None = None,
         confirm_path: str = "/confirm",
@@ -62,8 +60,6 @@ class Console:
         Args:
             sessions: The sessions that are listed and ended.
             options: Where the console is, and who may use it.
-            search: Finds sessions across users; `AsyncSessionSearch` if not given.
-            trail: Where it is noted what was done; `AsyncAuditTrail` if not given.
             numbers: Reads the numbers of all workers; None shows those of the one that answers.
             operator: Instead of names in the options: returns, for the session of a user who has signed in to the
                 application, the operator's name; None for everybody else. `SessionMiddleware` has to stand in front.
@@ -78,8 +74,8 @@ class Console:
         """
         self.options = options or ConsoleOptions()
         self._sessions = sessions
-        self._search: Search = search or AsyncSessionSearch(sessions)
-        self._trail: Trail = trail or AsyncAuditTrail(sessions)
+        self._search = AsyncSessionSearch(sessions)
+        self._trail = AsyncAuditTrail(sessions)
         self._numbers = numbers
         self._place = place
         self._door: Door = (
@@ -151,9 +147,8 @@ class Console:
         fields = fields_of(request.url.query)
         wanted = {name: fields.get(name, "").strip() for name in trail.FILTERS}
         after = fields.get("after") or None
-        found = await self._trail.entries(
-            **{name: value for name, value in wanted.items() if value}, limit=_PAGE, after=after
-        )
+        given: dict[str, Any] = {name: value for name, value in wanted.items() if value}
+        found = await self._trail.entries(**given, limit=_PAGE, after=after)
         shown = trail.Trailed(found.entries, found.after, after, wanted, self._sessions.now(), frame.base)
         return page(trail.TITLE, trail.trail(shown), frame)
 
