@@ -33,7 +33,9 @@ def _uvicorn(app: str, port: str) -> Sequence[str]:
 
 
 def _granian(app: str, port: str) -> Sequence[str]:
-    return ["granian", "--interface", "asgi", "--port", port, "--workers", WORKERS, "--no-log", app]
+    # One of its workers does not hear that it is to stop before it has imported the application.
+    heard = ["--workers-kill-timeout", "10"]
+    return ["granian", "--interface", "asgi", "--port", port, "--workers", WORKERS, "--no-log", *heard, app]
 
 
 def _gunicorn(app: str, port: str) -> Sequence[str]:
