@@ -123,6 +123,7 @@ async def test_signing_in_staying_and_signing_out(browser: Browser) -> None:
 async def test_a_hit_in_memory_is_no_round_trip(browser: Browser, database: Counted) -> None:
     """A new isolate asks for the tables twice, and for log and session once."""
     await browser.send("POST", "/login", b"name=ann")
+    await browser.context.over()
     other = Browser(SessionWorker(made, answer), browser.env)
     other.cookie = browser.cookie
     database.trips.clear()
@@ -202,6 +203,7 @@ async def test_C6_nobody_is_sent_to_the_sign_in_page_or_told_so(browser: Browser
 async def test_S9_an_outage_is_no_sign_out(browser: Browser, database: Counted) -> None:
     """503 with Retry-After, and the cookie stays."""
     await browser.send("POST", "/login", b"name=ann")
+    await browser.context.over()
     other = Browser(SessionWorker(made, answer), browser.env)
     other.cookie = browser.cookie
     await other.send("GET", "/none")
