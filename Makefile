@@ -29,6 +29,9 @@ PYODIDE_STAMP := .pyodide/.stamp-$(call checksum,package-lock.json requirements/
 endif
 
 .PHONY: help demo test simulate fuzz check bench generate docs lock clean
+# The tests start hundreds of processes: none of them is to compile what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 

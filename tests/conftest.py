@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.racing import shared_url
-from tests.servers.fixtures import postgresql, postgresql_url, valkey, valkey_url
+from tests.servers.fixtures import empty_postgresql_url, postgresql, postgresql_url, valkey, valkey_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["postgresql", "postgresql_url", "shared_url", "valkey", "valkey_url"]
+__all__ = ["empty_postgresql_url", "postgresql", "postgresql_url", "shared_url", "valkey", "valkey_url"]
 
 # No deadline anywhere: a test says what happens, never how fast this machine is.
 settings.register_profile("dev", deadline=None)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck.stores.postgresql import PostgreSQLStore
 from coatcheck.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
@@ -24,10 +23,6 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         SQLiteStore(str(tmp_path / "shared.db")).migrate()
         return f"sqlite:///{tmp_path}/shared.db"
     url: str = request.getfixturevalue(f"{request.param}_url")
-    if request.param == "postgresql":
-        store = PostgreSQLStore(url)
-        store.migrate()
-        store.close()
     return url
 
 

@@ -80,59 +80,59 @@ UNDO = "DELETE FROM users WHERE id = 9"
 
 
 @pytest.fixture
-def sessions(postgresql_url: str) -> Iterator[Sessions]:
-    make_users(postgresql_url)
-    store = PostgreSQLStore(postgresql_url, users=UsersTable(foreign_key=True), timeout=2.0)
+def sessions(empty_postgresql_url: str) -> Iterator[Sessions]:
+    make_users(empty_postgresql_url)
+    store = PostgreSQLStore(empty_postgresql_url, users=UsersTable(foreign_key=True), timeout=2.0)
     with Sessions(store, policy=POLICY) as opened:
         yield opened
 
 
 @every_kind
 def test_every_write_vanishes_or_commits_with_the_caller_s_transaction(
-    sessions: Sessions, postgresql_url: str, kind: Kind
+    sessions: Sessions, empty_postgresql_url: str, kind: Kind
 ) -> None:
     for name, verb in VERBS.items():
         created, _ = sessions.create("1"), sessions.create("1")
-        before = content(postgresql_url)
-        with kind(postgresql_url) as caller:
+        before = content(empty_postgresql_url)
+        with kind(empty_postgresql_url) as caller:
             caller.execute(INSERT)
             assert verb(sessions, created, caller.connection) is not False
-            assert content(postgresql_url) == before, f"{name}: committed before the caller commits"
+            assert content(empty_postgresql_url) == before, f"{name}: committed before the caller commits"
             caller.rollback()
-        assert content(postgresql_url) == before, f"{name}: not undone"
-        with kind(postgresql_url) as caller:
+        assert content(empty_postgresql_url) == before, f"{name}: not undone"
+        with kind(empty_postgresql_url) as caller:
             assert verb(sessions, created, caller.connection) is not False
             caller.execute(INSERT)
-            assert content(postgresql_url) == before
+            assert content(empty_postgresql_url) == before
             caller.commit()
-        after = content(postgresql_url)
+        after = content(empty_postgresql_url)
         assert "9" in after["users"]
         assert {**after, "users": before["users"]} != before, f"{name}: not committed"
-        run(postgresql_url, UNDO)
+        run(empty_postgresql_url, UNDO)
         sessions.revoke_user("1")
 
 
 @every_kind
 def test_a_read_on_the_caller_s_connection_sees_what_is_not_committed_and_is_never_remembered(
-    sessions: Sessions, postgresql_url: str, kind: Kind
+    sessions: Sessions, empty_postgresql_url: str, kind: Kind
 ) -> None:
-    check_reads(sessions, kind(postgresql_url))
+    check_reads(sessions, kind(empty_postgresql_url))
 
 
 @every_kind
-def test_an_error_undoes_only_its_own_part(sessions: Sessions, postgresql_url: str, kind: Kind) -> None:
+def test_an_error_undoes_only_its_own_part(sessions: Sessions, empty_postgresql_url: str, kind: Kind) -> None:
     """The caller may catch it and commit the rest; what the failed call did before its error is gone."""
-    left = check_errors(sessions, kind(postgresql_url), nobody=("77", "no number"))
-    assert set(content(postgresql_url)["sessions"]) == left
-    assert len(content(postgresql_url)["users"]) == 4
+    left = check_errors(sessions, kind(empty_postgresql_url), nobody=("77", "no number"))
+    assert set(content(empty_postgresql_url)["sessions"]) == left
+    assert len(content(empty_postgresql_url)["users"]) == 4
 
 
 @every_kind
 def test_an_error_of_the_caller_s_own_is_an_answer_and_no_puzzle(
-    sessions: Sessions, postgresql_url: str, kind: Kind
+    sessions: Sessions, empty_postgresql_url: str, kind: Kind
 ) -> None:
     """A transaction that has failed before takes no statement any more."""
-    with kind(postgresql_url) as caller:
+    with kind(empty_postgresql_url) as caller:
         with pytest.raises((psycopg.Error, sqlalchemy.exc.DBAPIError)):
             caller.execute("SELECT 1/0")
         with pytest.raises(Unavailable, match="aborted"):
@@ -154,15 +154,15 @@ def orm_autocommit(url: str) -> Iterator[Any]:
 
 @pytest.mark.parametrize("kind", [driver_autocommit, sqlalchemy_autocommit, sqlalchemy_not_begun, orm_autocommit])
 def test_a_connection_without_a_transaction_is_refused(
-    sessions: Sessions, postgresql_url: str, kind: Callable[[str], AbstractContextManager[Any]]
+    sessions: Sessions, empty_postgresql_url: str, kind: Callable[[str], AbstractContextManager[Any]]
 ) -> None:
     """Each statement would commit by itself, and an error in the middle would leave half of the work."""
     created = sessions.create("1")
-    before = content(postgresql_url)
+    before = content(empty_postgresql_url)
     for verb in VERBS.values():
-        with kind(postgresql_url) as connection, pytest.raises(TransactionRequired, match="begin a transaction"):
+        with kind(empty_postgresql_url) as connection, pytest.raises(TransactionRequired, match="begin a transaction"):
             verb(sessions, created, connection)
-    assert content(postgresql_url) == before
+    assert content(empty_postgresql_url) == before
 
 
 @pytest.mark.parametrize("thing", [object(), "app.db", 7])
@@ -171,16 +171,16 @@ def test_what_is_no_connection_is_named(sessions: Sessions, thing: object) -> No
         sessions.create("1", connection=thing)
 
 
-def test_a_connection_to_another_database_is_an_error(sessions: Sessions, postgresql_url: str) -> None:
+def test_a_connection_to_another_database_is_an_error(sessions: Sessions, empty_postgresql_url: str) -> None:
     with (
-        usual(postgresql_url.rpartition("/")[0] + "/postgres") as caller,
+        usual(empty_postgresql_url.rpartition("/")[0] + "/postgres") as caller,
         pytest.raises(SchemaError, match="coatcheck migrate"),
     ):
         sessions.create("1", connection=caller.connection)
 
 
-def test_a_caller_s_settings_change_nothing(sessions: Sessions, postgresql_url: str) -> None:
-    with usual(postgresql_url) as caller:
+def test_a_caller_s_settings_change_nothing(sessions: Sessions, empty_postgresql_url: str) -> None:
+    with usual(empty_postgresql_url) as caller:
         caller.execute("SET search_path = pg_temp, public")
         caller.execute("CREATE TEMPORARY TABLE coatcheck_sessions (id text)")
         caller.execute("CREATE TEMPORARY TABLE coatcheck_meta (generation bigint)")

@@ -68,51 +68,53 @@ async def opened(url: str) -> AsyncIterator[AsyncSessions]:
 
 
 @every_kind
-async def test_every_write_vanishes_or_commits_with_the_caller_s_transaction(postgresql_url: str, kind: Kind) -> None:
-    async with opened(postgresql_url) as sessions:
+async def test_every_write_vanishes_or_commits_with_the_caller_s_transaction(
+    empty_postgresql_url: str, kind: Kind
+) -> None:
+    async with opened(empty_postgresql_url) as sessions:
         for name, verb in VERBS.items():
             created, _ = await sessions.create("1"), await sessions.create("1")
-            before = content(postgresql_url)
-            async with kind(postgresql_url) as caller:
+            before = content(empty_postgresql_url)
+            async with kind(empty_postgresql_url) as caller:
                 await caller.execute(INSERT)
                 assert await verb(sessions, created, caller.connection) is not False
-                assert content(postgresql_url) == before, f"{name}: committed before the caller commits"
+                assert content(empty_postgresql_url) == before, f"{name}: committed before the caller commits"
                 await caller.rollback()
-            assert content(postgresql_url) == before, f"{name}: not undone"
-            async with kind(postgresql_url) as caller:
+            assert content(empty_postgresql_url) == before, f"{name}: not undone"
+            async with kind(empty_postgresql_url) as caller:
                 assert await verb(sessions, created, caller.connection) is not False
                 await caller.execute(INSERT)
                 await caller.commit()
-            after = content(postgresql_url)
+            after = content(empty_postgresql_url)
             assert "9" in after["users"]
             assert {**after, "users": before["users"]} != before, f"{name}: not committed"
-            run(postgresql_url, UNDO)
+            run(empty_postgresql_url, UNDO)
             await sessions.revoke_user("1")
 
 
 @every_kind
 async def test_a_read_on_the_caller_s_connection_sees_what_is_not_committed_and_is_never_remembered(
-    postgresql_url: str, kind: Kind
+    empty_postgresql_url: str, kind: Kind
 ) -> None:
-    async with opened(postgresql_url) as sessions:
-        await check_reads(sessions, kind(postgresql_url))
+    async with opened(empty_postgresql_url) as sessions:
+        await check_reads(sessions, kind(empty_postgresql_url))
 
 
 @every_kind
-async def test_an_error_undoes_only_its_own_part(postgresql_url: str, kind: Kind) -> None:
-    async with opened(postgresql_url) as sessions:
-        left = await check_errors(sessions, kind(postgresql_url), nobody=("77", "no number"))
-        assert set(content(postgresql_url)["sessions"]) == left
-        assert len(content(postgresql_url)["users"]) == 4
+async def test_an_error_undoes_only_its_own_part(empty_postgresql_url: str, kind: Kind) -> None:
+    async with opened(empty_postgresql_url) as sessions:
+        left = await check_errors(sessions, kind(empty_postgresql_url), nobody=("77", "no number"))
+        assert set(content(empty_postgresql_url)["sessions"]) == left
+        assert len(content(empty_postgresql_url)["users"]) == 4
 
 
 @pytest.mark.parametrize("kind", [usual, explicit], ids=["psycopg", "psycopg, begun by hand"])
-async def test_a_cancelled_call_undoes_its_own_part(postgresql_url: str, kind: Kind) -> None:
+async def test_a_cancelled_call_undoes_its_own_part(empty_postgresql_url: str, kind: Kind) -> None:
     """Wherever it is cancelled: all of it was done, or nothing, or the caller's transaction refuses to go on."""
-    async with opened(postgresql_url) as sessions:
+    async with opened(empty_postgresql_url) as sessions:
         for steps in range(12):
             anonymous = await sessions.create(None)
-            async with kind(postgresql_url) as caller:
+            async with kind(empty_postgresql_url) as caller:
                 await caller.execute("UPDATE users SET role = 'x'")
                 task = asyncio.create_task(sessions.create("1", replaces=anonymous.token, connection=caller.connection))
                 for _ in range(steps):
@@ -125,12 +127,12 @@ async def test_a_cancelled_call_undoes_its_own_part(postgresql_url: str, kind: K
                 except psycopg.errors.InFailedSqlTransaction:  # the savepoint itself was cancelled
                     await caller.rollback()
                     assert task.cancelled()
-            assert ("x",) not in run(postgresql_url, "SELECT role FROM users")
-            (row,) = content(postgresql_url)["sessions"]
+            assert ("x",) not in run(empty_postgresql_url, "SELECT role FROM users")
+            (row,) = content(empty_postgresql_url)["sessions"]
             assert (row == anonymous.session.id) is bool(await sessions.get(anonymous.token))
             if not task.cancelled():
                 assert row == task.result().session.id
-            run(postgresql_url, "DELETE FROM coatcheck_sessions")
+            run(empty_postgresql_url, "DELETE FROM coatcheck_sessions")
 
 
 @asynccontextmanager
@@ -159,22 +161,22 @@ async def sqlalchemy_not_begun(url: str) -> AsyncIterator[Any]:
 
 @pytest.mark.parametrize("kind", [driver_autocommit, sqlalchemy_autocommit, asyncpg_autocommit, sqlalchemy_not_begun])
 async def test_a_connection_without_a_transaction_is_refused(
-    postgresql_url: str, kind: Callable[[str], AbstractAsyncContextManager[Any]]
+    empty_postgresql_url: str, kind: Callable[[str], AbstractAsyncContextManager[Any]]
 ) -> None:
-    async with opened(postgresql_url) as sessions:
+    async with opened(empty_postgresql_url) as sessions:
         created = await sessions.create("1")
-        before = content(postgresql_url)
+        before = content(empty_postgresql_url)
         for verb in VERBS.values():
-            async with kind(postgresql_url) as connection:
+            async with kind(empty_postgresql_url) as connection:
                 with pytest.raises(TransactionRequired, match="begin a transaction"):
                     await verb(sessions, created, connection)
-        assert content(postgresql_url) == before
+        assert content(empty_postgresql_url) == before
 
 
-async def test_a_connection_for_threads_is_refused(postgresql_url: str) -> None:
-    async with opened(postgresql_url) as sessions:
+async def test_a_connection_for_threads_is_refused(empty_postgresql_url: str) -> None:
+    async with opened(empty_postgresql_url) as sessions:
         with (
-            plain(postgresql_url, autocommit=False) as connection,
+            plain(empty_postgresql_url, autocommit=False) as connection,
             pytest.raises(ConfigurationError, match="AsyncConnection"),
         ):
             await sessions.create("1", connection=connection)

@@ -64,32 +64,34 @@ def many_sign_ins(url: str, when_full: str, inside: bool, start: Any) -> int:
 @pytest.mark.parametrize("inside", [False, True], ids=["own transactions", "the callers' transactions"])
 @pytest.mark.parametrize("when_full", ["evict_oldest", "refuse", "ask"])
 def test_I6_two_hundred_sign_ins_in_four_processes_leave_no_more_than_the_limit(
-    postgresql_url: str, threads: Connect, when_full: str, *, inside: bool
+    empty_postgresql_url: str, threads: Connect, when_full: str, *, inside: bool
 ) -> None:
-    threads(postgresql_url).added(user_id="bob")
+    threads(empty_postgresql_url).added(user_id="bob")
     spawn = multiprocessing.get_context("spawn")
     most = 0
     with spawn.Manager() as manager, spawn.Pool(PROCESSES) as pool:
         start = manager.Barrier(PROCESSES)
-        works = [pool.apply_async(many_sign_ins, (postgresql_url, when_full, inside, start)) for _ in range(PROCESSES)]
-        with plain(postgresql_url) as watcher:
+        works = [
+            pool.apply_async(many_sign_ins, (empty_postgresql_url, when_full, inside, start)) for _ in range(PROCESSES)
+        ]
+        with plain(empty_postgresql_url) as watcher:
             while not all(work.ready() for work in works):
                 [[count]] = watcher.execute(f"{LIVE} WHERE user_id = 'ann'".encode()).fetchall()
                 most = max(most, count)
         succeeded = sum(work.get(DEADLINE) for work in works)
     assert most <= LIMIT
-    assert run(postgresql_url, f"{LIVE} WHERE user_id = 'ann'") == [(LIMIT,)]
-    assert run(postgresql_url, f"{LIVE} WHERE user_id = 'bob'") == [(1,)]
+    assert run(empty_postgresql_url, f"{LIVE} WHERE user_id = 'ann'") == [(LIMIT,)]
+    assert run(empty_postgresql_url, f"{LIVE} WHERE user_id = 'bob'") == [(1,)]
     assert succeeded == (PROCESSES * THREADS * ROUNDS if when_full == "evict_oldest" else LIMIT)
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_a_caller_s_transaction_that_cannot_see_who_came_before_is_refused(
-    postgresql_url: str, threads: Connect, level: str
+    empty_postgresql_url: str, threads: Connect, level: str
 ) -> None:
-    side = threads(postgresql_url)
+    side = threads(empty_postgresql_url)
     new = to_create(a_row(side.now()), limit=LIMIT)
-    with plain(postgresql_url, autocommit=False) as connection:
+    with plain(empty_postgresql_url, autocommit=False) as connection:
         connection.execute(f"SET TRANSACTION ISOLATION LEVEL {level}".encode())
         with pytest.raises(ConfigurationError, match=f"{level.lower()}.*READ COMMITTED"):
             side.create(new, connection=connection)
@@ -98,24 +100,26 @@ def test_a_caller_s_transaction_that_cannot_see_who_came_before_is_refused(
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
-def test_a_database_whose_default_is_stricter_is_no_obstacle(postgresql_url: str, connect: Connect, level: str) -> None:
-    database = postgresql_url.rpartition("/")[2]
-    script(postgresql_url, f"ALTER DATABASE {database} SET default_transaction_isolation = '{level}'")
-    side = connect(postgresql_url)
+def test_a_database_whose_default_is_stricter_is_no_obstacle(
+    empty_postgresql_url: str, connect: Connect, level: str
+) -> None:
+    database = empty_postgresql_url.rpartition("/")[2]
+    script(empty_postgresql_url, f"ALTER DATABASE {database} SET default_transaction_isolation = '{level}'")
+    side = connect(empty_postgresql_url)
     for _ in range(LIMIT + 1):
         side.create(to_create(a_row(side.now()), limit=LIMIT))
     assert len(side.ids("ann")) == LIMIT
 
 
-def test_one_user_s_id_written_in_two_ways_has_one_limit(postgresql_url: str, threads: Connect) -> None:
+def test_one_user_s_id_written_in_two_ways_has_one_limit(empty_postgresql_url: str, threads: Connect) -> None:
     """Both sign-ins have to wait for each other, and an entry for the user has to name the stored form."""
     user = uuid.uuid4()
-    script(postgresql_url, "CREATE TABLE users (id uuid PRIMARY KEY, name text)")
-    run(postgresql_url, "INSERT INTO users VALUES (%s)", user)
-    side = threads(postgresql_url, users=UsersTable(email=None, role=None))
+    script(empty_postgresql_url, "CREATE TABLE users (id uuid PRIMARY KEY, name text)")
+    run(empty_postgresql_url, "INSERT INTO users VALUES (%s)", user)
+    side = threads(empty_postgresql_url, users=UsersTable(email=None, role=None))
     first = to_create(a_row(side.now(), user_id=str(user)), limit=1, when_full="refuse")
     second = to_create(a_row(side.now(), user_id=str(user).upper()), limit=1, when_full="refuse")
-    with plain(postgresql_url, autocommit=False) as connection:
+    with plain(empty_postgresql_url, autocommit=False) as connection:
         side.create(first, connection=connection)
         refused: list[Exception] = []
 
@@ -127,7 +131,7 @@ def test_one_user_s_id_written_in_two_ways_has_one_limit(postgresql_url: str, th
 
         other = threading.Thread(target=sign_in_too)
         other.start()
-        until(lambda: not other.is_alive() or run(postgresql_url, WAITING), "the other sign-in waits, or is done")
+        until(lambda: not other.is_alive() or run(empty_postgresql_url, WAITING), "the other sign-in waits, or is done")
         connection.commit()
         other.join(DEADLINE)
     assert len(refused) == 1

@@ -53,19 +53,19 @@ def test_every_version_gets_everything_and_keeps_it(version: PostgreSQLVersion, 
 
 
 @pytest.mark.parametrize("users", [None, UsersTable(), WITH_KEY], ids=["no users", "users", "foreign key"])
-def test_a_second_run_changes_nothing(postgresql_url: str, connect: Connect, users: UsersTable | None) -> None:
-    make_users(postgresql_url)
-    side = connect(postgresql_url, users=users)
+def test_a_second_run_changes_nothing(empty_postgresql_url: str, connect: Connect, users: UsersTable | None) -> None:
+    make_users(empty_postgresql_url)
+    side = connect(empty_postgresql_url, users=users)
     side.added(user_id="1")
-    before = run(postgresql_url, EVERYTHING)
+    before = run(empty_postgresql_url, EVERYTHING)
     assert list(side.do("migrate")) == []
     assert list(side.do("problems")) == []
-    connect(postgresql_url, users=users)
-    assert run(postgresql_url, EVERYTHING) == before
+    connect(empty_postgresql_url, users=users)
+    assert run(empty_postgresql_url, EVERYTHING) == before
 
 
 def test_opening_looks_at_a_database_that_is_ready_once(
-    postgresql_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    empty_postgresql_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every process opens it, and only the first of a release finds something to migrate."""
     looks: list[Migration] = []
@@ -76,18 +76,18 @@ def test_opening_looks_at_a_database_that_is_ready_once(
         return problems(migration)
 
     monkeypatch.setattr(Migration, "problems", counted)
-    connect(postgresql_url)
+    connect(empty_postgresql_url)
     assert len(looks) > 1
     for migrating in (True, False):
         looks.clear()
-        connect(postgresql_url, migrate=migrating)
+        connect(empty_postgresql_url, migrate=migrating)
         assert len(looks) == 1
 
 
-def test_without_migrating_the_command_is_named(postgresql_url: str, connect: Connect) -> None:
+def test_without_migrating_the_command_is_named(empty_postgresql_url: str, connect: Connect) -> None:
     with pytest.raises(SchemaError, match="run `coatcheck migrate`"):
-        connect(postgresql_url, migrate=False)
-    assert run(postgresql_url, EVERYTHING) == []
+        connect(empty_postgresql_url, migrate=False)
+    assert run(empty_postgresql_url, EVERYTHING) == []
 
 
 def migrate(url: str, start: Any) -> int:
@@ -99,26 +99,26 @@ def migrate(url: str, start: Any) -> int:
 
 
 @pytest.mark.processes
-def test_eight_processes_at_once(postgresql_url: str) -> None:
-    make_users(postgresql_url)
+def test_eight_processes_at_once(empty_postgresql_url: str) -> None:
+    make_users(empty_postgresql_url)
     spawn = multiprocessing.get_context("spawn")
     with spawn.Manager() as manager, spawn.Pool(8) as pool:
         start = manager.Barrier(8)
-        works = [pool.apply_async(migrate, (postgresql_url, start)) for _ in range(8)]
+        works = [pool.apply_async(migrate, (empty_postgresql_url, start)) for _ in range(8)]
         assert sum(work.get(DEADLINE) for work in works) == 8
-    assert run(postgresql_url, "SELECT schema FROM coatcheck_meta") == [(len(MIGRATIONS),)]
+    assert run(empty_postgresql_url, "SELECT schema FROM coatcheck_meta") == [(len(MIGRATIONS),)]
 
 
-def test_on_a_live_table_under_load_nobody_has_to_stop(postgresql_url: str, threads: Connect) -> None:
+def test_on_a_live_table_under_load_nobody_has_to_stop(empty_postgresql_url: str, threads: Connect) -> None:
     """Triggers are renewed and the foreign key is added while others sign in and out."""
-    make_users(postgresql_url)
-    side = threads(postgresql_url, users=UsersTable())
-    fill(postgresql_url, 20_000, user="1")
+    make_users(empty_postgresql_url)
+    side = threads(empty_postgresql_url, users=UsersTable())
+    fill(empty_postgresql_url, 20_000, user="1")
     over, done = threading.Event(), 0
 
     def work() -> None:
         nonlocal done
-        with Side("threads", postgresql_url, migrate=False) as busy:
+        with Side("threads", empty_postgresql_url, migrate=False) as busy:
             now = busy.now()
             while not over.is_set():
                 new = to_create(a_row(now, user_id="1"))
@@ -130,8 +130,8 @@ def test_on_a_live_table_under_load_nobody_has_to_stop(postgresql_url: str, thre
     worker.start()
     try:
         until(lambda: done, "somebody works")
-        run(postgresql_url, "DROP TRIGGER coatcheck_deleted ON coatcheck_sessions")
-        with Side("threads", postgresql_url, users=WITH_KEY) as migrated:
+        run(empty_postgresql_url, "DROP TRIGGER coatcheck_deleted ON coatcheck_sessions")
+        with Side("threads", empty_postgresql_url, users=WITH_KEY) as migrated:
             seen = done
             until(lambda: done > seen, "they work on")
             assert migrated.do("problems") == []
@@ -142,65 +142,68 @@ def test_on_a_live_table_under_load_nobody_has_to_stop(postgresql_url: str, thre
     assert side.do("problems") == []
 
 
-def test_the_foreign_key_takes_no_lock_for_long(postgresql_url: str, threads: Connect) -> None:
+def test_the_foreign_key_takes_no_lock_for_long(empty_postgresql_url: str, threads: Connect) -> None:
     """It does not queue behind a long transaction either, where every other statement would queue behind it."""
-    make_users(postgresql_url)
-    with Side("threads", postgresql_url, users=UsersTable()):
-        fill(postgresql_url, 10, user="1")
-    with plain(postgresql_url, autocommit=False) as long, Side("threads", postgresql_url, users=UsersTable()) as other:
+    make_users(empty_postgresql_url)
+    with Side("threads", empty_postgresql_url, users=UsersTable()):
+        fill(empty_postgresql_url, 10, user="1")
+    with (
+        plain(empty_postgresql_url, autocommit=False) as long,
+        Side("threads", empty_postgresql_url, users=UsersTable()) as other,
+    ):
         long.execute("UPDATE coatcheck_sessions SET last_seen_at = now() WHERE id = 'id1'")
         over = threading.Event()
 
         def add_later() -> None:
             wanting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'relation' AND datname = current_database()"
-            until(lambda: run(postgresql_url, wanting), "the migration waits for its lock")
+            until(lambda: run(empty_postgresql_url, wanting), "the migration waits for its lock")
             other.added(user_id="2")  # waits for less than lock_timeout
             long.commit()
             over.set()
 
         helper = threading.Thread(target=add_later)
         helper.start()
-        side = threads(postgresql_url, users=WITH_KEY)
+        side = threads(empty_postgresql_url, users=WITH_KEY)
         helper.join(DEADLINE)
         assert over.is_set()
-    assert run(postgresql_url, "SELECT convalidated FROM pg_constraint WHERE contype = 'f'") == [(True,)]
+    assert run(empty_postgresql_url, "SELECT convalidated FROM pg_constraint WHERE contype = 'f'") == [(True,)]
     assert side.do("problems") == []
 
 
-def test_the_check_of_a_foreign_key_blocks_no_writer(postgresql_url: str, threads: Connect) -> None:
-    make_users(postgresql_url)
-    side = threads(postgresql_url, users=WITH_KEY)
-    fill(postgresql_url, 10, user="1")
-    with plain(postgresql_url, autocommit=False) as migrating:
+def test_the_check_of_a_foreign_key_blocks_no_writer(empty_postgresql_url: str, threads: Connect) -> None:
+    make_users(empty_postgresql_url)
+    side = threads(empty_postgresql_url, users=WITH_KEY)
+    fill(empty_postgresql_url, 10, user="1")
+    with plain(empty_postgresql_url, autocommit=False) as migrating:
         migrating.execute("ALTER TABLE coatcheck_sessions VALIDATE CONSTRAINT coatcheck_sessions_user_fkey")
         token_hash, _ = side.added(user_id="2")
         assert side.revoke(token_hash=token_hash)
 
 
 def test_sessions_of_users_that_are_gone_are_no_obstacle_to_the_foreign_key(
-    postgresql_url: str, threads: Connect
+    empty_postgresql_url: str, threads: Connect
 ) -> None:
-    make_users(postgresql_url)
-    with Side("threads", postgresql_url, users=UsersTable()) as side:
-        fill(postgresql_url, 3, user="1")
+    make_users(empty_postgresql_url)
+    with Side("threads", empty_postgresql_url, users=UsersTable()) as side:
+        fill(empty_postgresql_url, 3, user="1")
         script(
-            postgresql_url,
+            empty_postgresql_url,
             "ALTER TABLE users DISABLE TRIGGER coatcheck_user_deleted; DELETE FROM users WHERE id = 1;"
             "ALTER TABLE users ENABLE ALWAYS TRIGGER coatcheck_user_deleted",
         )
         kept, _ = side.added(user_id="2")
-    side = threads(postgresql_url, users=WITH_KEY)
-    assert run(postgresql_url, "SELECT user_id FROM coatcheck_sessions") == [(2,)]
+    side = threads(empty_postgresql_url, users=WITH_KEY)
+    assert run(empty_postgresql_url, "SELECT user_id FROM coatcheck_sessions") == [(2,)]
     assert side.read(kept).record
 
 
-def test_a_foreign_key_that_was_never_checked_is_found_and_checked(postgresql_url: str, threads: Connect) -> None:
+def test_a_foreign_key_that_was_never_checked_is_found_and_checked(empty_postgresql_url: str, threads: Connect) -> None:
     """A migration may have been killed between the two."""
-    make_users(postgresql_url)
-    side = threads(postgresql_url, users=WITH_KEY)
-    run(postgresql_url, "ALTER TABLE coatcheck_sessions DROP CONSTRAINT coatcheck_sessions_user_fkey")
+    make_users(empty_postgresql_url)
+    side = threads(empty_postgresql_url, users=WITH_KEY)
+    run(empty_postgresql_url, "ALTER TABLE coatcheck_sessions DROP CONSTRAINT coatcheck_sessions_user_fkey")
     run(
-        postgresql_url,
+        empty_postgresql_url,
         "ALTER TABLE coatcheck_sessions ADD CONSTRAINT coatcheck_sessions_user_fkey"
         " FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE NOT VALID",
     )
@@ -233,35 +236,37 @@ ALTERED = {
 
 
 @pytest.mark.parametrize("alteration", ALTERED.values(), ids=ALTERED)
-def test_what_was_altered_is_found_named_and_mended(postgresql_url: str, threads: Connect, alteration: str) -> None:
-    make_users(postgresql_url)
-    side = threads(postgresql_url, users=WITH_KEY)
+def test_what_was_altered_is_found_named_and_mended(
+    empty_postgresql_url: str, threads: Connect, alteration: str
+) -> None:
+    make_users(empty_postgresql_url)
+    side = threads(empty_postgresql_url, users=WITH_KEY)
     token_hash, _ = side.added(user_id="1")
-    script(postgresql_url, alteration)
+    script(empty_postgresql_url, alteration)
     problems = side.do("problems")
     assert problems
     assert all("coatcheck migrate" in problem for problem in problems)
     with pytest.raises(SchemaError, match="not ready"):
-        threads(postgresql_url, users=WITH_KEY, migrate=False)
+        threads(empty_postgresql_url, users=WITH_KEY, migrate=False)
     side.do("migrate")
     assert side.do("problems") == []
     assert side.read(token_hash).record
 
 
-def test_switching_notifications_off_removes_their_trigger(postgresql_url: str, threads: Connect) -> None:
-    threads(postgresql_url)
+def test_switching_notifications_off_removes_their_trigger(empty_postgresql_url: str, threads: Connect) -> None:
+    threads(empty_postgresql_url)
     with pytest.raises(SchemaError, match="notify=False"):
-        threads(postgresql_url, notify=False, migrate=False)
-    threads(postgresql_url, notify=False)
-    assert run(postgresql_url, "SELECT 1 FROM pg_trigger WHERE tgname = 'coatcheck_logged'") == []
+        threads(empty_postgresql_url, notify=False, migrate=False)
+    threads(empty_postgresql_url, notify=False)
+    assert run(empty_postgresql_url, "SELECT 1 FROM pg_trigger WHERE tgname = 'coatcheck_logged'") == []
 
 
-def test_a_newer_schema_is_refused(postgresql_url: str, connect: Connect) -> None:
-    connect(postgresql_url)
-    run(postgresql_url, "UPDATE coatcheck_meta SET schema = 99")
+def test_a_newer_schema_is_refused(empty_postgresql_url: str, connect: Connect) -> None:
+    connect(empty_postgresql_url)
+    run(empty_postgresql_url, "UPDATE coatcheck_meta SET schema = 99")
     for migrating in (True, False):
         with pytest.raises(SchemaError, match=r"99, newer than .*upgrade coatcheck"):
-            connect(postgresql_url, migrate=migrating)
+            connect(empty_postgresql_url, migrate=migrating)
 
 
 # --- who may do it
@@ -276,17 +281,20 @@ APPLICATION = (
 )
 
 
-def test_a_role_without_rights_is_told_to_grant_them(postgresql_url: str, connect: Connect) -> None:
-    with role(postgresql_url, "stranger") as url, pytest.raises(ConfigurationError, match="GRANT"):
+def test_a_role_without_rights_is_told_to_grant_them(empty_postgresql_url: str, connect: Connect) -> None:
+    with role(empty_postgresql_url, "stranger") as url, pytest.raises(ConfigurationError, match="GRANT"):
         connect(url)
-    connect(postgresql_url)
-    with role(postgresql_url, "stranger") as url, pytest.raises(ConfigurationError, match=r"coatcheck_meta.*42501"):
+    connect(empty_postgresql_url)
+    with (
+        role(empty_postgresql_url, "stranger") as url,
+        pytest.raises(ConfigurationError, match=r"coatcheck_meta.*42501"),
+    ):
         connect(url)
 
 
-def test_an_application_needs_no_right_to_change_the_schema(postgresql_url: str, connect: Connect) -> None:
-    connect(postgresql_url)
-    with role(postgresql_url, "application", *APPLICATION) as url:
+def test_an_application_needs_no_right_to_change_the_schema(empty_postgresql_url: str, connect: Connect) -> None:
+    connect(empty_postgresql_url)
+    with role(empty_postgresql_url, "application", *APPLICATION) as url:
         with Side("threads", url) as side:
             token_hash, row = side.added()
             side.create(to_create(a_row(side.now()), limit=1))
@@ -300,8 +308,8 @@ def test_an_application_needs_no_right_to_change_the_schema(postgresql_url: str,
     assert row
 
 
-def test_an_owner_needs_no_right_to_create_schemas(postgresql_url: str, connect: Connect) -> None:
-    with role(postgresql_url, "owner", "GRANT CREATE ON SCHEMA public TO {role}") as url:
+def test_an_owner_needs_no_right_to_create_schemas(empty_postgresql_url: str, connect: Connect) -> None:
+    with role(empty_postgresql_url, "owner", "GRANT CREATE ON SCHEMA public TO {role}") as url:
         with Side("threads", url) as side:
             token_hash, _ = side.added()
             assert side.read(token_hash).epoch == side.poll().epoch != ""
@@ -310,15 +318,15 @@ def test_an_owner_needs_no_right_to_create_schemas(postgresql_url: str, connect:
             connect(url, schema="other")
 
 
-def test_another_path_of_the_role_s_leads_nowhere_else(postgresql_url: str, connect: Connect) -> None:
-    script(postgresql_url, "CREATE SCHEMA decoy; CREATE TABLE decoy.coatcheck_sessions (id text)")
-    database = postgresql_url.rpartition("/")[2]
-    script(postgresql_url, f"ALTER DATABASE {database} SET search_path = decoy, pg_temp, public")
-    side = connect(postgresql_url)
+def test_another_path_of_the_role_s_leads_nowhere_else(empty_postgresql_url: str, connect: Connect) -> None:
+    script(empty_postgresql_url, "CREATE SCHEMA decoy; CREATE TABLE decoy.coatcheck_sessions (id text)")
+    database = empty_postgresql_url.rpartition("/")[2]
+    script(empty_postgresql_url, f"ALTER DATABASE {database} SET search_path = decoy, pg_temp, public")
+    side = connect(empty_postgresql_url)
     token_hash, row = side.added()
     assert side.read(token_hash).record == row
     assert side.revoke(token_hash=token_hash)
-    assert run(postgresql_url, "SELECT count(*) FROM decoy.coatcheck_sessions") == [(0,)]
+    assert run(empty_postgresql_url, "SELECT count(*) FROM decoy.coatcheck_sessions") == [(0,)]
 
 
 @pytest.mark.parametrize("schema", ['a"b', "a.b", "", "ä"])
@@ -327,8 +335,8 @@ def test_a_schema_with_another_than_a_plain_name_is_refused(schema: str) -> None
         PostgreSQLStore("postgresql://127.0.0.1/x", schema=schema)
 
 
-def test_two_schemas_are_two_stores(postgresql_url: str, connect: Connect) -> None:
-    one, other = connect(postgresql_url), connect(postgresql_url, schema="Other")
+def test_two_schemas_are_two_stores(empty_postgresql_url: str, connect: Connect) -> None:
+    one, other = connect(empty_postgresql_url), connect(empty_postgresql_url, schema="Other")
     token_hash, _ = one.added()
     assert other.read(token_hash).record is None
     known = other.poll()

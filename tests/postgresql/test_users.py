@@ -45,11 +45,11 @@ def make(url: str, kind: str, first: str, second: str, *, extra: str = "") -> No
 @pytest.mark.parametrize("foreign_key", [False, True], ids=["no foreign key", "foreign key"])
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 def test_users_with_any_key(
-    postgresql_url: str, threads: Connect, key: tuple[str, str, str], *, foreign_key: bool
+    empty_postgresql_url: str, threads: Connect, key: tuple[str, str, str], *, foreign_key: bool
 ) -> None:
     kind, first, second = key
-    make(postgresql_url, kind, first, second)
-    side = threads(postgresql_url, users=UsersTable(email=None, foreign_key=foreign_key))
+    make(empty_postgresql_url, kind, first, second)
+    side = threads(empty_postgresql_url, users=UsersTable(email=None, foreign_key=foreign_key))
     new = to_create(a_row(side.now(), user_id=first), limit=3)
     mine = side.create(new).record
     assert mine.user_id == first
@@ -58,13 +58,13 @@ def test_users_with_any_key(
     worker = Worker(side)
     worker.poll()
     worker.keep(new.token_hash, other)
-    run(postgresql_url, "UPDATE users SET name = 'Anna' WHERE name = 'Ann'")
+    run(empty_postgresql_url, "UPDATE users SET name = 'Anna' WHERE name = 'Ann'")
     assert worker.poll() == {f"u:{first}"}
     assert not worker.accepts(new.token_hash)
     assert worker.accepts(other)
     worker.keep(new.token_hash)
     assert side.ids(first) == [mine.id]
-    run(postgresql_url, "DELETE FROM users WHERE name = 'Anna'")
+    run(empty_postgresql_url, "DELETE FROM users WHERE name = 'Anna'")
     assert worker.poll() == {f"u:{first}", f"s:{mine.id}"}
     assert not worker.accepts(new.token_hash)
     assert side.ids() == [row.id]
@@ -76,11 +76,11 @@ def test_users_with_any_key(
 
 @pytest.mark.parametrize("kind", ["integer", "uuid", "bigint", "numeric"])
 def test_an_id_that_cannot_be_one_is_a_data_error_and_harms_nothing(
-    postgresql_url: str, connect: Connect, kind: str
+    empty_postgresql_url: str, connect: Connect, kind: str
 ) -> None:
     _, first, second = KEYS[kind]
-    make(postgresql_url, kind, first, second)
-    side = connect(postgresql_url, users=USERS, pool_size=1)
+    make(empty_postgresql_url, kind, first, second)
+    side = connect(empty_postgresql_url, users=USERS, pool_size=1)
     token_hash, row = side.added(user_id=first)
     for wrong in ("no number", "", "1; DROP TABLE users", "9" * 60 if kind != "numeric" else "x", "a\0b", "\ud800"):
         for call in (
@@ -97,23 +97,25 @@ def test_an_id_that_cannot_be_one_is_a_data_error_and_harms_nothing(
 
 
 def test_another_type_than_the_sessions_have_names_the_way_out_and_it_works(
-    postgresql_url: str, threads: Connect
+    empty_postgresql_url: str, threads: Connect
 ) -> None:
-    with Side("threads", postgresql_url):
-        make(postgresql_url, "integer", "1", "2")
+    with Side("threads", empty_postgresql_url):
+        make(empty_postgresql_url, "integer", "1", "2")
     with pytest.raises(ConfigurationError, match="is integer, but sessions hold user ids as text") as refused:
-        threads(postgresql_url, users=USERS)
+        threads(empty_postgresql_url, users=USERS)
     fix = str(refused.value).partition("text: ")[2].partition("; and run")[0]
-    script(postgresql_url, fix)
-    side = threads(postgresql_url, users=USERS)
+    script(empty_postgresql_url, fix)
+    side = threads(empty_postgresql_url, users=USERS)
     assert side.added(user_id="1")
     assert side.do("problems") == []
 
 
-def test_a_key_that_ignores_case_has_one_spelling(postgresql_url: str, threads: Connect) -> None:
+def test_a_key_that_ignores_case_has_one_spelling(empty_postgresql_url: str, threads: Connect) -> None:
     """Entries name one spelling of an id, so a session under another one would outlive its user's changes."""
-    make(postgresql_url, "text COLLATE caseless", "Ann", "bob", extra="") if _has_icu(postgresql_url) else None
-    side = threads(postgresql_url, users=USERS)
+    make(empty_postgresql_url, "text COLLATE caseless", "Ann", "bob", extra="") if _has_icu(
+        empty_postgresql_url
+    ) else None
+    side = threads(empty_postgresql_url, users=USERS)
     assert side.added(user_id="Ann")
     with pytest.raises(DataError):
         side.added(user_id="ann")
@@ -128,26 +130,26 @@ def _has_icu(url: str) -> bool:
     return True
 
 
-def test_users_in_partitions(postgresql_url: str, threads: Connect) -> None:
+def test_users_in_partitions(empty_postgresql_url: str, threads: Connect) -> None:
     script(
-        postgresql_url,
+        empty_postgresql_url,
         "CREATE TABLE users (id integer PRIMARY KEY, name text, role text) PARTITION BY HASH (id);"
         "CREATE TABLE users0 PARTITION OF users FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
         "INSERT INTO users VALUES (1, 'Ann'), (2, 'Bob')",
     )
-    side = threads(postgresql_url, users=UsersTable(email=None, foreign_key=True))
+    side = threads(empty_postgresql_url, users=UsersTable(email=None, foreign_key=True))
     assert side.do("problems") == []
     worker = Worker(side)
     worker.poll()
     (mine, row), (other, _) = side.added(user_id="1"), side.added(user_id="2")
     worker.keep(mine, other)
-    run(postgresql_url, "UPDATE users0 SET name = 'Anna' WHERE id = 1")
+    run(empty_postgresql_url, "UPDATE users0 SET name = 'Anna' WHERE id = 1")
     assert worker.poll() == {"u:1"}
     worker.keep(mine)
-    script(postgresql_url, "SET session_replication_role = replica; DELETE FROM users0 WHERE id = 1")
+    script(empty_postgresql_url, "SET session_replication_role = replica; DELETE FROM users0 WHERE id = 1")
     assert worker.poll() == {"u:1", f"s:{row.id}"}
     assert not worker.accepts(mine)
-    script(postgresql_url, "SET session_replication_role = replica; TRUNCATE users0 CASCADE")
+    script(empty_postgresql_url, "SET session_replication_role = replica; TRUNCATE users0 CASCADE")
     assert "*" in worker.poll()
     assert not worker.accepts(other)
     assert side.read(other).record is None
@@ -162,21 +164,21 @@ def test_users_in_partitions(postgresql_url: str, threads: Connect) -> None:
     ],
 )
 def test_a_users_table_that_is_not_so_is_named(
-    postgresql_url: str, connect: Connect, users: UsersTable, message: str
+    empty_postgresql_url: str, connect: Connect, users: UsersTable, message: str
 ) -> None:
-    make(postgresql_url, "integer", "1", "2")
+    make(empty_postgresql_url, "integer", "1", "2")
     with pytest.raises(ConfigurationError, match=message):
-        connect(postgresql_url, users=users)
+        connect(empty_postgresql_url, users=users)
 
 
-def test_columns_whose_types_know_no_equality_are_watched(postgresql_url: str, threads: Connect) -> None:
+def test_columns_whose_types_know_no_equality_are_watched(empty_postgresql_url: str, threads: Connect) -> None:
     script(
-        postgresql_url,
+        empty_postgresql_url,
         "CREATE TABLE users (id integer PRIMARY KEY, name json, role text[]);INSERT INTO users VALUES (1, '{}', '{a}')",
     )
-    side = threads(postgresql_url, users=USERS)
+    side = threads(empty_postgresql_url, users=USERS)
     known = side.poll()
-    run(postgresql_url, "UPDATE users SET name = '{\"a\": 1}', role = '{b}'")
+    run(empty_postgresql_url, "UPDATE users SET name = '{\"a\": 1}', role = '{b}'")
     assert [entry.subject for entry in side.poll(known.cursor).entries] == ["u:1"]
 
 
@@ -185,17 +187,17 @@ def test_columns_whose_types_know_no_equality_are_watched(postgresql_url: str, t
     [("text[]", "timestamptz"), ("jsonb", "timestamp"), ("text", "timestamptz(0)")],
     ids=["array", "json", "text"],
 )
-def test_E6_the_whole_user_is_joined(postgresql_url: str, threads: Connect, tier: str, time: str) -> None:
+def test_E6_the_whole_user_is_joined(empty_postgresql_url: str, threads: Connect, tier: str, time: str) -> None:
     """Columns of the usual types become fields; a time without a zone is one in UTC, whatever zone the server is in."""
     columns = f"id integer PRIMARY KEY, name text, verified boolean, tier {tier}, joined {time}, changed {time}"
-    script(postgresql_url, f"CREATE TABLE users ({columns})")
+    script(empty_postgresql_url, f"CREATE TABLE users ({columns})")
     labels = {"text[]": "{gold,beta}", "jsonb": '["gold", "beta"]', "text": "gold"}[tier]
     noon = "2026-01-31 12:00:00" + ("" if time == "timestamp" else "+00")
-    script(postgresql_url, f"INSERT INTO users VALUES (7, 'Ada', true, '{labels}', '{noon}', '{noon}')")  # noqa: S608 - written here
+    script(empty_postgresql_url, f"INSERT INTO users VALUES (7, 'Ada', true, '{labels}', '{noon}', '{noon}')")  # noqa: S608 - written here
     users = UsersTable(
         email=None, role=None, email_verified="verified", labels="tier", created_at="joined", updated_at="changed"
     )
-    side = threads(postgresql_url, users=users)
+    side = threads(empty_postgresql_url, users=users)
     new = to_create(a_row(side.now(), user_id="7"), limit=3)
     user = user_of((side.create(new).record.user or "").encode())
     assert user == User(
@@ -208,5 +210,5 @@ def test_E6_the_whole_user_is_joined(postgresql_url: str, threads: Connect, tier
     )
     worker = Worker(side)
     worker.poll()
-    script(postgresql_url, "UPDATE users SET changed = now()")
+    script(empty_postgresql_url, "UPDATE users SET changed = now()")
     assert worker.poll() == {"u:7"}

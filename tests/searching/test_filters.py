@@ -75,7 +75,7 @@ _PEOPLE = "(1, 'Ada 100%', 'ada@example.org'), (2, 'Bob_by', 'BOB@example.org'),
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
-def sessions(request: pytest.FixtureRequest, tmp_path: Path, postgresql_url: str) -> Iterator[Sessions]:
+def sessions(request: pytest.FixtureRequest, tmp_path: Path, empty_postgresql_url: str) -> Iterator[Sessions]:
     """Each of three users has a session, and a visitor; a fourth user's session is without its user."""
     store: SQLiteStore | PostgreSQLStore
     execute: Callable[[str], object]
@@ -85,9 +85,9 @@ def sessions(request: pytest.FixtureRequest, tmp_path: Path, postgresql_url: str
         execute = partial(run, path)
         store = SQLiteStore(path, users=UsersTable())
     else:
-        execute = partial(hands.run, postgresql_url)
+        execute = partial(hands.run, empty_postgresql_url)
         execute("CREATE TABLE users (id bigint PRIMARY KEY, name text, email text, role text)")
-        store = PostgreSQLStore(postgresql_url, users=UsersTable())
+        store = PostgreSQLStore(empty_postgresql_url, users=UsersTable())
     execute(f"INSERT INTO users (id, name, email) VALUES {_PEOPLE}")  # noqa: S608 - written above
     with Sessions(store) as sessions:
         for user_id in ("1", "2", "3", None, "4"):
@@ -117,13 +117,13 @@ def test_L13_names_and_addresses_are_searched(sessions: Sessions, wanted: Filter
     assert search.count() == 4 - len(users)
 
 
-def test_L13_of_very_many_one_entry_tells_everyone(postgresql_url: str) -> None:
+def test_L13_of_very_many_one_entry_tells_everyone(empty_postgresql_url: str) -> None:
     """A worker learns that, and not each of them."""
-    with Sessions(PostgreSQLStore(postgresql_url)) as sessions:
+    with Sessions(PostgreSQLStore(empty_postgresql_url)) as sessions:
         stays = sessions.create("bob")
-        hands.fill(postgresql_url, 3 * MANY)
+        hands.fill(empty_postgresql_url, 3 * MANY)
         assert SessionSearch(sessions).revoke(Filter(user_id="ann")) == 3 * MANY
-        subjects = hands.subjects(postgresql_url)
+        subjects = hands.subjects(empty_postgresql_url)
         assert subjects.count("*") == 1
         assert len(subjects) <= MANY + 1
         assert sessions.get(stays.token)

@@ -25,9 +25,17 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture
-def postgresql_url(postgresql: PostgreSQL) -> Iterator[str]:
+def empty_postgresql_url(postgresql: PostgreSQL) -> Iterator[str]:
     """Give a test an empty database of its own, and drop it afterwards."""
     name = postgresql.create_database()
+    yield postgresql.url(name)
+    postgresql.drop_database(name)
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgreSQL) -> Iterator[str]:
+    """Give a test a database of its own with our tables, and drop it afterwards."""
+    name = postgresql.create_database(like=postgresql.migrated)
     yield postgresql.url(name)
     postgresql.drop_database(name)
 

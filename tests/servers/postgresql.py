@@ -6,12 +6,13 @@ import itertools
 import os
 import signal
 import subprocess
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlencode
 
 import psycopg
 
+from coatcheck.stores.postgresql import PostgreSQLStore
 from tests.servers.accounts import unprivileged
 from tests.servers.folders import lasting_folder
 from tests.servers.installations import PostgreSQLVersion, postgresql_programs
@@ -125,10 +126,19 @@ class PostgreSQL(Server):
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def create_database(self) -> str:
-        """Create an empty database, and return its name."""
+    def create_database(self, *, like: str = "template1") -> str:
+        """Create a database as another one is, an empty one if none is named, and return its name."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
-        self.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {like} STRATEGY file_copy")
+        return name
+
+    @cached_property
+    def migrated(self) -> str:
+        """Name a database with our tables, to make others like it: in a tenth of the time of a migration."""
+        name = self.create_database()
+        store = PostgreSQLStore(self.url(name))
+        store.migrate()
+        store.close()
         return name
 
     def drop_database(self, name: str) -> None:
