@@ -28,15 +28,18 @@ NODE_STAMP := node_modules/.stamp-$(call checksum,package.json package-lock.json
 PYODIDE_STAMP := .pyodide/.stamp-$(call checksum,package-lock.json requirements/dev.txt tools/pyodide_wheels.py)
 endif
 
-.PHONY: help demo test simulate fuzz check bench generate docs lock clean
+CHECKS := check-style check-mypy check-pyright check-borders check-generated check-pins
+
+.PHONY: help demo prepare test simulate fuzz check $(CHECKS) bench generate docs lock clean
+
 # The tests start hundreds of processes: none of them is to compile what another has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo      run the demo application (HOST, PORT)"
+	@echo "make prepare   set up what the tests need; every other target sets up its own"
 	@echo "make test      run the tests (WORKERS, PYTEST_ARGS)"
 	@echo "make simulate  run the simulated fleet (SEEDS, FIRST)"
 	@echo "make fuzz      put every parser of what clients send under fire (SECONDS each, PARSERS)"
@@ -50,7 +53,9 @@ help:
 demo: $(DEMO_STAMP)
 	$(DEMO_VENV)/bin/coatcheck demo --host $(HOST) --port $(PORT)
 
-test: $(DEV_STAMP) $(NODE_STAMP) $(PYODIDE_STAMP)
+prepare: $(DEV_STAMP) $(NODE_STAMP) $(PYODIDE_STAMP)
+
+test: prepare
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 simulate: $(DEV_STAMP)
@@ -59,14 +64,27 @@ simulate: $(DEV_STAMP)
 fuzz: $(DEV_STAMP)
 	$(VENV)/bin/python -m tools.fuzz $(SECONDS) $(PARSERS)
 
-check: $(DEV_STAMP)
+# Each a target of its own, so that `make -j2 check docs` has two of them run at a time.
+check: $(CHECKS)
+
+check-style: $(DEV_STAMP)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+
+check-mypy: $(DEV_STAMP)
 	$(VENV)/bin/mypy $(CODE)
+
+check-pyright: $(DEV_STAMP)
 	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+
+check-borders: $(DEV_STAMP)
 	$(VENV)/bin/lint-imports
+
+check-generated: $(DEV_STAMP)
 	$(VENV)/bin/python tools/generate_sync.py --check
 	$(VENV)/bin/python -m tools.write_client_types --check
+
+check-pins:
 	@echo "looking for addresses in the pinned requirements"
 	@if grep -nE '://|^[[:space:]]*(-i|-f|--(extra-)?index-url|--find-links|--trusted-host)([[:space:]=]|$$)' \
 		requirements/*; then echo "a requirements file names an index or an address"; exit 1; fi
