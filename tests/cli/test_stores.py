@@ -49,7 +49,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name an empty store of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'app.db'}"
-    found: str = request.getfixturevalue(f"{request.param}_url")
+    found: str = request.getfixturevalue({"postgresql": "empty_postgresql_url", "valkey": "valkey_url"}[request.param])
     return found
 
 
