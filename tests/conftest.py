@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -62,3 +64,15 @@ def _threads_end() -> Iterator[None]:
         if thread.name.startswith("coatcheck-"):
             thread.join(_ENDING)
             assert not thread.is_alive(), f"{thread.name} outlives the test that has started it: close what it is of"
+
+
+@pytest.fixture(autouse=True)
+def _logging_ends() -> Iterator[None]:
+    """Stop the thread by which Litestar logs: it would go on, into what has been captured and closed."""
+    yield
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if (listener := getattr(handler, "listener", None)) is not None:
+            listener.stop()
+            atexit.unregister(listener.stop)
+            root.removeHandler(handler)
