@@ -59,6 +59,14 @@ def test_identity_headers_that_a_client_has_forged_are_replaced(client: Client) 
     assert client.http.get("/", headers=FORGED).status_code == 401
 
 
+def test_the_application_is_told_who_acts_as_the_user(client: Client) -> None:
+    """And nothing that the client says of it, in any spelling, whether somebody acts or not."""
+    for signed_in, actor in ((client.act("sue", "alice"), "sue"), (client.sign_in("alice"), "")):
+        told = identity_in(client.heard("/", {**FORGED, **signed_in}))
+        assert (told["X-Coatcheck-User"], told.get("X-Coatcheck-Actor", "")) == ("alice", actor)
+        assert not told.keys() & {"X_Coatcheck_User", "X-Coatcheck_Role", "X-Coatcheck_Actor"}
+
+
 def test_what_the_client_says_of_the_request_is_not_what_the_gate_is_told(client: Client) -> None:
     """The proxy writes over X-Forwarded-*; and its own location is for nobody else."""
     lies = {"X-Forwarded-Method": "GET", "X-Forwarded-Host": "evil.example", "X-Forwarded-Uri": "//evil.example"}

@@ -127,7 +127,7 @@ class Service:
             operation_id="rotate_token",
             summary="Give a session a new token",
             response_description="The same session under a new token; the old one is dead.",
-            responses=documented(errors.UNKNOWN_TOKEN, *errors.BODY),
+            responses=documented(errors.UNKNOWN_TOKEN, errors.IMPERSONATED, *errors.BODY),
         )
         router.add_api_route(
             "/revoke",

@@ -10,6 +10,7 @@ __all__ = [
     "ELSEWHERE",
     "FORM",
     "FULL",
+    "IMPERSONATED",
     "NOT_FOUND",
     "NOT_JSON",
     "NO_FORM",
@@ -39,6 +40,16 @@ FULL: Final = Error(
     409,
     "The user has as many sessions as the policy allows; with the policy `ask` they are named.",
     {"title": "Too many sessions", "limit": 5, "sessions": ["qUQfB1q0n2nWkq0lT1oJ3g"]},
+)
+IMPERSONATED: Final = Error(
+    "impersonation",
+    403,
+    "Somebody acts in this session as its user, and cannot prove to be them.",
+    {
+        "title": "Refused because of impersonation",
+        "reason": "impersonation",
+        "detail": "who acts as a user cannot prove to be them",
+    },
 )
 TOO_LARGE: Final = Error(
     "body", 413, "The body is too large.", {"title": "Body too large", "detail": "send at most 65536 bytes"}

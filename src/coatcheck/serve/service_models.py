@@ -56,6 +56,7 @@ _TOKEN = "wWfCa5sRf3VsrVv0VLDn7mF0zH7bZTQ4iQ7QwY2pZ0k"  # noqa: S105 - an exampl
 _SESSION = {
     "id": "qUQfB1q0n2nWkq0lT1oJ3g",
     "user_id": "7",
+    "actor_id": None,
     "created_at": "2025-12-25T08:00:00Z",
     "authenticated_at": "2025-12-25T08:00:00Z",
     "last_seen_at": "2025-12-25T09:30:00Z",
@@ -95,8 +96,11 @@ class ServiceSession(BaseModel):
 
     id: PublicId
     user_id: str | None = Field(description="Who has signed in; null for an anonymous visitor.")
+    actor_id: str | None = Field(description="Who acts in it as the user, if it is somebody else.")
     created_at: datetime = Field(description="When it began.")
-    authenticated_at: datetime | None = Field(description="When the user last proved who they are.")
+    authenticated_at: datetime | None = Field(
+        description="When the user last proved who they are; null where somebody acts as them, which proves nothing."
+    )
     last_seen_at: datetime = Field(description="When it was last used, up to some minutes ago.")
     idle_expires_at: datetime = Field(description="When it ends if it is not used.")
     expires_at: datetime | None = Field(description="When it ends whatever happens; null: no such end.")
@@ -115,8 +119,9 @@ class ServiceSession(BaseModel):
         return cls(
             id=session.id,
             user_id=session.user_id,
+            actor_id=session.actor_id,
             created_at=session.created_at,
-            authenticated_at=session.authenticated_at,
+            authenticated_at=session.authenticated_at if session.actor_id is None else None,
             last_seen_at=session.last_seen_at,
             idle_expires_at=session.idle_expires_at,
             expires_at=session.expires_at,
@@ -237,6 +242,10 @@ class Introspected(BaseModel):
     )
     sub: str | None = Field(default=None, description="The user's id.")
     sid: str | None = Field(default=None, description="The session's public id.")
+    act: dict[str, str] | None = Field(
+        default=None,
+        description="As `sub`, who acts as the user, if it is somebody else (RFC 8693 section 4.1).",
+    )
     exp: int | None = Field(
         default=None, description="When the session ends if it is not used: seconds since the epoch."
     )

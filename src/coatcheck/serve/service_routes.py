@@ -11,14 +11,23 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from coatcheck.api.problems import ProblemRoute, elsewhere, invalid_request, problem_response
-from coatcheck.errors import DataError, LimitReached, Unavailable
+from coatcheck.errors import DataError, ImpersonationRefused, LimitReached, Unavailable
 from coatcheck.serve import service_errors as errors
 from coatcheck.web.errors import IssuedElsewhere
+from coatcheck.web.pages import told
 
 LARGEST_BODY: Final = 64 * 1024
 """Octets of a request's body that are read."""
 
-_ANSWERED: Final = (RequestValidationError, DataError, LimitReached, IssuedElsewhere, Unavailable, HTTPException)
+_ANSWERED: Final = (
+    RequestValidationError,
+    DataError,
+    LimitReached,
+    ImpersonationRefused,
+    IssuedElsewhere,
+    Unavailable,
+    HTTPException,
+)
 _JSON: Final = "application/json"
 _TITLES: Final = {400: "Invalid request", 404: "No such session", 413: "Body too large", 415: "Unsupported media type"}
 _DETAILS: Final = {
@@ -69,17 +78,28 @@ def _answer_to(error: Exception) -> Response:
     match error:
         case RequestValidationError():
             return invalid_request(RequestValidationError([_harmless(found) for found in error.errors()]))
-        case DataError():
-            return problem_response(422, "Invalid request", detail=str(error))  # sizes and names, and never a value
-        case LimitReached():
-            ids = [session.id for session in error.sessions]
-            return problem_response(409, "Too many sessions", limit=error.limit, sessions=ids)
-        case IssuedElsewhere():
-            return problem_response(501, **elsewhere(error.provider))
         case Unavailable():
             return _away(error)
+        case HTTPException():
+            return _refused(error.status_code)
         case _:
-            return _refused(error.status_code if isinstance(error, HTTPException) else 500)
+            status, members = _told(error)
+            return problem_response(status, **members)
+
+
+def _told(error: Exception) -> tuple[int, Mapping[str, Any]]:
+    """Return what is answered to an error of the sessions; sizes and names, and never a value."""
+    match error:
+        case LimitReached():
+            ids = [session.id for session in error.sessions]
+            return 409, {"title": "Too many sessions", "limit": error.limit, "sessions": ids}
+        case ImpersonationRefused():
+            status, title, members = told(error)
+            return status, {"title": title, **members}
+        case IssuedElsewhere():
+            return 501, elsewhere(error.provider)
+        case _:
+            return 422, {"title": "Invalid request", "detail": str(error)}
 
 
 def _harmless(found: Mapping[str, Any]) -> dict[str, Any]:
