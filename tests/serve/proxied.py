@@ -26,6 +26,7 @@ FORGED = {
     "X-Coatcheck-Email": "root@example.org",
     "X_Coatcheck_User": "root",
     "X-Coatcheck_Role": "admin",
+    "X-Coatcheck-Scopes": "admin",
     "X-Coatcheck-Actor": "eve",
     "X-Coatcheck_Actor": "eve",
     "X-Coatcheck-Sign-In": "https://evil.example/",

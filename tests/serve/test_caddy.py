@@ -20,7 +20,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def client(gate: ServedGate, application: PlainApplication) -> Iterator[Client]:
-    with Caddy(printed("caddy", gate, application.port, CADDY)) as caddy:
+    with Caddy(printed("caddy", gate, application.port, CADDY, api_tokens=True)) as caddy:
         client = Client(caddy.address, gate.store)
         yield client
         client.close()

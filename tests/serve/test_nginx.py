@@ -22,7 +22,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def client(gate: ServedGate, application: PlainApplication) -> Iterator[Client]:
-    with Nginx(printed("nginx", gate, application.port, NGINX)) as nginx:
+    with Nginx(printed("nginx", gate, application.port, NGINX, api_tokens=True)) as nginx:
         client = Client(nginx.address, gate.store)
         yield client
         client.close()

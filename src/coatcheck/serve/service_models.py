@@ -40,12 +40,12 @@ def sendable(data: Mapping[str, Any]) -> dict[str, Any]:
 Data = Annotated[dict[str, JsonValue], AfterValidator(_encodable)]
 
 
-def _whole(value: Any) -> Any:
-    # JSON has one kind of number: 60.0 is an integer to JSON Schema.
+def whole(value: Any) -> Any:
+    """Return a number as JSON Schema understands it: JSON has one kind, so 60.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-_Seconds = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=315_360_000)]
+_Seconds = Annotated[int, BeforeValidator(whole), Field(ge=1, le=315_360_000)]
 PresentedToken = Annotated[
     str, Field(description="What the client presents: the cookie's value, or its bearer token.", min_length=1)
 ]
@@ -71,11 +71,13 @@ _SESSION = {
 }
 
 
-def _given(example: Any) -> ConfigDict:
+def given(example: Any) -> ConfigDict:
+    """Return how a body is taken, with an example of one."""
     return ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [example]})
 
 
-def _answered(example: Any) -> ConfigDict:
+def answered(example: Any) -> ConfigDict:
+    """Return how an answer is described, with an example of one."""
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
@@ -92,7 +94,7 @@ class UserDetails(BaseModel):
 class ServiceSession(BaseModel):
     """All about a session but what its client presents. Times are ISO 8601 in UTC."""
 
-    model_config = _answered(_SESSION)
+    model_config = answered(_SESSION)
 
     id: PublicId
     user_id: str | None = Field(description="Who has signed in; null for an anonymous visitor.")
@@ -137,7 +139,7 @@ class ServiceSession(BaseModel):
 class ServiceSessions(BaseModel):
     """Some sessions."""
 
-    model_config = _answered({"sessions": [_SESSION]})
+    model_config = answered({"sessions": [_SESSION]})
 
     sessions: list[ServiceSession] = Field(description="At most `limit` of them.")
 
@@ -145,7 +147,7 @@ class ServiceSessions(BaseModel):
 class NewSession(BaseModel):
     """A session to begin, for somebody who has just proved who they are."""
 
-    model_config = _given({"user_id": "7", "ip": "203.0.113.7", "remember": False, "data": {"language": "en"}})
+    model_config = given({"user_id": "7", "ip": "203.0.113.7", "remember": False, "data": {"language": "en"}})
 
     user_id: UserId
     ip: str | None = Field(default=None, description="The client's address.", max_length=64)
@@ -168,7 +170,7 @@ class NewSession(BaseModel):
 class IssuedSession(BaseModel):
     """A session under a new token, which nobody but its client may get."""
 
-    model_config = _answered(
+    model_config = answered(
         {
             "token": _TOKEN,
             "set_cookies": [f"__Host-session={_TOKEN}; Path=/; Secure; HttpOnly; SameSite=Lax"],
@@ -186,14 +188,14 @@ class IssuedSession(BaseModel):
 class Rotation(BaseModel):
     """A session to give a new token: after a change of privileges, or when the user has proved again who they are."""
 
-    model_config = _given({"token": _TOKEN, "reauthenticated": True})
+    model_config = given({"token": _TOKEN, "reauthenticated": True})
 
     token: PresentedToken
     reauthenticated: bool = Field(default=False, description="Whether the user has just proved again who they are.")
 
 
 class Revocation(BaseModel):
-    """Sessions to end: that of a token, those of a user, or all there are. Exactly one of the three."""
+    """What to end: the session of a token, or a program's token; all that a user has; or all there is. One of them."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -219,18 +221,20 @@ class Revocation(BaseModel):
 
 
 class Revoked(BaseModel):
-    """How many sessions have ended."""
+    """How many sessions and tokens have ended."""
 
-    model_config = _answered({"ended": 1, "set_cookies": ["__Host-session=; Max-Age=0; Path=/; Secure; HttpOnly"]})
+    model_config = answered({"ended": 1, "set_cookies": ["__Host-session=; Max-Age=0; Path=/; Secure; HttpOnly"]})
 
-    ended: int = Field(description="How many sessions have ended.", ge=0)
-    set_cookies: list[str] = Field(description="For a token: values of Set-Cookie that take it back from a browser.")
+    ended: int = Field(description="How many sessions and tokens have ended.", ge=0)
+    set_cookies: list[str] = Field(
+        description="For a session's token: values of Set-Cookie that take it back from a browser."
+    )
 
 
 class Introspected(BaseModel):
     """An answer of RFC 7662 section 2.2: of a token that is not good it says that, and nothing else (rule J7)."""
 
-    model_config = _answered(
+    model_config = answered(
         {"active": True, "token_type": "Bearer", "sub": "7", "sid": _SESSION["id"], "exp": 1767225600}
     )
 

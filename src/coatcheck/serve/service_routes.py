@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, ClassVar, Final
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
+from coatcheck.api.documentation import Error
 from coatcheck.api.problems import ProblemRoute, elsewhere, invalid_request, problem_response
 from coatcheck.errors import DataError, ImpersonationRefused, LimitReached, Unavailable
 from coatcheck.serve import service_errors as errors
@@ -19,7 +21,18 @@ from coatcheck.web.pages import told
 LARGEST_BODY: Final = 64 * 1024
 """Octets of a request's body that are read."""
 
+
+class Refused(Exception):
+    """A request is answered with one of the errors that the description has, as it stands there."""
+
+    def __init__(self, error: Error) -> None:
+        """Keep which one."""
+        super().__init__(error.name)
+        self.error = error
+
+
 _ANSWERED: Final = (
+    Refused,
     RequestValidationError,
     DataError,
     LimitReached,
@@ -29,6 +42,7 @@ _ANSWERED: Final = (
     HTTPException,
 )
 _JSON: Final = "application/json"
+_scheme: Final = HTTPBearer(scheme_name="service_key", description="One of `serve.service_keys`.", auto_error=False)
 _TITLES: Final = {400: "Invalid request", 404: "No such session", 413: "Body too large", 415: "Unsupported media type"}
 _DETAILS: Final = {
     400: "body: it cannot be read, or says nothing that is needed",
@@ -74,6 +88,11 @@ class ServiceRoute(ProblemRoute):
         await super().handle(scope, _limited(receive), send)
 
 
+def service_router() -> APIRouter:
+    """Return a router for routes of the internal API, which its description says to need a service key."""
+    return APIRouter(tags=["internal"], route_class=ServiceRoute, dependencies=[Depends(_scheme)])
+
+
 def _answer_to(error: Exception) -> Response:
     match error:
         case RequestValidationError():
@@ -90,9 +109,11 @@ def _answer_to(error: Exception) -> Response:
 def _told(error: Exception) -> tuple[int, Mapping[str, Any]]:
     """Return what is answered to an error of the sessions; sizes and names, and never a value."""
     match error:
+        case Refused():
+            return error.error.status, error.error.members
         case LimitReached():
             ids = [session.id for session in error.sessions]
-            return 409, {"title": "Too many sessions", "limit": error.limit, "sessions": ids}
+            return 409, {"title": f"Too many {error.what}", "limit": error.limit, "sessions": ids}
         case ImpersonationRefused():
             status, title, members = told(error)
             return status, {"title": title, **members}
