@@ -95,8 +95,8 @@ def test_the_application_answers_for_itself(client: Client) -> None:
     assert client.http.get("/", headers=signed_in).status_code == 401
 
 
-def test_a_cookie_that_is_renewed_reaches_the_browser(client: Client, gate: ServedGate) -> None:
-    """A key was replaced, so the gate signs the token anew (rule S3)."""
+def test_S3_H2_a_cookie_that_is_renewed_reaches_the_browser(client: Client, gate: ServedGate) -> None:
+    """A key was replaced, so the gate signs the token anew; and no cache keeps that, whatever it is brought with."""
     with Sessions(gate.store, keys=[OLD_KEY]) as before:
         token = before.create("ada").token.reveal()
     answer = client.http.get("/", headers={"Cookie": f"__Host-session={token}"})
@@ -104,3 +104,6 @@ def test_a_cookie_that_is_renewed_reaches_the_browser(client: Client, gate: Serv
     renewed = answer.headers["set-cookie"]
     assert renewed.startswith(f"__Host-session={token.partition('.')[0]}.")
     assert token not in renewed
+    assert answer.headers["cache-control"] == "no-store"
+    again = client.http.get("/", headers={"Cookie": renewed.partition(";")[0]})
+    assert (again.status_code, "set-cookie" in again.headers, "cache-control" in again.headers) == (200, False, False)
