@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 LONGEST_VALUE: Final = 1024
 """Octets of one header's value: proxies have a few thousand for all of them, and more than that is an error there."""
 
+NO_SCOPES: Final = b'""'
+"""What is told of a program's token that may be used for nothing in particular, or for more than a header can say: an
+empty value is that of a session, whose user may do everything. No scope has a quotation mark (RFC 6749 section 3.3)."""
+
 # All printable ASCII but "%", by which the rest is encoded.
 _PLAIN: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _EDGES: Final = re.compile(r"^ +| +$")
@@ -41,7 +45,7 @@ class IdentityHeaders:
 
 def _value(name: str, session: Session, scopes: Sequence[str] | None) -> bytes:
     if name == "scopes":
-        return header_value(None if scopes is None else " ".join(scopes))
+        return b"" if scopes is None else header_value(" ".join(scopes)) or NO_SCOPES
     if name == "actor":  # it has bounds of its own, and without it somebody else would be the user
         return header_value(session.actor_id, longest=None)
     if name == "authenticated" and not _proves_the_user(session, scopes):
