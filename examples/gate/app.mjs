@@ -40,7 +40,10 @@ const server = createServer(async (request, response) => {
   try {
     if (url.pathname === "/login") return await signIn(request, response, url.searchParams.get("next"));
     const user = decodeURIComponent(request.headers["x-coatcheck-user"] ?? "");
-    if (url.pathname === "/everywhere" && request.method === "POST") await internal("/revoke", { user_id: user });
+    if (url.pathname === "/everywhere" && request.method === "POST") {
+      if (request.headers["x-coatcheck-actor"]) return response.writeHead(403).end(); // somebody acts as the user
+      await internal("/revoke", { user_id: user });
+    }
     response.setHeader("content-type", "application/json");
     return response.end(JSON.stringify({ user, path: url.pathname }));
   } catch (error) {

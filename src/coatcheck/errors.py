@@ -48,6 +48,7 @@ class LimitReached(CoatcheckError):
     Attributes:
         sessions: The user's live sessions, newest first, to choose from when the policy is "ask".
             Empty when the policy is "refuse".
+        what: What there are too many of: "sessions", or "API tokens".
     """
 
     def __init__(self, limit: int, sessions: Sequence[Session] = (), *, what: str = "sessions") -> None:
@@ -55,6 +56,7 @@ class LimitReached(CoatcheckError):
         super().__init__(f"the limit of {limit} {what} for this user is reached")
         self.limit = limit
         self.sessions = tuple(sessions)
+        self.what = what
 
 
 class ImpersonationRefused(CoatcheckError):

@@ -23,6 +23,11 @@ def application() -> Iterator[PlainApplication]:
 @pytest.fixture(scope="session")
 def gate() -> Iterator[ServedGate]:
     """A gate with two workers, as everybody starts it."""
-    settings = {"SERVE_SIGN_IN_URL": "/login", "SERVE_SERVICE_KEYS": SERVICE_KEY, "KEYS": f"{KEY},{OLD_KEY}"}
+    settings = {
+        "SERVE_SIGN_IN_URL": "/login",
+        "SERVE_SERVICE_KEYS": SERVICE_KEY,
+        "SERVE_API_TOKENS": "true",
+        "KEYS": f"{KEY},{OLD_KEY}",
+    }
     with ServedGate(settings, workers=2) as gate:
         yield gate

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from coatcheck import Sessions
+from coatcheck import Impersonation, Sessions
 from coatcheck.configuration.serve_options import ServeOptions
 from coatcheck.serve.proxies import configuration
 
@@ -26,6 +26,9 @@ FORGED = {
     "X-Coatcheck-Email": "root@example.org",
     "X_Coatcheck_User": "root",
     "X-Coatcheck_Role": "admin",
+    "X-Coatcheck-Scopes": "admin",
+    "X-Coatcheck-Actor": "eve",
+    "X-Coatcheck_Actor": "eve",
     "X-Coatcheck-Sign-In": "https://evil.example/",
 }
 
@@ -54,6 +57,12 @@ class Client:
     def sign_in(self, user: str = "ada", **how: Any) -> dict[str, str]:
         """Begin a session, as the sign-in page does, and return the headers of who has it."""
         return {"Cookie": f"{COOKIE}={self.sessions.create(user, **how).token.reveal()}"}
+
+    def act(self, actor: str, user: str) -> dict[str, str]:
+        """Let somebody act as a user, and return the headers of who does."""
+        begun = Impersonation(self.sessions).begin(self.sessions.create(actor).session, user, reason="case 17")
+        assert begun
+        return {"Cookie": f"{COOKIE}={begun.token.reveal()}"}
 
     def heard(self, path: str, headers: dict[str, str], method: str = "GET", **more: Any) -> dict[str, Any]:
         """Return what the application was asked, which has to be asked."""

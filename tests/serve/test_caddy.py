@@ -20,7 +20,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def client(gate: ServedGate, application: PlainApplication) -> Iterator[Client]:
-    with Caddy(printed("caddy", gate, application.port, CADDY)) as caddy:
+    with Caddy(printed("caddy", gate, application.port, CADDY, api_tokens=True)) as caddy:
         client = Client(caddy.address, gate.store)
         yield client
         client.close()
@@ -42,6 +42,14 @@ def test_who_is_signed_in_passes_with_their_identity_and_their_body(client: Clie
     assert said == {"X-Coatcheck-User": "cay", "X-Coatcheck-Session": session.id}
     assert (heard["method"], heard["uri"], heard["body"]) == ("POST", "/orders?page=2", "x" * 20_000)
     assert client.http.get("/", headers=FORGED).status_code == 401
+
+
+def test_the_application_is_told_who_acts_as_the_user(client: Client) -> None:
+    """And nothing that the client says of it, in any spelling, whether somebody acts or not."""
+    for signed_in, actor in ((client.act("sue", "alice"), "sue"), (client.sign_in("alice"), "")):
+        told = identity_in(client.heard("/", {**FORGED, **signed_in}))
+        assert (told["X-Coatcheck-User"], told.get("X-Coatcheck-Actor", "")) == ("alice", actor)
+        assert not told.keys() & {"X_Coatcheck_User", "X-Coatcheck_Role", "X-Coatcheck_Actor"}
 
 
 def test_what_the_client_says_of_the_request_is_not_what_the_gate_is_told(client: Client) -> None:

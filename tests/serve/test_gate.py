@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 PROXIES = ["nginx", "traefik", "caddy", "envoy"]
 PAGE = ("Accept", "text/html,*/*;q=0.8")
-HEADERS = ["user", "session", "email", "name", "role"]
+HEADERS = ["user", "session", "email", "name", "role", "actor"]
 
 
 def identity(answer: Answer) -> dict[str, list[str]]:

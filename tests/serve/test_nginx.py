@@ -22,7 +22,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def client(gate: ServedGate, application: PlainApplication) -> Iterator[Client]:
-    with Nginx(printed("nginx", gate, application.port, NGINX)) as nginx:
+    with Nginx(printed("nginx", gate, application.port, NGINX, api_tokens=True)) as nginx:
         client = Client(nginx.address, gate.store)
         yield client
         client.close()
@@ -59,6 +59,14 @@ def test_identity_headers_that_a_client_has_forged_are_replaced(client: Client) 
     assert client.http.get("/", headers=FORGED).status_code == 401
 
 
+def test_the_application_is_told_who_acts_as_the_user(client: Client) -> None:
+    """And nothing that the client says of it, in any spelling, whether somebody acts or not."""
+    for signed_in, actor in ((client.act("sue", "alice"), "sue"), (client.sign_in("alice"), "")):
+        told = identity_in(client.heard("/", {**FORGED, **signed_in}))
+        assert (told["X-Coatcheck-User"], told.get("X-Coatcheck-Actor", "")) == ("alice", actor)
+        assert not told.keys() & {"X_Coatcheck_User", "X-Coatcheck_Role", "X-Coatcheck_Actor"}
+
+
 def test_what_the_client_says_of_the_request_is_not_what_the_gate_is_told(client: Client) -> None:
     """The proxy writes over X-Forwarded-*; and its own location is for nobody else."""
     lies = {"X-Forwarded-Method": "GET", "X-Forwarded-Host": "evil.example", "X-Forwarded-Uri": "//evil.example"}
@@ -87,8 +95,8 @@ def test_the_application_answers_for_itself(client: Client) -> None:
     assert client.http.get("/", headers=signed_in).status_code == 401
 
 
-def test_a_cookie_that_is_renewed_reaches_the_browser(client: Client, gate: ServedGate) -> None:
-    """A key was replaced, so the gate signs the token anew (rule S3)."""
+def test_S3_H2_a_cookie_that_is_renewed_reaches_the_browser(client: Client, gate: ServedGate) -> None:
+    """A key was replaced, so the gate signs the token anew; and no cache keeps that, whatever it is brought with."""
     with Sessions(gate.store, keys=[OLD_KEY]) as before:
         token = before.create("ada").token.reveal()
     answer = client.http.get("/", headers={"Cookie": f"__Host-session={token}"})
@@ -96,3 +104,6 @@ def test_a_cookie_that_is_renewed_reaches_the_browser(client: Client, gate: Serv
     renewed = answer.headers["set-cookie"]
     assert renewed.startswith(f"__Host-session={token.partition('.')[0]}.")
     assert token not in renewed
+    assert answer.headers["cache-control"] == "no-store"
+    again = client.http.get("/", headers={"Cookie": renewed.partition(";")[0]})
+    assert (again.status_code, "set-cookie" in again.headers, "cache-control" in again.headers) == (200, False, False)

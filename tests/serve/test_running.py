@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -14,7 +14,7 @@ import yaml
 from coatcheck import ConfigurationError, ServeOptions
 from coatcheck.cli import main
 from coatcheck.serve import running
-from coatcheck.serve.proxies import FILES
+from coatcheck.serve.proxies import FILES, configuration
 from tests.servers.gate import ServedGate
 from tests.servers.processes import children
 from tests.servers.waiting import DEADLINE, until
@@ -185,3 +185,14 @@ def test_the_address_of_a_service_in_kubernetes_is_no_port(monkeypatch: pytest.M
 def test_what_cannot_be_is_refused_at_the_start(option: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=rf"^serve {option.rstrip('s')}"):
         ServeOptions(**{option: value})  # type: ignore[arg-type]
+
+
+def test_caddy_leaves_a_token_that_the_gate_reads_and_drops_any_other() -> None:
+    """Where the identity token takes the place of the client's own `Authorization`, which may carry an API token."""
+    signed: dict[str, Any] = {"token_keys": ("a.pem",), "token_issuer": "gate", "token_audience": ("shop",)}
+    reading: list[tuple[dict[str, Any], bool]] = [({}, True), ({"api_tokens": True}, False), ({"bearer": True}, False)]
+    for reads, drops in reading:
+        options = ServeOptions(token_header="Authorization", **signed, **reads)
+        text = configuration("caddy", options, "::1", 1)
+        assert ("request_header -Authorization" in text) is drops
+        assert "copy_headers X-Coatcheck-User" in text

@@ -23,6 +23,7 @@ T = TypeVar("T")
 FIELDS: Final = (
     "user",
     "session",
+    "actor",
     "email",
     "email_verified",
     "name",
@@ -63,7 +64,8 @@ class ServeOptions:
             "https://shop.example.org", and compared exactly (rule X5).
         trusted_origins: Origins that may make any request with the visitor's cookie (rule X1).
         header_prefix: What the names of the identity headers begin with.
-        headers: What is said of who is signed in, of `FIELDS`; with a name of its own as "user=Remote-User".
+        headers: What is said of who is signed in, of `FIELDS`; with a name of its own as "user=Remote-User". The field
+            "actor" is always told: who acts as the user, if it is somebody else.
         cookie: The name of the session cookie, unless a provider has one.
         cookie_domain: Whose subdomains get it too; such a cookie cannot be named "__Host-".
         cookie_same_site: Whether requests from other sites carry it: "lax", "strict" or "none".
@@ -144,7 +146,9 @@ class ServeOptions:
         for item in self.headers:
             name, _, header = item.partition("=")
             found[name] = header or self.header_prefix + "-".join(map(str.capitalize, name.split("_")))
-        if self.api_tokens:  # whoever is let through must be told what for
+        # Whoever is let through must be told who acts, and what for: to leave it out would make more of them.
+        found.setdefault("actor", f"{self.header_prefix}Actor")
+        if self.api_tokens:
             found.setdefault("scopes", f"{self.header_prefix}Scopes")
         return found
 

@@ -221,6 +221,11 @@ def token_data(name: str, scopes: Collection[str], known: Collection[str] | None
     return {"name": name, "scopes": checked_scopes(scopes, known)}
 
 
+def is_scope(text: str) -> bool:
+    """Tell whether a text can be a scope (RFC 6749 section 3.3)."""
+    return _SCOPE.fullmatch(text) is not None
+
+
 def checked_scopes(scopes: Collection[str], known: Collection[str] | None = None) -> list[str]:
     """Return scopes in alphabetical order, each once.
 
@@ -231,7 +236,7 @@ def checked_scopes(scopes: Collection[str], known: Collection[str] | None = None
         msg = f"scopes={scopes!r} is not possible: use a list, such as ['invoices:read']"
         raise DataError(msg)
     for scope in scopes:
-        if not _SCOPE.fullmatch(scope):
+        if not is_scope(scope):
             msg = f"scope {scope!r} is not possible: use printable ASCII without spaces, quotes and backslashes"
             raise DataError(msg)
         if known is not None and scope not in known:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.authentication import Authentication
 from coatcheck.core.drafts import printable
 from coatcheck.core.session import Record
 from coatcheck.core.times import to_micros
@@ -58,6 +59,7 @@ def identity(
     ip: str | None = None,
     user_agent: str | None = None,
     data: Mapping[str, Any] | None = None,
+    actor: str | None = None,
 ) -> Record:
     """Return a provider's session as a record. All times are aware datetimes.
 
@@ -71,19 +73,20 @@ def identity(
         ip: The client's address.
         user_agent: The browser's description of itself.
         data: What else the provider says of the session, unchecked.
+        actor: Who acts as the user, if it is somebody else. Whatever they have proved, the user has not.
 
     Raises:
         Nonsense: An id is none.
     """
-    ids = [session_id] if user is None else [session_id, user.id]
-    if not all(map(_is_id, ids)):
-        msg = f"the id of a session or user is empty, longer than {_LONGEST_ID} bytes, or no text"
+    ids = (session_id, None if user is None else user.id, actor)
+    if not all(_is_id(each) for each in ids if each is not None):
+        msg = f"the id of a session, user or actor is empty, longer than {_LONGEST_ID} bytes, or no text"
         raise Nonsense(msg)
     return Record(
         id=session_id,
         user_id=None if user is None else user.id,
         created_at=to_micros(created_at),
-        authenticated_at=None if authenticated_at is None else to_micros(authenticated_at),
+        authenticated_at=None if authenticated_at is None or actor is not None else to_micros(authenticated_at),
         last_seen_at=to_micros(last_seen_at or created_at),
         idle_expires_at=to_micros(ends_at),
         expires_at=to_micros(ends_at),
@@ -92,6 +95,7 @@ def identity(
         ip=canonical_address(ip) if ip else None,
         user_agent=printable(user_agent),
         data=json.dumps(dict(data or {}), separators=(",", ":")),
+        authentication=Authentication(actor=actor).text(),
         user=user_json(user),
     )
 

@@ -71,7 +71,9 @@ class Served:
         options, web, counts = settings.serve, web_settings(settings.serve), Counts()
         tokens = identity_tokens(options)
         programs = served_tokens(self.sessions, options)
-        self._gate = Gate(self.sessions, web, options, counts, tokens, programs=programs)
+        self._gate = Gate(
+            self.sessions, web, options, counts, tokens, programs=None if programs is None else programs.bearer
+        )
         numbers = None
         if options.numbers_every is not None:
             numbers = AsyncFleetNumbers(self.sessions, every=options.numbers_every)

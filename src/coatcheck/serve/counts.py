@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-ANSWERS: Final[tuple[str, ...]] = ("signed_in", "anonymous", "cross_origin", "unavailable", "misconfigured")
+ANSWERS: Final[tuple[str, ...]] = (
+    "signed_in",
+    "anonymous",
+    "cross_origin",
+    "insufficient_scope",
+    "unavailable",
+    "misconfigured",
+)
 """How the gate can answer."""
 
 

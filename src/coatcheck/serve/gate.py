@@ -7,10 +7,12 @@ page for a browser that asks for a page; and could not find out is 503, which no
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import unquote
 
 from coatcheck.core.answers import NotSignedIn
-from coatcheck.core.api_tokens import session_behind
+from coatcheck.core.api_tokens import is_scope, session_behind
 from coatcheck.core.cross_origin import SAFE_METHODS
 from coatcheck.core.transport import bearer_token
 from coatcheck.errors import Unavailable
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
     from coatcheck.web.settings import WebSettings
 
 PREFIX: Final = "/auth/"
-"""Below which the gate answers: /auth/nginx, /auth/forward, /auth/envoy/…, and /auth/optional/nginx and so on."""
+"""Below which the gate answers: /auth/nginx, /auth/forward, /auth/envoy/…; /auth/optional/nginx and so on; and
+/auth/scope/invoices:read/nginx and so on, with as many scopes as are wanted, each behind a "scope/" of its own."""
 
 _OPTIONAL: Final = "optional/"
+_SCOPE: Final = re.compile(r"scope/([^/]+)/")
 _WAYS: Final = frozenset({"nginx", "forward", "envoy"})
 # What a WebSocket's handshake has and no page can leave out; "Upgrade" itself proxies do not pass on.
 _HANDSHAKE: Final = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
@@ -52,11 +56,13 @@ class Question(NamedTuple):
     Attributes:
         way: How the proxy asks: "nginx", "forward" or "envoy".
         optional: Whether a request of nobody is let through as well, with empty identity headers.
+        scopes: What a program's token must be good for, all of it, to be let through.
         rest: What stands behind it: with Envoy the original path.
     """
 
     way: str
     optional: bool
+    scopes: tuple[str, ...]
     rest: bytes
 
 
@@ -126,6 +132,9 @@ class Gate:
 
     async def _program(self, programs: AsyncBearer, presented: bytes, question: Question) -> Answer:
         token = await programs.get(presented)
+        if token and not token.allows(*question.scopes):
+            self._counts.add("insufficient_scope")
+            return self._said(programs.insufficient(question.scopes).answer(), None)
         if token:
             self._counts.add("signed_in")
             return self._said(_nothing(200), session_behind(token), scopes=token.scopes)
@@ -158,13 +167,18 @@ class Gate:
 def question_of(scope: Scope) -> Question | None:
     """Return how a proxy asks, by the path; None if nobody asks so."""
     path: bytes = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
-    way = path.partition(b"?")[0].decode("latin-1").removeprefix(PREFIX)
+    asked = path.partition(b"?")[0].decode("latin-1")
+    way = asked.removeprefix(PREFIX)
     optional = way.startswith(_OPTIONAL)
-    name, slash, _ = way.removeprefix(_OPTIONAL).partition("/")
-    if name not in _WAYS or (slash and name != "envoy"):
+    way = way.removeprefix(_OPTIONAL)
+    scopes: list[str] = []
+    while not optional and (wanted := _SCOPE.match(way)):
+        scopes.append(unquote(wanted[1], "latin-1"))
+        way = way[wanted.end() :]
+    name, slash, rest = way.partition("/")
+    if name not in _WAYS or (slash and name != "envoy") or not all(map(is_scope, scopes)):
         return None
-    begin = len(PREFIX) + len(_OPTIONAL) * optional + len(name)
-    return Question(name, optional, path.partition(b"?")[0][begin:])
+    return Question(name, optional, tuple(scopes), (slash + rest).encode("latin-1"))
 
 
 def _seen(question: Question, scope: Scope) -> Seen:

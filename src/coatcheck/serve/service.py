@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
-from fastapi.security import HTTPBearer
+from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from coatcheck._async.provider_sessions import AsyncProviderSessions
@@ -13,6 +12,7 @@ from coatcheck.core.answers import Created, NotSignedIn, Rotated
 from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
 from coatcheck.core.credentials import presented_bytes
 from coatcheck.serve import service_errors as errors
+from coatcheck.serve.api_tokens import Programs
 from coatcheck.serve.introspection import REQUEST, introspected, introspected_program, token_in
 from coatcheck.serve.service_models import (
     Introspected,
@@ -24,9 +24,9 @@ from coatcheck.serve.service_models import (
     ServiceSession,
     ServiceSessions,
 )
-from coatcheck.serve.service_routes import ServiceRoute
+from coatcheck.serve.service_routes import service_router
+from coatcheck.serve.service_tokens import TokenService
 from coatcheck.web.async_authority import Authority, own
-from coatcheck.web.async_bearer import AsyncBearer
 
 PREFIX = "/internal"
 
@@ -42,28 +42,28 @@ _User = Annotated[
 ]
 _Limit = Annotated[int, Query(ge=1, le=1000, description="How many to list at most.")]
 _Wait = Annotated[bool, Query(description="Whether to answer only when no process can accept it any more.")]
-_scheme = HTTPBearer(scheme_name="service_key", description="One of `serve.service_keys`.", auto_error=False)
 
 
-def service_app(sessions: Authority, cookie: CookieSettings, programs: AsyncBearer | None = None) -> FastAPI:
+def service_app(sessions: Authority, cookie: CookieSettings, programs: Programs | None = None) -> FastAPI:
     """Return the internal API under `PREFIX`, with its own OpenAPI document at /internal/openapi.json."""
     app = FastAPI(
         title="coatcheck internal API",
         version="1",
-        description="Sessions for back ends in any language; with a service key as bearer token.",
+        description="Sessions and API tokens for back ends in any language; with a service key as bearer token.",
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.include_router(Service(sessions, cookie, programs).router(), prefix=PREFIX)
+    app.include_router(TokenService(sessions, programs).router(), prefix=PREFIX)
     return app
 
 
 class Service:
     """The operations of the internal API."""
 
-    def __init__(self, sessions: Authority, cookie: CookieSettings, programs: AsyncBearer | None = None) -> None:
+    def __init__(self, sessions: Authority, cookie: CookieSettings, programs: Programs | None = None) -> None:
         """Keep the sessions, the cookie that browsers get, and which tokens of programs are known."""
         self._programs = programs
         self._sessions = sessions
@@ -71,7 +71,7 @@ class Service:
 
     def router(self) -> APIRouter:
         """Return the routes."""
-        router = APIRouter(tags=["internal"], route_class=ServiceRoute, dependencies=[Depends(_scheme)])
+        router = service_router()
         router.add_api_route(
             "/sessions",
             self.create,
@@ -127,14 +127,14 @@ class Service:
             operation_id="rotate_token",
             summary="Give a session a new token",
             response_description="The same session under a new token; the old one is dead.",
-            responses=documented(errors.UNKNOWN_TOKEN, *errors.BODY),
+            responses=documented(errors.UNKNOWN_TOKEN, errors.IMPERSONATED, *errors.BODY),
         )
         router.add_api_route(
             "/revoke",
             self.revoke,
             methods=["POST"],
             operation_id="revoke",
-            summary="End the session of a token, those of a user, or all there are",
+            summary="End what a token stands for, all that a user has, or all there is",
             response_description="How many have ended.",
             responses=documented(*errors.BODY),
         )
@@ -192,8 +192,9 @@ class Service:
     async def introspect(self, request: Request) -> Introspected:
         """Tell who is signed in by a token; unknown, ended, expired and malformed ones are all told alike."""
         token = await token_in(request)
-        if self._programs is not None and self._programs.claims(presented := presented_bytes(token)):
-            program = await self._programs.get(presented)
+        presented = presented_bytes(token)
+        if self._programs is not None and self._programs.bearer.claims(presented):
+            program = await self._programs.bearer.get(presented)
             return introspected_program(program) if program else Introspected(active=False)
         session = await self._sessions.get(token)
         if not session or session.user_id is None:
@@ -208,7 +209,7 @@ class Service:
         return self._issued(rotated)
 
     async def revoke(self, body: Revocation) -> Revoked:
-        """End sessions, in every process."""
+        """End sessions and programs' tokens, in every process."""
         if body.token:
             return await self._sign_out(body.token, wait=body.wait)
         sessions = own(self._sessions)
@@ -217,6 +218,9 @@ class Service:
         return Revoked(ended=await sessions.revoke_everyone(wait=body.wait), set_cookies=[])
 
     async def _sign_out(self, token: str, *, wait: bool) -> Revoked:
+        presented = presented_bytes(token)
+        if self._programs is not None and self._programs.knows(presented):
+            return Revoked(ended=int(await self._programs.revoke(presented, wait=wait)), set_cookies=[])
         if isinstance(self._sessions, AsyncProviderSessions):
             signed_in = bool(await self._sessions.get(token))
             cookies = await self._sessions.sign_out(token, wait=wait)

@@ -10,11 +10,15 @@ __all__ = [
     "ELSEWHERE",
     "FORM",
     "FULL",
+    "FULL_OF_TOKENS",
+    "IMPERSONATED",
     "NOT_FOUND",
     "NOT_JSON",
     "NO_FORM",
     "NO_KEY",
+    "NO_SUCH_TOKEN",
     "PARAMETER",
+    "TOKENS_OFF",
     "TOO_LARGE",
     "UNKNOWN_TOKEN",
 ]
@@ -39,6 +43,34 @@ FULL: Final = Error(
     409,
     "The user has as many sessions as the policy allows; with the policy `ask` they are named.",
     {"title": "Too many sessions", "limit": 5, "sessions": ["qUQfB1q0n2nWkq0lT1oJ3g"]},
+)
+FULL_OF_TOKENS: Final = Error(
+    "limit_reached",
+    409,
+    "The user has as many API tokens as they may; none is ended for another.",
+    {"title": "Too many API tokens", "limit": 50, "sessions": list[str]()},
+)
+NO_SUCH_TOKEN: Final = Error(
+    "not_found",
+    404,
+    "The user has no live API token with this id.",
+    {"title": "No such token", "detail": "id: no live token of this user"},
+)
+TOKENS_OFF: Final = Error(
+    "api_tokens",
+    501,
+    "Or the gate accepts no API tokens: `serve.api_tokens` is off.",
+    {"title": "API tokens are off", "detail": "set serve.api_tokens", "reason": "api_tokens"},
+)
+IMPERSONATED: Final = Error(
+    "impersonation",
+    403,
+    "Somebody acts in this session as its user, and cannot prove to be them.",
+    {
+        "title": "Refused because of impersonation",
+        "reason": "impersonation",
+        "detail": "who acts as a user cannot prove to be them",
+    },
 )
 TOO_LARGE: Final = Error(
     "body", 413, "The body is too large.", {"title": "Body too large", "detail": "send at most 65536 bytes"}

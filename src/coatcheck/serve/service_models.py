@@ -40,12 +40,12 @@ def sendable(data: Mapping[str, Any]) -> dict[str, Any]:
 Data = Annotated[dict[str, JsonValue], AfterValidator(_encodable)]
 
 
-def _whole(value: Any) -> Any:
-    # JSON has one kind of number: 60.0 is an integer to JSON Schema.
+def whole(value: Any) -> Any:
+    """Return a number as JSON Schema understands it: JSON has one kind, so 60.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-_Seconds = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=315_360_000)]
+_Seconds = Annotated[int, BeforeValidator(whole), Field(ge=1, le=315_360_000)]
 PresentedToken = Annotated[
     str, Field(description="What the client presents: the cookie's value, or its bearer token.", min_length=1)
 ]
@@ -56,6 +56,7 @@ _TOKEN = "wWfCa5sRf3VsrVv0VLDn7mF0zH7bZTQ4iQ7QwY2pZ0k"  # noqa: S105 - an exampl
 _SESSION = {
     "id": "qUQfB1q0n2nWkq0lT1oJ3g",
     "user_id": "7",
+    "actor_id": None,
     "created_at": "2025-12-25T08:00:00Z",
     "authenticated_at": "2025-12-25T08:00:00Z",
     "last_seen_at": "2025-12-25T09:30:00Z",
@@ -70,11 +71,13 @@ _SESSION = {
 }
 
 
-def _given(example: Any) -> ConfigDict:
+def given(example: Any) -> ConfigDict:
+    """Return how a body is taken, with an example of one."""
     return ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [example]})
 
 
-def _answered(example: Any) -> ConfigDict:
+def answered(example: Any) -> ConfigDict:
+    """Return how an answer is described, with an example of one."""
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
@@ -91,12 +94,15 @@ class UserDetails(BaseModel):
 class ServiceSession(BaseModel):
     """All about a session but what its client presents. Times are ISO 8601 in UTC."""
 
-    model_config = _answered(_SESSION)
+    model_config = answered(_SESSION)
 
     id: PublicId
     user_id: str | None = Field(description="Who has signed in; null for an anonymous visitor.")
+    actor_id: str | None = Field(description="Who acts in it as the user, if it is somebody else.")
     created_at: datetime = Field(description="When it began.")
-    authenticated_at: datetime | None = Field(description="When the user last proved who they are.")
+    authenticated_at: datetime | None = Field(
+        description="When the user last proved who they are; null where somebody acts as them, which proves nothing."
+    )
     last_seen_at: datetime = Field(description="When it was last used, up to some minutes ago.")
     idle_expires_at: datetime = Field(description="When it ends if it is not used.")
     expires_at: datetime | None = Field(description="When it ends whatever happens; null: no such end.")
@@ -115,8 +121,9 @@ class ServiceSession(BaseModel):
         return cls(
             id=session.id,
             user_id=session.user_id,
+            actor_id=session.actor_id,
             created_at=session.created_at,
-            authenticated_at=session.authenticated_at,
+            authenticated_at=session.authenticated_at if session.actor_id is None else None,
             last_seen_at=session.last_seen_at,
             idle_expires_at=session.idle_expires_at,
             expires_at=session.expires_at,
@@ -132,7 +139,7 @@ class ServiceSession(BaseModel):
 class ServiceSessions(BaseModel):
     """Some sessions."""
 
-    model_config = _answered({"sessions": [_SESSION]})
+    model_config = answered({"sessions": [_SESSION]})
 
     sessions: list[ServiceSession] = Field(description="At most `limit` of them.")
 
@@ -140,7 +147,7 @@ class ServiceSessions(BaseModel):
 class NewSession(BaseModel):
     """A session to begin, for somebody who has just proved who they are."""
 
-    model_config = _given({"user_id": "7", "ip": "203.0.113.7", "remember": False, "data": {"language": "en"}})
+    model_config = given({"user_id": "7", "ip": "203.0.113.7", "remember": False, "data": {"language": "en"}})
 
     user_id: UserId
     ip: str | None = Field(default=None, description="The client's address.", max_length=64)
@@ -163,7 +170,7 @@ class NewSession(BaseModel):
 class IssuedSession(BaseModel):
     """A session under a new token, which nobody but its client may get."""
 
-    model_config = _answered(
+    model_config = answered(
         {
             "token": _TOKEN,
             "set_cookies": [f"__Host-session={_TOKEN}; Path=/; Secure; HttpOnly; SameSite=Lax"],
@@ -181,14 +188,14 @@ class IssuedSession(BaseModel):
 class Rotation(BaseModel):
     """A session to give a new token: after a change of privileges, or when the user has proved again who they are."""
 
-    model_config = _given({"token": _TOKEN, "reauthenticated": True})
+    model_config = given({"token": _TOKEN, "reauthenticated": True})
 
     token: PresentedToken
     reauthenticated: bool = Field(default=False, description="Whether the user has just proved again who they are.")
 
 
 class Revocation(BaseModel):
-    """Sessions to end: that of a token, those of a user, or all there are. Exactly one of the three."""
+    """What to end: the session of a token, or a program's token; all that a user has; or all there is. One of them."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -214,18 +221,20 @@ class Revocation(BaseModel):
 
 
 class Revoked(BaseModel):
-    """How many sessions have ended."""
+    """How many sessions and tokens have ended."""
 
-    model_config = _answered({"ended": 1, "set_cookies": ["__Host-session=; Max-Age=0; Path=/; Secure; HttpOnly"]})
+    model_config = answered({"ended": 1, "set_cookies": ["__Host-session=; Max-Age=0; Path=/; Secure; HttpOnly"]})
 
-    ended: int = Field(description="How many sessions have ended.", ge=0)
-    set_cookies: list[str] = Field(description="For a token: values of Set-Cookie that take it back from a browser.")
+    ended: int = Field(description="How many sessions and tokens have ended.", ge=0)
+    set_cookies: list[str] = Field(
+        description="For a session's token: values of Set-Cookie that take it back from a browser."
+    )
 
 
 class Introspected(BaseModel):
     """An answer of RFC 7662 section 2.2: of a token that is not good it says that, and nothing else (rule J7)."""
 
-    model_config = _answered(
+    model_config = answered(
         {"active": True, "token_type": "Bearer", "sub": "7", "sid": _SESSION["id"], "exp": 1767225600}
     )
 
@@ -237,6 +246,10 @@ class Introspected(BaseModel):
     )
     sub: str | None = Field(default=None, description="The user's id.")
     sid: str | None = Field(default=None, description="The session's public id.")
+    act: dict[str, str] | None = Field(
+        default=None,
+        description="As `sub`, who acts as the user, if it is somebody else (RFC 8693 section 4.1).",
+    )
     exp: int | None = Field(
         default=None, description="When the session ends if it is not used: seconds since the epoch."
     )

@@ -4,22 +4,45 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, ClassVar, Final
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
+from coatcheck.api.documentation import Error
 from coatcheck.api.problems import ProblemRoute, elsewhere, invalid_request, problem_response
-from coatcheck.errors import DataError, LimitReached, Unavailable
+from coatcheck.errors import DataError, ImpersonationRefused, LimitReached, Unavailable
 from coatcheck.serve import service_errors as errors
 from coatcheck.web.errors import IssuedElsewhere
+from coatcheck.web.pages import told
 
 LARGEST_BODY: Final = 64 * 1024
 """Octets of a request's body that are read."""
 
-_ANSWERED: Final = (RequestValidationError, DataError, LimitReached, IssuedElsewhere, Unavailable, HTTPException)
+
+class Refused(Exception):
+    """A request is answered with one of the errors that the description has, as it stands there."""
+
+    def __init__(self, error: Error) -> None:
+        """Keep which one."""
+        super().__init__(error.name)
+        self.error = error
+
+
+_ANSWERED: Final = (
+    Refused,
+    RequestValidationError,
+    DataError,
+    LimitReached,
+    ImpersonationRefused,
+    IssuedElsewhere,
+    Unavailable,
+    HTTPException,
+)
 _JSON: Final = "application/json"
+_scheme: Final = HTTPBearer(scheme_name="service_key", description="One of `serve.service_keys`.", auto_error=False)
 _TITLES: Final = {400: "Invalid request", 404: "No such session", 413: "Body too large", 415: "Unsupported media type"}
 _DETAILS: Final = {
     400: "body: it cannot be read, or says nothing that is needed",
@@ -65,21 +88,39 @@ class ServiceRoute(ProblemRoute):
         await super().handle(scope, _limited(receive), send)
 
 
+def service_router() -> APIRouter:
+    """Return a router for routes of the internal API, which its description says to need a service key."""
+    return APIRouter(tags=["internal"], route_class=ServiceRoute, dependencies=[Depends(_scheme)])
+
+
 def _answer_to(error: Exception) -> Response:
     match error:
         case RequestValidationError():
             return invalid_request(RequestValidationError([_harmless(found) for found in error.errors()]))
-        case DataError():
-            return problem_response(422, "Invalid request", detail=str(error))  # sizes and names, and never a value
-        case LimitReached():
-            ids = [session.id for session in error.sessions]
-            return problem_response(409, "Too many sessions", limit=error.limit, sessions=ids)
-        case IssuedElsewhere():
-            return problem_response(501, **elsewhere(error.provider))
         case Unavailable():
             return _away(error)
+        case HTTPException():
+            return _refused(error.status_code)
         case _:
-            return _refused(error.status_code if isinstance(error, HTTPException) else 500)
+            status, members = _told(error)
+            return problem_response(status, **members)
+
+
+def _told(error: Exception) -> tuple[int, Mapping[str, Any]]:
+    """Return what is answered to an error of the sessions; sizes and names, and never a value."""
+    match error:
+        case Refused():
+            return error.error.status, error.error.members
+        case LimitReached():
+            ids = [session.id for session in error.sessions]
+            return 409, {"title": f"Too many {error.what}", "limit": error.limit, "sessions": ids}
+        case ImpersonationRefused():
+            status, title, members = told(error)
+            return status, {"title": title, **members}
+        case IssuedElsewhere():
+            return 501, elsewhere(error.provider)
+        case _:
+            return 422, {"title": "Invalid request", "detail": str(error)}
 
 
 def _harmless(found: Mapping[str, Any]) -> dict[str, Any]:

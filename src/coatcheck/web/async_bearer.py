@@ -67,7 +67,7 @@ class AsyncBearer:
             return bearer_answers.unavailable(error)
         if isinstance(token, NotSignedIn):
             return self.invalid()
-        return token if token.allows(*scopes) else bearer_answers.insufficient_scope(self._realm, scopes)
+        return token if token.allows(*scopes) else self.insufficient(scopes)
 
     def claims(self, presented: bytes) -> bool:
         """Tell whether a value says that it is one of what is accepted."""
@@ -76,6 +76,10 @@ class AsyncBearer:
     def invalid(self) -> Refused:
         """Return what is answered to a token that is not good."""
         return bearer_answers.invalid_token(self._realm)
+
+    def insufficient(self, scopes: Sequence[str]) -> Refused:
+        """Return what is answered to a token that is good, and lacks one of these scopes."""
+        return bearer_answers.insufficient_scope(self._realm, scopes)
 
     async def get(self, presented: bytes) -> ApiToken | NotSignedIn:
         """Validate a token of any of these kinds.

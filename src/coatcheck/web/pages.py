@@ -98,7 +98,7 @@ def told(error: Exception) -> tuple[int, str, dict[str, Any]]:
         return 503, "Sessions are unavailable", {"detail": "Try again shortly."}
     if isinstance(error, LimitReached):
         sessions = [{"id": session.id, "created_at": session.created_at.isoformat()} for session in error.sessions]
-        return 409, "Too many sessions", {"limit": error.limit, "sessions": sessions}
+        return 409, f"Too many {error.what}", {"limit": error.limit, "sessions": sessions}
     if isinstance(error, DeviceBindingRequired):
         return 403, "Device-bound session required", {"reason": "device_not_bound"}
     if isinstance(error, ProofRejected):  # with the members of RFC 6749 section 5.2, for it is about to issue a token

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coatcheck.core.answers import NotSignedIn
+from coatcheck.core.authentication import authentication_of
 from coatcheck.core.identities import Nonsense
 from coatcheck.core.session import Record
 from coatcheck.core.times import to_micros
@@ -71,6 +72,16 @@ def test_a_session_and_its_user() -> None:
     user = user_of_json((found.user or "").encode())
     assert (user.name, user.email, user.email_verified, user.role) == ("Ada", "ada@example.com", True, "admin")
     assert (user.attributes, user.created_at, user.updated_at) == ({"tier": "gold", "banned": False}, BEGAN, USED)
+
+
+@pytest.mark.parametrize("admin", ["admin-7", 7, UUID(int=7)], ids=repr)
+def test_A1_who_acts_as_the_user_is_known_and_proves_nothing(admin: Any) -> None:
+    """As the admin plugin notes it; a beginning that is somebody else's is no authentication of the user."""
+    found = record({"impersonatedBy": admin})
+    assert (authentication_of(found.authentication).actor, found.authenticated_at) == (str(admin), None)
+    assert authentication_of(record().authentication).actor is None
+    with pytest.raises(Nonsense, match=r"session\.impersonatedBy is not an id"):
+        record({"impersonatedBy": {"id": 7}})
 
 
 def test_nobody() -> None:

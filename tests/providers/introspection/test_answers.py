@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coatcheck import NotSignedIn
+from coatcheck.core.authentication import authentication_of
 from coatcheck.core.endings import login_tag
 from coatcheck.core.identities import Nonsense, ProviderAnswer
 from coatcheck.core.session import Record
@@ -72,6 +73,16 @@ def test_an_active_token_is_its_users_session() -> None:
 def test_A4_when_the_user_proved_who_they_are_is_kept_and_never_guessed() -> None:
     assert record().authenticated_at == (AT - 3600) * 1_000_000
     assert record(auth_time=...).authenticated_at is None
+
+
+def test_A1_who_acts_as_the_user_is_known_and_proves_nothing() -> None:
+    """The outermost of them, as RFC 8693 section 4.1 wants it."""
+    found = record(act={"sub": "sue", "act": {"sub": "bob"}})
+    assert (authentication_of(found.authentication).actor, found.authenticated_at) == ("sue", None)
+    assert authentication_of(record().authentication).actor is None
+    for nobody in ({}, {"client_id": "web"}, {"sub": 7}, "sue", True):
+        with pytest.raises(Refused, match="act"):
+            record(act=nobody)
 
 
 def test_A5_a_session_at_the_identity_provider_is_a_tag() -> None:

@@ -83,6 +83,7 @@ def record_of(session: Mapping[str, Any], user: Mapping[str, Any], further: Mapp
         ip=_optional_text(session, "session", "ipAddress"),
         user_agent=_optional_text(session, "session", "userAgent"),
         data=_others(further or {}, _SESSION) | _others(session, _SESSION),
+        actor=_id(session, "session.impersonatedBy", "impersonatedBy") if session.get("impersonatedBy") else None,
     )
 
 

@@ -127,6 +127,7 @@ def _answer(said: Mapping[str, Any], token: str, now: datetime) -> ProviderAnswe
         ends_at=_moment(said, "exp") or now + LONGEST_COPY,
         authenticated_at=authenticated,
         data=dict(_data(said, token)),
+        actor=_actor(said),
     )
     return ProviderAnswer(record, tags=tuple(_logins(said)))
 
@@ -147,6 +148,20 @@ def _user(said: Mapping[str, Any], token: str) -> User | None:
         email_verified=verified if isinstance(verified, bool) else None,
         attributes={name: said[name] for name in ("preferred_username", "username") if _may_be_kept(said, name, token)},
     )
+
+
+def _actor(said: Mapping[str, Any]) -> str | None:
+    """Return who acts as the user (RFC 8693 section 4.1), the last of them if they are several.
+
+    Raises:
+        Refused: Somebody does, and nobody says who.
+    """
+    if said.get("act") is None:
+        return None
+    actor = (as_object(said["act"]) or {}).get("sub")
+    if not isinstance(actor, str):
+        raise Refused("act")
+    return actor
 
 
 def _session_id(said: Mapping[str, Any], token: str) -> str:

@@ -35,8 +35,11 @@ def _values(options: ServeOptions, address: str) -> Mapping[str, str]:
     names = [*headers.values()]
     own = [name for name in names if not name.startswith(options.header_prefix)]
     patterns = [_any_spelling(options.header_prefix), *(f"{_any_spelling(name)}$" for name in own)]
+    mentioned = map(_any_spelling, [options.header_prefix, *own])
     stripped = [f"{name}*" for name in _spellings(options.header_prefix)]
-    stripped += [each for name in own for each in _spellings(name)]
+    # A token in there that is read must get to the gate, and what the application reads there is signed.
+    keeps = options.bearer or options.api_tokens
+    stripped += [each for name in own for each in _spellings(name) if not (keeps and name.lower() == "authorization")]
     replaced = [*names, options.sign_in_header]
     return {
         "address": address,
@@ -47,6 +50,7 @@ def _values(options: ServeOptions, address: str) -> Mapping[str, str]:
         "given": _lines(8, (f"proxy_set_header {name} $coatcheck_{each};" for each, name in headers.items())),
         "listed": _lines(10, (f"- {name}" for name in replaced)),
         "pattern": f"({'|'.join(patterns)})",
+        "mentioned": f"({'|'.join(mentioned)})",
         "spaced": " ".join(names),
         "stripped": "\n".join(f"\t\trequest_header -{name}" for name in stripped),
         "exact": _lines(12, (f"- {{exact: {name.lower()}}}" for name in replaced)),
