@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from coatcheck._async.sessions import AsyncSessions
@@ -21,7 +22,6 @@ from coatcheck.web.request_parts import RequestParts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
 
     from coatcheck._async.devices import AsyncDevices
     from coatcheck.core.answers import Source
@@ -172,11 +172,14 @@ class AskingContext(RequestParts):
             raise SignInRequired(answer if isinstance(answer, NotSignedIn) else NotSignedIn.NO_TOKEN)
         return answer
 
-    async def require_recent_auth(self, max_age: timedelta, *, factors: int = 1) -> Session:
+    async def require_recent_auth(
+        self, max_age: timedelta, *, factors: int = 1, grace: timedelta = timedelta(0)
+    ) -> Session:
         """Return the session of a user who proved who they are at most `max_age` ago, or end the request.
 
         Args:
             max_age: How old the proofs may be.
+            grace: How much older they may be in this request: for one that sends a form which was shown in time.
             factors: Of how many kinds they must be (rule A2).
 
         Raises:
@@ -185,7 +188,7 @@ class AskingContext(RequestParts):
             ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
         """
         session = await self.require_own_session()
-        if not session.authenticated_within(max_age, self.authority.now(), factors=factors):
+        if not session.authenticated_within(max_age + grace, self.authority.now(), factors=factors):
             raise RecentAuthRequired(max_age, factors)
         return session
 
