@@ -192,6 +192,24 @@ async def test_C7_another_actors_cookie_leads_nowhere(tmp_path: Path) -> None:
         await mallory.post("/act/bob")
         own = browser.cookies[BEHIND]
         browser.cookies[BEHIND] = mallory.cookies[BEHIND]
+@pytest.mark.parametrize("way", ["/sign-out", "/sign-in"])
+@pytest.mark.parametrize("over", [False, True], ids=["while they act", "when that is over"])
+async def test_L7_whoever_leaves_leaves_nothing_behind(tmp_path: Path, way: str, *, over: bool) -> None:
+    """Who signs out, or signs somebody else in, has left: the session that waited ends, and not only the cookie."""
+    async with site(tmp_path, routes=ROUTES) as it:
+        browser = await acting(it)
+        before = dict(browser.cookies)
+        if over:
+            it.clock.advance(HALF_AN_HOUR)
+            assert await it.user_of(browser) is None
+        assert (await browser.post(way, {"user": "bob"})).status == 200
+        assert BEHIND not in browser.cookies
+        assert await it.user_of(browser) == ("bob" if way == "/sign-in" else None)
+        await browser.post("/sign-out")
+        assert (await it.browser(cookies={BEHIND: before[BEHIND]}).post("/back")).status == 401
+        assert await it.sessions.list("sue") == []
+
+
         assert (await browser.post("/back")).status == 403
         browser.cookies[BEHIND] = own
         assert (await browser.post("/back")).json() == {"user": "sue"}

@@ -12,7 +12,7 @@ from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
 from coatcheck.errors import CoatcheckError, ImpersonationRefused
 from coatcheck.web import device_gate
-from coatcheck.web.async_acting import async_leave, has_left_one_behind
+from coatcheck.web.async_acting import async_end_waiting, async_leave, has_left_one_behind
 from coatcheck.web.async_asking import AskingContext
 from coatcheck.web.async_proof_gate import AsyncProofGate
 from coatcheck.web.errors import SignInRequired
@@ -92,7 +92,9 @@ class RequestContext(AskingContext):
             LimitReached: The user has too many sessions, and the policy evicts none.
         """
         how: dict[str, Any] = {"methods": methods, "acr": acr, "actor_id": actor_id}
-        return await self._begin(user_id, data=data, remember=remember, connection=connection, **how)
+        session = await self._begin(user_id, data=data, remember=remember, connection=connection, **how)
+        await self._end_waiting(connection)
+        return session
 
     async def _begin(self, user_id: str | None, *, ends: bool = True, **how: Any) -> Session:
         self.changing = True
@@ -113,8 +115,11 @@ class RequestContext(AskingContext):
     async def sign_out(self, *, connection: Any = None) -> None:
         """End the session at the store and take back the cookie; the cookie stays when the store is down."""
         presented = self.presented()
-        if not presented:
-            return
+        if presented:
+            await self._end(presented, connection)
+        await self._end_waiting(connection)
+
+    async def _end(self, presented: bytes, connection: Any) -> None:
         if isinstance(self.authority, AsyncSessions):
             set_cookies = await self._revoke(self.authority, presented, connection)
         else:
@@ -139,6 +144,11 @@ class RequestContext(AskingContext):
 
     async def _revoke(self, sessions: AsyncSessions, presented: bytes, connection: Any) -> tuple[bytes, ...]:
         if self._answer is None and has_left_one_behind(self):
+    async def _end_waiting(self, connection: Any) -> None:
+        """End the session of somebody who has acted as another user and has not gone back: they have left."""
+        if isinstance(self.authority, AsyncSessions) and has_left_one_behind(self) and not self.is_bearer():
+            await async_end_waiting(self, connection)
+
             await self.session()
         if self._answer and self._answer.actor_id is not None:
             await async_leave(self, self._answer, connection)

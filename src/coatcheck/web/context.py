@@ -13,7 +13,7 @@ from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
 from coatcheck.errors import CoatcheckError, ImpersonationRefused
 from coatcheck.web import device_gate
-from coatcheck.web.acting import has_left_one_behind, leave
+from coatcheck.web.acting import async_end_waiting, has_left_one_behind, leave
 from coatcheck.web.asking import AskingContext
 from coatcheck.web.errors import SignInRequired
 from coatcheck.web.proof_gate import ProofGate
@@ -93,7 +93,9 @@ class RequestContext(AskingContext):
             LimitReached: The user has too many sessions, and the policy evicts none.
         """
         how: dict[str, Any] = {"methods": methods, "acr": acr, "actor_id": actor_id}
-        return self._begin(user_id, data=data, remember=remember, connection=connection, **how)
+        session = self._begin(user_id, data=data, remember=remember, connection=connection, **how)
+        self._end_waiting(connection)
+        return session
 
     def _begin(self, user_id: str | None, *, ends: bool = True, **how: Any) -> Session:
         self.changing = True
@@ -114,8 +116,11 @@ class RequestContext(AskingContext):
     def sign_out(self, *, connection: Any = None) -> None:
         """End the session at the store and take back the cookie; the cookie stays when the store is down."""
         presented = self.presented()
-        if not presented:
-            return
+        if presented:
+            self._end(presented, connection)
+        self._end_waiting(connection)
+
+    def _end(self, presented: bytes, connection: Any) -> None:
         if isinstance(self.authority, Sessions):
             set_cookies = self._revoke(self.authority, presented, connection)
         else:
@@ -140,6 +145,11 @@ class RequestContext(AskingContext):
 
     def _revoke(self, sessions: Sessions, presented: bytes, connection: Any) -> tuple[bytes, ...]:
         if self._answer is None and has_left_one_behind(self):
+    def _end_waiting(self, connection: Any) -> None:
+        """End the session of somebody who has acted as another user and has not gone back: they have left."""
+        if isinstance(self.authority, Sessions) and has_left_one_behind(self) and not self.is_bearer():
+            async_end_waiting(self, connection)
+
             self.session()
         if self._answer and self._answer.actor_id is not None:
             leave(self, self._answer, connection)
