@@ -36,6 +36,8 @@ WORDS: Final[Mapping[str, str]] = {
     "reused": "Old token was used",
     "expired": "Session expired",
     "bound": "Session bound to a device",
+    "new_device": "Signed in from elsewhere",
+    "unproven": "Refused without its proof",
 }
 """What actions are called: the console's own, and events of sessions where the policy keeps a trail of them."""
 
