@@ -63,7 +63,7 @@ def of_create(new: NewSession, result: CreateResult) -> Iterable[Noted]:
 def begun(new: NewSession, record: Record) -> Iterable[Noted]:
     """Yield that there is a new session, or a new row of another kind; a ticket is not worth an entry."""
     if new.kind == SESSION:
-        yield created(record)
+        yield created(record, new.reason)
     elif new.kind != TICKET:
         yield Noted(f"{new.kind}_created", record.user_id, record.id)
 
@@ -71,13 +71,18 @@ def begun(new: NewSession, record: Record) -> Iterable[Noted]:
 def of_acting(record: Record | None) -> Iterable[Noted]:
     """Yield that somebody acts as a user from now on."""
     if record is not None:
-        yield created(record)
+        yield created(record, new.reason)
 
 
-def created(record: Record) -> Noted:
-    """Return the entry of a new session: with the browser and the address, by which the next one is seen to be new."""
+def created(record: Record, reason: str = "") -> Noted:
+    """Return the entry of a new session: with the browser and the address, by which the next one is seen to be new.
+
+    Args:
+        record: The session.
+        reason: Why somebody acts in it as the user, instead of the browser.
+    """
     actor = authentication_of(record.authentication).actor
-    return Noted("created", record.user_id, record.id, record.user_agent or "", actor, record.ip)
+    return Noted("created", record.user_id, record.id, reason or record.user_agent or "", actor, record.ip)
 
 
 def of_rotate(rotation: Rotation, record: Record | None) -> Iterable[Noted]:
