@@ -44,7 +44,10 @@ def by(actor: Actor, entries: Iterable[Noted]) -> list[Noted]:
 
     What a visitor does with a session of their own is nobody's business: of those only what others did is kept.
     """
-    named = (each._replace(actor=each.actor or actor.actor, address=each.address or actor.address) for each in entries)
+    named = (
+        each._replace(actor=each.actor or actor.towards(each.user_id), address=each.address or actor.address)
+        for each in entries
+    )
     return [each for each in named if each.user_id is not None or each.session_id is None or each.actor is not None]
 
 
@@ -68,7 +71,7 @@ def begun(new: NewSession, record: Record) -> Iterable[Noted]:
         yield Noted(f"{new.kind}_created", record.user_id, record.id)
 
 
-def of_acting(record: Record | None) -> Iterable[Noted]:
+def of_acting(new: NewSession, record: Record | None) -> Iterable[Noted]:
     """Yield that somebody acts as a user from now on."""
     if record is not None:
         yield created(record, new.reason)

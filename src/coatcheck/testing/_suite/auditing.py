@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from coatcheck.actors import acting
+from coatcheck.actors import Actor, acting, request_begins, request_ends
 from coatcheck.errors import ConfigurationError
 from coatcheck.stores.auditing import Noted
 from coatcheck.stores.base import TICKET, AuditFilter, Device, NewSession, Renewal, Rotation, Selection, SessionFilter
@@ -161,6 +161,11 @@ class Auditing:
         if not store.capabilities.transactions:
             with pytest.raises(ConfigurationError):
                 trail.record([Noted("mailed")], connection=object())
+
+
+class _Request:
+    def actor(self) -> Actor:
+        return Actor(address="192.0.2.9", user_id="sue")
 
 
 def _entries(trail: Audits, wanted: AuditFilter = ALL) -> list[AuditRow]:
