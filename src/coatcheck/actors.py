@@ -80,7 +80,6 @@ def request_begins(request: Acting) -> Token[Actor | Acting]:
     return _current.set(request)
 
 
-def request_ends(token: Token[Actor | Acting] | None) -> None:
-    """Have whoever acted before the request be who acts again; None where nobody has begun it."""
-    if token is not None:
-        _current.reset(token)
+def request_ends(token: Token[Actor | Acting]) -> None:
+    """Have whoever acted before the request be who acts again."""
+    _current.reset(token)

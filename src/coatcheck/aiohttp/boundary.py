@@ -102,7 +102,8 @@ class Boundary:
             response = None
         finally:
             watched.forget()
-            request_ends(before)
+            if before is not None:
+                request_ends(before)
         return response if response is not None and not watched.is_over() else await watched.ended()
 
     def _of_device(self, scope: Scope, context: RequestContext) -> Handler | None:

@@ -22,9 +22,13 @@ from coatcheck.web.settings import WebSettings
 from coatcheck.web.streams import SESSION_ENDED, TRY_AGAIN_LATER, OpenStreams
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
+    from coatcheck.actors import Acting, Actor
     from coatcheck.asgi.types import App, Receive, Scope, Send
     from coatcheck.web.async_authority import Authority
     from coatcheck.web.pages import Answer
+    from coatcheck.web.streams import Stream
 
 _POLICY_VIOLATION = 1008
 
@@ -80,12 +84,17 @@ class SessionMiddleware:
                 raise
         finally:
             context.on_session = None
-            request_ends(before)
-            if response.stream is not None:
-                self.streams.remove(response.stream)
+            if before is not None or response.stream is not None:
+                self._let_go(before, response.stream)
         if response.is_over():
             response.uncancel()
             await response.cut()
+
+    def _let_go(self, before: Token[Actor | Acting] | None, stream: Stream | None) -> None:
+        if before is not None:
+            request_ends(before)
+        if stream is not None:
+            self.streams.remove(stream)
 
     def _context(self, scope: Scope) -> RequestContext:
         return RequestContext(scope, self.sessions, self.settings, self.transport, self.devices, proofs=self._proofs)

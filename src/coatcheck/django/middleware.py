@@ -59,7 +59,8 @@ class SessionMiddleware(middleware.SessionMiddleware):
         try:
             return self.process_response(request, self._inner(request))
         finally:
-            request_ends(before)
+            if before is not None:
+                request_ends(before)
 
     def _begins(self, request: HttpRequest) -> Token[Actor | Acting] | None:
         """Have the audit trail know who has made the request, where there is one."""
@@ -106,7 +107,8 @@ class SessionMiddleware(middleware.SessionMiddleware):
             response: Any = await self._inner(request)
             return await self._aprocess_response(request, response)
         finally:
-            request_ends(before)
+            if before is not None:
+                request_ends(before)
 
     async def _aprocess_response(self, request: HttpRequest, response: Any) -> Any:
         session: Any = getattr(request, "session", None)

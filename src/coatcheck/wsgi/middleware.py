@@ -87,7 +87,8 @@ class SessionMiddleware:
                 raise
             return response.answer(answer_to(error, scope_of(sent), context))
         finally:
-            request_ends(before)
+            if before is not None:
+                request_ends(before)
         return response.watched(body, self._check_every)
 
 
