@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from coatcheck.core.addresses import canonical_address
 from coatcheck.core.audit import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from contextvars import Token
 
 
 class Actor(NamedTuple):
@@ -19,14 +20,28 @@ class Actor(NamedTuple):
     Attributes:
         actor: As the application calls them; None for the user themself, or nobody in particular.
         address: The address in canonical form, if it is known.
+        user_id: Whose request it is: the actor of whatever is about somebody else.
     """
 
     actor: str | None = None
     address: str | None = None
+    user_id: str | None = None
+
+    def towards(self, user_id: str | None) -> str | None:
+        """Return who acts in what is about this user; None if that is the user themself."""
+        return self.actor if self.actor is not None or self.user_id == user_id else self.user_id
+
+
+class Acting(Protocol):
+    """What knows who acts, and is asked only when something is written: a request."""
+
+    def actor(self) -> Actor:
+        """Return who acts."""
+        ...
 
 
 _NOBODY = Actor()
-_current: ContextVar[Actor] = ContextVar("coatcheck_actor", default=_NOBODY)
+_current: ContextVar[Actor | Acting] = ContextVar("coatcheck_actor", default=_NOBODY)
 
 
 @contextmanager
@@ -53,4 +68,18 @@ def acting(actor: str | None, *, address: str | None = None) -> Generator[None]:
 
 def current_actor() -> Actor:
     """Return who acts now."""
-    return _current.get()
+    now = _current.get()
+    return now if isinstance(now, Actor) else now.actor()
+
+
+# For middlewares: a `with` would cost each request as much as everything else that they do.
+
+
+def request_begins(request: Acting) -> Token[Actor | Acting]:
+    """Have whoever makes a request be who acts; returns what to end it with."""
+    return _current.set(request)
+
+
+def request_ends(token: Token[Actor | Acting]) -> None:
+    """Have whoever acted before the request be who acts again."""
+    _current.reset(token)

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from coatcheck import asgi
 from coatcheck.asgi import DeviceBindingRequired, RecentAuthRequired, SignInRequired, context_of, safe_next
+from coatcheck.asgi.context import method_of
 from coatcheck.asgi.health import HasHealth
 from coatcheck.asgi.types import Receive, Scope, Send
 from coatcheck.core.api_tokens import ApiToken
@@ -23,6 +24,7 @@ from coatcheck.device_page import DevicePage, device_routes
 from coatcheck.starlette import ApiGuard as _ApiGuard
 from coatcheck.starlette import health_routes, revoke_others, rotate, sign_in, sign_out
 from coatcheck.web.bearer_answers import wanted
+from coatcheck.web.verbs import grace_for
 
 __all__ = [
     "ApiGuard",
@@ -154,23 +156,27 @@ class _Optional(SessionCookie):
 
 
 class _Recent(SessionCookie):
-    def __init__(self, max_age: timedelta, factors: int) -> None:
+    def __init__(self, max_age: timedelta, factors: int, grace: timedelta | None) -> None:
         super().__init__()
         self._max_age = max_age
         self._factors = factors
+        self._grace = grace
 
     async def __call__(self, connection: HTTPConnection) -> Session:  # type: ignore[override]
-        return await context_of(connection.scope).require_recent_auth(self._max_age, factors=self._factors)
+        grace = grace_for(method_of(connection.scope), self._grace)
+        context = context_of(connection.scope)
+        return await context.require_recent_auth(self._max_age, factors=self._factors, grace=grace)
 
 
-def recent_auth(max_age: timedelta, *, factors: int = 1) -> Any:
+def recent_auth(max_age: timedelta, *, factors: int = 1, grace: timedelta | None = None) -> Any:
     """Return the dependency on a user who proved who they are at most `max_age` ago (ASVS 7.5.1).
 
     Args:
         max_age: How old the proofs may be.
         factors: Of how many kinds they must be (rule A2).
+        grace: For how much longer a form that was begun in time may be sent: all but GET, HEAD and OPTIONS.
     """
-    return Security(_Recent(max_age, factors))
+    return Security(_Recent(max_age, factors, grace))
 
 
 CurrentSession = Annotated[Session, Security(_Current())]
@@ -187,7 +193,7 @@ ProofKey = Annotated[str, Depends(_ProofKey())]
 """The thumbprint of the key that has signed a request, to bind a new token to it; without a proof it ends with 400."""
 
 OptionalSession = Annotated[Session | None, Security(_Optional())]
-"""The session, or None when nobody is signed in. An outage is neither: it ends with 503."""
+"""The session, or None where there is none; a visitor's has no `user_id`. An outage is neither: it ends with 503."""
 
 
 class _ApiTokenScheme(HTTPBearer):

@@ -25,7 +25,7 @@ from coatcheck.web.bearer_answers import wanted
 from coatcheck.web.errors import DeviceBindingRequired, RecentAuthRequired, SignInRequired
 from coatcheck.web.pages import ANSWERED, safe_next
 from coatcheck.web.request_session import RequestSession
-from coatcheck.web.verbs import age_allowed
+from coatcheck.web.verbs import grace_for
 from coatcheck.wsgi.environment import KEY, answered, asked_of, context_of, scope_of
 from coatcheck.wsgi.middleware import SessionMiddleware
 
@@ -125,7 +125,8 @@ def _current() -> Session | NotSignedIn:
 
 
 current_session = cast("Session", LocalProxy(_current))
-"""The session of this request; false, as a `NotSignedIn`, when nobody is signed in. An outage raises `Unavailable`."""
+"""The session of this request, a visitor's too, whose `user_id` is None; false, as a `NotSignedIn`, where there is
+none. An outage raises `Unavailable`."""
 
 
 def sign_in(
@@ -219,7 +220,7 @@ def fresh_required(
     def decorated(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            _context().require_recent_auth(age_allowed(request.method, within, grace), factors=factors)
+            _context().require_recent_auth(within, factors=factors, grace=grace_for(request.method, grace))
             return _called(view, *args, **kwargs)
 
         return guarded

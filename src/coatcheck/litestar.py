@@ -31,13 +31,14 @@ from coatcheck.asgi import (
     context_of,
     safe_next,
 )
+from coatcheck.asgi.context import method_of
 from coatcheck.core.api_tokens import ApiToken
 from coatcheck.core.session import Session
 from coatcheck.core.transport import bearer_token
 from coatcheck.web.async_bearer import AsyncBearer
 from coatcheck.web.async_request_session import RequestSession
 from coatcheck.web.bearer_answers import wanted
-from coatcheck.web.verbs import Verbs
+from coatcheck.web.verbs import Verbs, grace_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -78,7 +79,7 @@ CurrentSession = NamedDependency[Session]
 """The type of the parameter `session`: that of a signed-in user; others end with 401, or at the sign-in page."""
 
 OptionalSession = NamedDependency[Session | None]
-"""The type of the parameter `optional_session`: None when nobody is signed in. An outage is neither: it is a 503."""
+"""The type of the parameter `optional_session`: None where there is none; a visitor's has no `user_id`."""
 
 _POLICY_VIOLATION = 1008
 
@@ -246,16 +247,19 @@ async def requires_session(connection: Connection, _: BaseRouteHandler) -> None:
     await _required(connection.scope)
 
 
-def requires_recent_auth(max_age: timedelta, *, factors: int = 1) -> Guard:
+def requires_recent_auth(max_age: timedelta, *, factors: int = 1, grace: timedelta | None = None) -> Guard:
     """Return a guard for users who proved who they are at most `max_age` ago (ASVS 7.5.1).
 
     Args:
         max_age: How old the proofs may be.
         factors: Of how many kinds they must be (rule A2).
+        grace: For how much longer a form that was begun in time may be sent: all but GET, HEAD and OPTIONS.
     """
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        await context_of(cast("Scope", connection.scope)).require_recent_auth(max_age, factors=factors)
+        scope = cast("Scope", connection.scope)
+        more = grace_for(method_of(scope), grace)
+        await context_of(scope).require_recent_auth(max_age, factors=factors, grace=more)
 
     return guard
 
@@ -309,7 +313,10 @@ class ApiGuard:
 # --- verbs
 
 
-_verbs: Verbs[Connection] = Verbs(lambda connection: context_of(cast("Scope", connection.scope)))
+_verbs: Verbs[Connection] = Verbs(
+    lambda connection: context_of(cast("Scope", connection.scope)),
+    lambda connection: method_of(cast("Scope", connection.scope)),
+)
 
 current_session = _verbs.current_session
 sign_in = _verbs.sign_in

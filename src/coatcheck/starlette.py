@@ -19,6 +19,7 @@ from coatcheck.asgi import (
     context_of,
     safe_next,
 )
+from coatcheck.asgi.context import method_of
 from coatcheck.asgi.health import Liveness, Readiness
 from coatcheck.asgi.request_session import RequestSessionMiddleware
 from coatcheck.core.api_tokens import ApiToken
@@ -63,7 +64,9 @@ __all__ = [
 ]
 
 
-_verbs: Verbs[HTTPConnection] = Verbs(lambda connection: context_of(connection.scope))
+_verbs: Verbs[HTTPConnection] = Verbs(
+    lambda connection: context_of(connection.scope), lambda connection: method_of(connection.scope)
+)
 
 current_session = _verbs.current_session
 require_session = _verbs.require_session

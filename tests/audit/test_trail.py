@@ -28,6 +28,7 @@ from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import AsyncMemoryStore, ManualClock, MemoryStore
 from tests.postgresql import hands
 from tests.sqlite import helpers
+from tests.web.application import site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -251,6 +252,41 @@ def test_S15_without_its_entry_no_change_is_made(database: str, change: str) -> 
         answer = sessions.get(created.token)
         assert answer == created.session
         assert sessions.list("bob") == []
+
+
+# --- what was refused
+
+
+@pytest.mark.anyio
+async def test_S15_a_session_without_its_device_is_told_of_once_in_an_hour(tmp_path: Path) -> None:
+    """Or whoever has stolen its cookie could fill the trail; the event is there each time."""
+    async with site(tmp_path, policy=Policy(audit_keep_for=30 * DAY)) as it:
+        thief = await it.signed_in()
+        await thief.get("/me")
+        (session,) = await it.sessions.list("alice")
+        assert await it.store.bind(session.id, Device("thumbprint", "{}", ""))
+        it.sessions.tiers.changed(None)
+        thief.address = ("203.0.113.9", 1)
+        for pause in (0, 1, 60):
+            it.clock.advance(timedelta(minutes=pause))
+            assert (await thief.get("/private")).json()["reason"] == "device_unproven"
+        assert [event.kind for event in it.events].count("unproven") == 3
+        entries = (await AsyncAuditTrail(it.sessions).entries(action="unproven")).entries
+        assert [(entry.actor, entry.session_id, entry.user_id, entry.address) for entry in entries] == [
+            (None, session.id, "alice", "203.0.113.9")
+        ] * 2
+
+
+@pytest.mark.anyio
+async def test_S9_what_cannot_be_written_down_is_refused_all_the_same(tmp_path: Path) -> None:
+    async with site(tmp_path, policy=Policy(audit_keep_for=30 * DAY)) as it:
+        browser = await it.signed_in()
+        (session,) = await it.sessions.list("alice")
+        assert await it.store.bind(session.id, Device("thumbprint", "{}", ""))
+        it.store.fail("record")
+        assert (await browser.get("/private")).status == 401
+        it.store.heal()
+        assert (await AsyncAuditTrail(it.sessions).entries(action="unproven")).entries == []
 
 
 # --- what is refused

@@ -48,6 +48,7 @@ configuration: defaults, and settings of the command line
   policy.touch_every            5 minutes
   policy.max_sessions           no limit
   policy.max_data_bytes         16384
+  policy.carry_over             none: nothing of a visitor's survives sign-in
   policy.rotate_after           off: tokens change at sign-in, with another proof of who the user is and with privileges
   policy.audit_keep_for         off: no audit trail is kept
   policy.notice_new_devices     off
@@ -67,6 +68,8 @@ configuration: defaults, and settings of the command line
   cross_origin.allow_missing    no
   bearer                        no
   dpop                          off: a bearer token works for whoever has it
+  second_factor                 within 10 minutes of the first, 5 attempts
+  most_accounts                 5 in one browser
   trusted_hops                  0 proxies in front
   sign_in_path                  /login
   clear_site_data               no
@@ -115,6 +118,7 @@ configuration: the application shop:app
   policy.touch_every            5 minutes
   policy.max_sessions           3; beyond that the oldest ends
   policy.max_data_bytes         16384
+  policy.carry_over             none: nothing of a visitor's survives sign-in
   policy.rotate_after           off: tokens change at sign-in, with another proof of who the user is and with privileges
   policy.audit_keep_for         off: no audit trail is kept
   policy.notice_new_devices     off
@@ -134,6 +138,8 @@ configuration: the application shop:app
   cross_origin.allow_missing    no
   bearer                        no
   dpop                          off: a bearer token works for whoever has it
+  second_factor                 within 10 minutes of the first, 5 attempts
+  most_accounts                 5 in one browser
   trusted_hops                  2 proxies in front
   sign_in_path                  /login
   clear_site_data               no
@@ -340,6 +346,13 @@ class StoreWithReplica(MemoryStore):
 def test_the_bound_is_that_of_what_may_answer(bound: str, store: Any, settings: dict[str, Any]) -> None:
     """Memory, the shared cache and a replica are believed by the log; the store itself by nothing."""
     assert shown(Sessions(store, **settings))["revocation_bound"] == bound
+
+
+def test_L7_serving_what_may_have_ended_for_long_is_unsafe() -> None:
+    """Only what is in memory is served so."""
+    for minutes, entries, unsafe in ((5, 10, False), (6, 10, True), (6, 0, False)):
+        cache = CacheSettings(serve_stale_for=timedelta(minutes=minutes), max_entries=entries)
+        assert ("cache.serve_stale_for" in unsafe_of(Sessions(MemoryStore(), cache=cache))) == unsafe
 
 
 def test_a_bound_of_zero_is_kept_without_a_cache() -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coatcheck import CookieSettings, CrossOriginPolicy, Policy, Sessions
+from coatcheck import CacheSettings, CookieSettings, CrossOriginPolicy, Policy, Sessions
 from coatcheck.describe import statement
+from coatcheck.testing import MemoryStore
 from coatcheck.web.settings import WebSettings
 from tools import rule_tests
 
@@ -70,6 +71,28 @@ def test_a_weaker_setting_loses_its_claims(changed: dict[str, Any], lost: set[st
     before, after = verdicts(Policy.aal1()), verdicts(**short)
     assert {name for name in before if before[name] != after[name]} == lost
     assert {after[name] for name in lost} == {"not met"}
+
+
+def test_L7_a_sign_out_without_a_bound_is_no_end() -> None:
+    """Where the store is consistent only after a while, or what has ended is served for long in an outage."""
+
+    class Eventual(MemoryStore):
+        capabilities = MemoryStore.capabilities._replace(eventual=True)
+
+    hour = CacheSettings(serve_stale_for=timedelta(hours=1))
+    for sessions, verdict in (
+        (Sessions(MemoryStore()), "met"),
+        (Sessions(MemoryStore(), cache=hour), "not met"),
+        (Sessions(Eventual()), "not met"),
+    ):
+        stated = {claim.requirement: claim.verdict for claim in statement(sessions, WebSettings())}
+        assert stated["ASVS 7.4.1 L1"] == verdict
+
+
+def test_X1_exemptions_are_named() -> None:
+    web = WebSettings(cross_origin=CrossOriginPolicy(exempt=["POST /hook/"]))
+    stated = {claim.requirement: claim.why for claim in statement(Sessions(MemoryStore()), web)}
+    assert stated["ASVS 3.5.1 L1"].endswith("is refused; 1 address is exempt")
 
 
 @pytest.mark.parametrize(("policy", "level"), [(Policy.aal1(), 1), (Policy.aal2(), 2), (Policy.aal3(), 3)])

@@ -13,6 +13,7 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import include, path
 
 from coatcheck.django import verbs
+from coatcheck.django.running import running
 from tests.django.site import pause
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def clear(request: HttpRequest) -> HttpResponse:
 def set_key(request: HttpRequest, key: str, value: str) -> HttpResponse:
     request.session[key] = value
     return HttpResponse(value)
+
+
+def end(request: HttpRequest, user: str) -> HttpResponse:
+    verbs.require_session(request)
+    ended = running.sessions().revoke_user(str(User.objects.get(username=user).pk))
+    return HttpResponse(str(ended))
 
 
 def hold(request: HttpRequest, key: str, value: str) -> HttpResponse:
@@ -153,6 +160,12 @@ async def aset_key(request: HttpRequest, key: str, value: str) -> HttpResponse:
     return HttpResponse(value)
 
 
+async def aend(request: HttpRequest, user: str) -> HttpResponse:
+    await verbs.arequire_session(request)
+    other = await User.objects.aget(username=user)
+    return HttpResponse(str(await (await running.async_sessions()).revoke_user(str(other.pk))))
+
+
 async def ahold(request: HttpRequest, key: str, value: str) -> HttpResponse:
     await request.session.aget(key)
     await asyncio.to_thread(pause.wait)
@@ -182,6 +195,7 @@ PATHS = (
     "clear",
     "set/<key>/<value>",
     "hold/<key>/<value>",
+    "end/<user>",
     "stream",
 )
 
@@ -197,9 +211,13 @@ urlpatterns = [
         include(
             [
                 path("silence", astream),
-                *routes(alook, ashow_all, asign_in, astep_up, aprivileges, asign_out, aclear, aset_key, ahold, astream),
+                *routes(
+                    alook, ashow_all, asign_in, astep_up, aprivileges, asign_out, aclear, aset_key, ahold, aend, astream
+                ),
             ]
         ),
     ),
-    path("", include(routes(look, show_all, sign_in, step_up, privileges, sign_out, clear, set_key, hold, stream))),
+    path(
+        "", include(routes(look, show_all, sign_in, step_up, privileges, sign_out, clear, set_key, hold, end, stream))
+    ),
 ]

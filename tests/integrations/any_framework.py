@@ -81,10 +81,15 @@ class FalconSite(ThreadedSite):
         for error in wsgi.ANSWERED:
             app.add_error_handler(error, _answer)
         app.add_sink(self._act, "/")
+        app.add_sink(self._end, "/end")
         app.add_sink(_plain, "/plain")
         app.add_sink(_stream, "/stream")
         inside = wsgi.RequestSessionMiddleware(app)
         return WSGIServer(wsgi.SessionMiddleware(inside, self.make_sessions(), **SETTINGS))
+
+    def _end(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
+        wsgi.context_of(req.env).require()
+        resp.media = {"ended": self.sessions_.revoke_user(req.path.rpartition("/")[2])}
 
     def _act(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
         context, session = wsgi.context_of(req.env), wsgi.request_session(req.env)

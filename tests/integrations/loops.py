@@ -58,8 +58,11 @@ class AsyncSite(SQLiteSite):
                 return {"seen": repr(LOOKS[way](session))}
             case ["all"]:
                 return dict(session)
-            case ["sign-in", user]:
-                await verbs.sign_in(request, user, data={"user": user})
+            case ["sign-in" | "end" as way, user]:
+                signs_in = way == "sign-in"
+                await (
+                    verbs.sign_in(request, user, data={"user": user}) if signs_in else self.sessions_.revoke_user(user)
+                )
             case ["step-up"]:
                 await verbs.rotate(request, reauthenticated=True)
             case ["privileges"]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from coatcheck import Policy
+from coatcheck import AuditTrail, Policy, Sessions
+from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import ManualClock
 from coatcheck.testing._integration.common import user_of
 from coatcheck.testing.integration_conformance import (
@@ -76,5 +77,31 @@ def test_L16_L17_a_due_cookie_gets_its_next_token_and_a_replay_ends_all(
         assert user_of(site.browser()("GET", "/all", old)) is None
         assert user_of(browser("GET", "/all")) is None
         assert site.sessions() == 0
+    finally:
+        site.close()
+
+
+@pytest.mark.parametrize("kind", [*LOOPS.values(), *THREADS.values()], ids=[*LOOPS, *THREADS])
+def test_S15_the_audit_trail_says_whose_request_it_was(kind: type[SQLiteSite], tmp_path: Path) -> None:
+    """Who ends the sessions of somebody else, and from where; whoever signs in is nobody else, whoever was before."""
+    policy = Policy(audit_keep_for=timedelta(days=30))
+    site = kind(tmp_path, policy=policy)
+    try:
+        browser = site.browser()
+        site.browser()("POST", "/sign-in/ann")
+        for path in ("/sign-in/sue", "/end/ann", "/sign-in/tom", "/sign-out"):
+            assert browser("POST", path).status == 200
+        with Sessions(SQLiteStore(site.path), policy=policy) as elsewhere:
+            entries = AuditTrail(elsewhere).entries().entries[::-1]
+        assert [(entry.action, entry.user_id, entry.actor) for entry in entries] == [
+            ("created", "ann", None),
+            ("created", "sue", None),
+            ("revoked", "ann", "sue"),
+            ("created", "tom", None),
+            ("revoked", "sue", None),
+            ("revoked", "tom", None),
+        ]
+        assert len({entry.address for entry in entries}) == 1
+        assert entries[0].address is not None
     finally:
         site.close()

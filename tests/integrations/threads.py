@@ -56,6 +56,7 @@ class FlaskSite(ThreadedSite):
             "/privileges": lambda: _done(with_flask.rotate()),
             "/sign-out": lambda: _done(with_flask.sign_out()),  # type: ignore[func-returns-value]
             "/clear": lambda: _done(flask.session.clear()),  # type: ignore[func-returns-value]
+            "/end/<user>": lambda user: {"ended": self.sessions_.revoke_user(user)},
             "/set/<key>/<value>": lambda key, value: _done(flask.session.update({key: value})),
             "/hold/<key>/<value>": self._hold,
             "/stream": with_flask.login_required(_stream),

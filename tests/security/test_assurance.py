@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from coatcheck import AsyncSessions
 from coatcheck.asgi import context_of
+from coatcheck.testing import AsyncMemoryStore
 from tests.web.application import RECENT, site
 
 if TYPE_CHECKING:
@@ -77,6 +80,14 @@ async def test_A2_both_factors_must_be_recent(tmp_path: Path) -> None:
         assert (await browser.get("/vault")).status == 401
         await browser.post("/prove?by=otp")
         assert (await browser.get("/vault")).status == 200
+
+
+async def test_A4_whoever_acts_as_a_user_has_proved_nothing_about_them() -> None:
+    """Whatever they have proved themselves, and whoever asks for it without a guard."""
+    async with AsyncSessions(AsyncMemoryStore()) as sessions:
+        session = (await sessions.create("ann", methods=["pwd", "otp"], actor_id="sue")).session
+        assert session.authenticated_at is None
+        assert not session.authenticated_within(timedelta(days=1), sessions.now())
 
 
 async def test_A4_methods_and_level_survive_rotation_and_end_with_the_session(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from coatcheck import Impersonation, ImpersonationRefused, NotSignedIn, Policy, Sessions, User
+from coatcheck import AsyncAuditTrail, Impersonation, ImpersonationRefused, NotSignedIn, Policy, Sessions, User
 from coatcheck.asgi import AsyncAccounts, AsyncActing, context_of
 from coatcheck.errors import ConfigurationError, DataError
 from coatcheck.starlette import require_own_session
@@ -55,9 +55,17 @@ async def another(request: Request) -> Response:
     return JSONResponse({"user": (await AsyncAccounts(context_of(request.scope)).add("carol")).user_id})
 
 
+async def end_all(request: Request) -> Response:
+    """End all sessions of a user; whether they may is not asked here."""
+    context = context_of(request.scope)
+    await context.require()
+    return JSONResponse({"ended": await context.sessions.revoke_user(request.path_params["user"])})
+
+
 ROUTES: list[BaseRoute] = [
     Route("/act/{user}", begin, methods=["POST"]),
     Route("/back", end, methods=["POST"]),
+    Route("/end/{user}", end_all, methods=["POST"]),
     Route("/password", password),
     Route("/accounts", another, methods=["POST"]),
 ]
@@ -184,6 +192,24 @@ async def test_L7_signing_out_does_not_merely_go_back(tmp_path: Path) -> None:
         assert (await it.browser(cookies=before).post("/back")).status == 401
 
 
+@pytest.mark.parametrize("way", ["/sign-out", "/sign-in"])
+@pytest.mark.parametrize("over", [False, True], ids=["while they act", "when that is over"])
+async def test_L7_whoever_leaves_leaves_nothing_behind(tmp_path: Path, way: str, *, over: bool) -> None:
+    """Who signs out, or signs somebody else in, has left: the session that waited ends, and not only the cookie."""
+    async with site(tmp_path, routes=ROUTES) as it:
+        browser = await acting(it)
+        before = dict(browser.cookies)
+        if over:
+            it.clock.advance(HALF_AN_HOUR)
+            assert await it.user_of(browser) is None
+        assert (await browser.post(way, {"user": "bob"})).status == 200
+        assert BEHIND not in browser.cookies
+        assert await it.user_of(browser) == ("bob" if way == "/sign-in" else None)
+        await browser.post("/sign-out")
+        assert (await it.browser(cookies={BEHIND: before[BEHIND]}).post("/back")).status == 401
+        assert await it.sessions.list("sue") == []
+
+
 async def test_C7_another_actors_cookie_leads_nowhere(tmp_path: Path) -> None:
     """Whoever could plant one would have the browser go on as somebody else."""
     async with site(tmp_path, routes=ROUTES) as it:
@@ -221,6 +247,22 @@ async def test_S15_events_say_who_acted_and_why(tmp_path: Path) -> None:
             ("rotated", "alice", "sue", ""),
             ("rotated", "sue", None, "resumed"),
             ("revoked", "alice", "sue", ""),
+        ]
+
+
+async def test_S15_the_audit_trail_says_who_acted_and_why(tmp_path: Path) -> None:
+    """Also what they do in the user's session, and its end."""
+    async with site(tmp_path, routes=ROUTES, policy=Policy(audit_keep_for=timedelta(days=30))) as it:
+        await it.signed_in("alice")
+        browser = await acting(it)
+        await browser.post("/rotate")
+        await browser.post("/end/alice")
+        entries = (await AsyncAuditTrail(it.sessions).entries(actor="sue")).entries[::-1]
+        assert [(entry.action, entry.user_id, entry.detail, entry.address) for entry in entries] == [
+            ("created", "alice", "case 17", "192.0.2.1"),
+            ("rotated", "alice", "", "192.0.2.1"),
+            ("revoked", "alice", "", "192.0.2.1"),
+            ("revoked", "alice", "", "192.0.2.1"),
         ]
 
 

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.anyio
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 FOUR_SIGMA, SIX_SIGMA = 4, 6
+PART = 8
+"""Octets that come twice by chance in no file of a test."""
 
 
 def decoded(token: str) -> bytes:
@@ -142,7 +144,7 @@ def spellings(value: bytes) -> list[bytes]:
 
 
 async def test_T5_the_database_holds_a_hash_only(tmp_path: Path) -> None:
-    """The token is in no file of the database, in no spelling."""
+    """The token is in no file of the database, in no spelling, and no part of it either."""
     async with site(tmp_path) as it:
         browser = await it.signed_in()
         await browser.get("/me")
@@ -152,7 +154,8 @@ async def test_T5_the_database_holds_a_hash_only(tmp_path: Path) -> None:
         files = b"".join(file.read_bytes() for file in tmp_path.iterdir())  # noqa: ASYNC240 - a test may wait
         assert b"basket" in files
         for spelling in [browser.token.encode(), *spellings(secret)]:
-            assert spelling not in files
+            for start in range(0, len(spelling) - PART, PART):
+                assert spelling[start : start + PART] not in files
 
 
 async def test_T5_the_stored_hash_is_no_token(tmp_path: Path) -> None:

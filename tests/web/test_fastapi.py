@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
@@ -100,6 +101,9 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     """A browser with FastAPI's test client, and an application that runs as under a server."""
     app = FastAPI()
     app.include_router(router)
+    part = FastAPI()
+    part.include_router(router)
+    app.mount("/part", part)
     app.add_middleware(SessionMiddleware, sessions=AsyncSessions(f"sqlite:///{tmp_path / 'app.db'}"))
     with TestClient(app, base_url="https://testserver", headers=SAME_ORIGIN, follow_redirects=False) as client:
         yield client
@@ -128,6 +132,17 @@ def test_without_a_session_programs_get_401_and_browsers_the_sign_in_page(client
         page = client.get(path, headers={"accept": "text/html"})
         assert (page.status_code, page.headers["location"]) == (302, f"/login?next=%2F{path[1:]}")
     assert client.post("/sign-out").status_code == 401
+
+
+def test_an_application_that_is_mounted_refuses_as_any_other(client: TestClient) -> None:
+    """It makes a 500 of what no handler of its own answers, which would be told as a failure of the server."""
+    for path in ("/part/me", "/part/threaded", "/part/recent"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()["reason"]) == (401, "no_token")
+        page = client.get(path, headers={"accept": "text/html"})
+        assert (page.status_code, page.headers["location"]) == (302, f"/login?next={quote(path, safe='')}")
+    client.post("/part/sign-in?user=ada")
+    assert client.get("/part/recent").json() == {"user": "ada"}
 
 
 def test_a_websocket_takes_the_same_dependencies(client: TestClient) -> None:

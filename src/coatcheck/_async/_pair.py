@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from coatcheck.core.answers import LoaderFailed
@@ -98,7 +99,8 @@ class AsyncTimer:
             return  # asked from a thread; the next one to ask in the loop arranges it
         if self._handle is None or self._loop is not loop:
             self._loop = loop
-            self._handle = loop.call_later(seconds, self._fire)
+            # In no request's context, which it would keep alive.
+            self._handle = loop.call_later(seconds, self._fire, context=Context())
 
     def _fire(self) -> None:
         self._task = asyncio.ensure_future(self._run())
@@ -131,7 +133,7 @@ class AsyncRepeater:
     def start(self) -> None:
         """Begin, unless it has begun already."""
         if self._task is None or self._task.get_loop() is not asyncio.get_running_loop():
-            self._task = asyncio.ensure_future(self._run())
+            self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
 
     def start_in_child(self) -> None:
         """Do nothing: a process that was just forked has no event loop yet."""

@@ -30,8 +30,9 @@ class AsyncAuditTrail:
     """Reads the audit trail of some sessions, and adds entries of the application's own.
 
     With `Policy(audit_keep_for=...)` the store writes an entry with each sign-in, step-up and ending, in the
-    transaction that makes it. Who did it, `coatcheck.acting` says. No entry is ever changed; `sweep` deletes those
-    that are older than `audit_keep_for`. There is no token in it, and nothing of a session's data.
+    transaction that makes it. Who did it, the request says in which it is done, or `coatcheck.acting`. No entry is
+    ever changed; `sweep` deletes those that are older than `audit_keep_for`. There is no token in it, and nothing of a
+    session's data.
     """
 
     def __init__(self, sessions: AsyncSessionBase) -> None:
@@ -64,10 +65,10 @@ class AsyncAuditTrail:
 
         Args:
             action: What happened, in at most 64 octets; name it so that it is none of ours: "password_changed".
-            actor: Who did it, if not the user themself; None for whom `acting` names.
+            actor: Who did it, if not the user themself; None for whom `acting` names, or the request.
             user_id: Whose account it was about.
             session_id: The public id of the session.
-            address: Where it was done; None for what `acting` says.
+            address: Where it was done; None for what `acting` says, or the request.
             detail: A word more, or JSON: at most 4096 characters.
             connection: The caller's own connection, inside a transaction, with which the entry commits or vanishes.
 
@@ -85,7 +86,7 @@ class AsyncAuditTrail:
             msg = "address= is not possible: use an IP address, or None"
             raise DataError(msg)
         now = current_actor()
-        entry = Noted(action, user_id, session_id, detail, actor or now.actor, where or now.address)
+        entry = Noted(action, user_id, session_id, detail, actor or now.towards(user_id), where or now.address)
         await self._store.record([entry], connection=connection)
 
     async def entries(

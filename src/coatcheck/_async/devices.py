@@ -154,7 +154,7 @@ class AsyncDevices:
             except jwts.ProofRefused as refused:
                 _log.warning("coatcheck.proof_refused", extra={"session_id": session_id, "reason": str(refused)})
                 if presented and isinstance(refused, jwts.SignatureWrong):
-                    await self._end(session_id)
+                    await self._sessions.end_selected(Selection(session_id=session_id, reason="device signature"))
                     return None
                 proof = None
             renewal = await self._step(session_id, device, proof)
@@ -180,12 +180,6 @@ class AsyncDevices:
         ):
             return None
         return Renewal(None if spent is None else self._issued(session_id), kept.next)
-
-    async def _end(self, session_id: str) -> None:
-        ended = await self._sessions.store.revoke(Selection(session_id=session_id, reason="device signature"))
-        self._sessions.tiers.changed(None)
-        for each in ended:
-            self._sessions.events.emit("revoked", each.id, each.user_id, "device signature")
 
 
 def _signed_in(session: Session) -> int:

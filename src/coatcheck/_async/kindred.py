@@ -58,7 +58,7 @@ class AsyncKindred(AsyncSessions):
 
     async def revoke_user(self, user_id: str, *, wait: bool = False, connection: Any = None) -> int:
         """End all rows of this kind that a user has; returns how many."""
-        return len(await self._end(Selection(user_id=user_id, kind=self._kind), connection, wait=wait))
+        return len(await self.end_selected(Selection(user_id=user_id, kind=self._kind), connection, wait=wait))
 
     async def with_user(self, reading: Reading) -> Reading:
         """Return a reading with its user, where a loader brings it."""

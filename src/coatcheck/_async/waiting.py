@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.answers import NotSignedIn, Rotated
 from coatcheck.core.credentials import Credentials, presented_bytes
@@ -85,11 +85,11 @@ class AsyncWaiting:
         record = (await self._sessions.store.read(token_hash)).record
         return None if record is None else await self._sessions.find(record.id)
 
-    async def revoke(self, token: str | bytes | Token) -> bool:
+    async def revoke(self, token: str | bytes | Token, *, connection: Any = None) -> bool:
         """End a session that waits; returns whether there was one.
 
         Raises:
             Unavailable: The store did not answer.
         """
         session = await self.peek(token)
-        return session is not None and await self._sessions.revoke_any(session.id)
+        return session is not None and await self._sessions.revoke_any(session.id, connection=connection)

@@ -155,7 +155,7 @@ class Devices:
             except jwts.ProofRefused as refused:
                 _log.warning("coatcheck.proof_refused", extra={"session_id": session_id, "reason": str(refused)})
                 if presented and isinstance(refused, jwts.SignatureWrong):
-                    self._end(session_id)
+                    self._sessions.end_selected(Selection(session_id=session_id, reason="device signature"))
                     return None
                 proof = None
             renewal = self._step(session_id, device, proof)
@@ -179,12 +179,6 @@ class Devices:
         if kept.kept != device.challenges and not self._store.swap_challenges(session_id, device.challenges, kept.kept):
             return None
         return Renewal(None if spent is None else self._issued(session_id), kept.next)
-
-    def _end(self, session_id: str) -> None:
-        ended = self._sessions.store.revoke(Selection(session_id=session_id, reason="device signature"))
-        self._sessions.tiers.changed(None)
-        for each in ended:
-            self._sessions.events.emit("revoked", each.id, each.user_id, "device signature")
 
 
 def _signed_in(session: Session) -> int:

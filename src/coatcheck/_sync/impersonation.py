@@ -87,7 +87,8 @@ class Impersonation:
         Args:
             actor: The session of who acts, as the request shows it; nothing of it moves along.
             user_id: The user.
-            reason: Why, such as the number of a ticket; it is the event's `detail`, and the user is not shown it.
+            reason: Why, such as the number of a ticket; it is the `detail` of the event and of the entry in the audit
+                trail, and the user is not shown it.
             lifetime: How long it may take, if less than the setting says.
             ip: The address of who acts.
             user_agent: Their browser.
@@ -123,7 +124,8 @@ class Impersonation:
             authentication=self._authentication(actor, actor_id, now),
         )
         token, token_hash = sessions.credentials.made()
-        made = self._store.create_acting(NewSession(token_hash, record), actor.id, connection=connection)
+        new = NewSession(token_hash, record, reason=reason)
+        made = self._store.create_acting(new, actor.id, connection=connection)
         if made is None:
             return NotSignedIn.UNKNOWN
         sessions.events.emit("created", record.id, user_id, reason, actor_id=actor_id)

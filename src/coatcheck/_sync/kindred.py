@@ -59,7 +59,7 @@ class Kindred(Sessions):
 
     def revoke_user(self, user_id: str, *, wait: bool = False, connection: Any = None) -> int:
         """End all rows of this kind that a user has; returns how many."""
-        return len(self._end(Selection(user_id=user_id, kind=self._kind), connection, wait=wait))
+        return len(self.end_selected(Selection(user_id=user_id, kind=self._kind), connection, wait=wait))
 
     def with_user(self, reading: Reading) -> Reading:
         """Return a reading with its user, where a loader brings it."""

@@ -20,6 +20,7 @@ from coatcheck.core.session_copies import SessionCopies
 from coatcheck.core.settings import CacheSettings
 from coatcheck.core.times import duration_nanos, from_micros
 from coatcheck.core.tokens import Token, TokenHash
+from coatcheck.core.told import ToldLately
 from coatcheck.core.transport import Transport
 from coatcheck.core.users import user_json
 from coatcheck.errors import ConfigurationError
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from coatcheck.stores.base import Reading
     from coatcheck.stores.protocol import Retires, Store
     from coatcheck.stores.users import UsersTable
+
+_UNPROVEN_EVERY = timedelta(hours=1)
+"""How often the audit trail tells that a session was presented without the proof that it needs."""
 
 _JITTER = 1_000_000
 """Microseconds; a clock that goes back by more was set back."""
@@ -123,6 +127,7 @@ class SessionBase:
         self._load_users = load_users
         self._events = EventHook(on_event, self.now)
         self._latest = 0
+        self._unproven = ToldLately(duration_nanos(_UNPROVEN_EVERY))
         self._check_capabilities()
         switch_on(self.store, self.policy)
         touch_every = duration_nanos(self.policy.touch_every)

@@ -35,7 +35,7 @@ class SessionEndings(SessionReads):
         token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return False
-        return bool(self._end(Selection(token_hash=token_hash), connection, wait=wait))
+        return bool(self.end_selected(Selection(token_hash=token_hash), connection, wait=wait))
 
     def revoke_by_id(self, session_id: str, *, user_id: str | None, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, if it belongs to the user (rule L14).
@@ -49,22 +49,22 @@ class SessionEndings(SessionReads):
         if user_id is None:
             return False
         selection = Selection(session_id=session_id, user_id=user_id, kind=self._kind)
-        return bool(self._end(selection, connection, wait=wait))
+        return bool(self.end_selected(selection, connection, wait=wait))
 
     def revoke_any(self, session_id: str, *, wait: bool = False, connection: Any = None) -> bool:
         """End a session by its public id, whoever's it is; for administrators."""
-        return bool(self._end(Selection(session_id=session_id), connection, wait=wait))
+        return bool(self.end_selected(Selection(session_id=session_id), connection, wait=wait))
 
     def revoke_others(self, session: Session, *, wait: bool = False, connection: Any = None) -> int:
         """End all sessions of the session's user but this one; returns how many."""
         if session.user_id is None:
             return 0
         selection = Selection(user_id=session.user_id, keep=session.id, kind=self._kind)
-        return len(self._end(selection, connection, wait=wait))
+        return len(self.end_selected(selection, connection, wait=wait))
 
     def revoke_user(self, user_id: str, *, wait: bool = False, connection: Any = None) -> int:
         """End all sessions of a user, as when their account is closed (rule L11); returns how many."""
-        return len(self._end(Selection(user_id=user_id), connection, wait=wait))
+        return len(self.end_selected(Selection(user_id=user_id), connection, wait=wait))
 
     def revoke_everyone(self, *, wait: bool = False, connection: Any = None) -> int:
         """End every session there is; returns how many there were (rule L13)."""
@@ -75,12 +75,13 @@ class SessionEndings(SessionReads):
         self.tiers.settled(wait=wait)
         return count
 
-    def _end(self, selection: Selection, connection: Any, *, wait: bool) -> Sequence[Ended]:
+    def end_selected(self, selection: Selection, connection: Any = None, *, wait: bool = False) -> Sequence[Ended]:
+        """End what a selection means, and say which they were: what the verbs above are made of."""
         self.tiers.check_wait(connection, wait=wait)
         ended = self.store.revoke(selection, connection=connection)
         self.tiers.changed(connection)
         for session_id, user_id, actor in ended:
-            self._events.emit("revoked", session_id, user_id, actor_id=actor)
+            self._events.emit("revoked", session_id, user_id, selection.reason, actor_id=actor)
         self.tiers.settled(wait=wait)
         return ended
 

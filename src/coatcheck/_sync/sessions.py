@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from coatcheck._sync.new_devices import notice_new_device
 from coatcheck._sync.session_endings import SessionEndings
@@ -17,7 +18,8 @@ from coatcheck.core.policy import expiries
 from coatcheck.core.refusals import refuse
 from coatcheck.core.times import duration_micros
 from coatcheck.core.tokens import Token, new_token
-from coatcheck.errors import DataError, ImpersonationRefused, LimitReached
+from coatcheck.errors import DataError, ImpersonationRefused, LimitReached, Unavailable
+from coatcheck.stores.auditing import Noted
 from coatcheck.stores.base import SESSION, Full, NewSession, Renewal, Rotation, SessionChange
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
     from coatcheck.core.session import Record, Session
     from coatcheck.hooks import Client
+    from coatcheck.stores.protocol import Audits
+
+_log = logging.getLogger("coatcheck")
 
 
 class Sessions(SessionEndings):
@@ -271,6 +276,22 @@ class Sessions(SessionEndings):
             detail = address or ""
             self._events.emit("client_changed", session.id, session.user_id, detail, actor_id=session.actor_id)
         return noted
+
+    def note_unproven(self, session: Session, *, ip: str | None, detail: str = "") -> None:
+        """Note that a request had a session's cookie or token, and not the proof that it needs; it was refused.
+
+        Each raises the event "unproven"; the audit trail has an entry for the first in an hour that this process sees
+        of a session, or whoever has stolen a cookie could fill it.
+        """
+        self._events.emit("unproven", session.id, session.user_id, detail)
+        if self.policy.audit_keep_for is None or not self._unproven.is_news(session.id, self._log.best_now()):
+            return
+        entry = Noted("unproven", session.user_id, session.id, detail, None, ip)
+        try:
+            cast("Audits", self.store).record([entry])
+        except Unavailable as error:
+            # What is refused stays refused, whether or not somebody can write it down.
+            _log.warning("coatcheck.unproven_unnoted", extra={"reason": str(error)})
 
     def flush(self) -> int:
         """Write pending touches now; returns how many sessions were confirmed."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coatcheck.core.answers import NotSignedIn, Rotated
 from coatcheck.core.credentials import Credentials, presented_bytes
@@ -86,11 +86,11 @@ class Waiting:
         record = (self._sessions.store.read(token_hash)).record
         return None if record is None else self._sessions.find(record.id)
 
-    def revoke(self, token: str | bytes | Token) -> bool:
+    def revoke(self, token: str | bytes | Token, *, connection: Any = None) -> bool:
         """End a session that waits; returns whether there was one.
 
         Raises:
             Unavailable: The store did not answer.
         """
         session = self.peek(token)
-        return session is not None and self._sessions.revoke_any(session.id)
+        return session is not None and self._sessions.revoke_any(session.id, connection=connection)

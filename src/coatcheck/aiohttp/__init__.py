@@ -37,7 +37,7 @@ __all__ = [
     "sign_out",
 ]
 
-_verbs = Verbs(context_of)
+_verbs = Verbs(context_of, lambda request: request.method)
 
 current_session = _verbs.current_session
 require_session = _verbs.require_session

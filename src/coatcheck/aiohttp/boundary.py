@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from coatcheck.actors import request_begins, request_ends
 from coatcheck.aiohttp.requests import KEY, scope_of
 from coatcheck.aiohttp.responses import WatchedResponse
 from coatcheck.errors import Unavailable
+from coatcheck.web.async_authority import keeps_trail
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.async_device_endpoints import async_device_answer, async_devices_of, is_device_endpoint
 from coatcheck.web.async_proof_gate import async_proofs_of
@@ -61,6 +63,7 @@ class Boundary:
         transport = sessions.transport(settings.cookie.name, bearer=settings.bearer)
         self._transport, self._proofs = async_proofs_of(sessions, settings, transport)
         self._streams = OpenStreams(sessions, settings.stream_check_every.total_seconds())
+        self._keeps_trail = keeps_trail(sessions)
 
     async def opened(self, _: web.Application) -> AsyncIterator[None]:
         """Have the sessions open while the application runs."""
@@ -88,6 +91,7 @@ class Boundary:
         if (reason := refusal(scope, context)) is not None:
             return _response(cross_origin_problem(reason))
         context.on_session = watched.belongs_to
+        before = request_begins(context) if self._keeps_trail else None
         try:
             response = await watched.of(self._of_device(scope, context) or handler)
         except (Exception, asyncio.CancelledError) as error:
@@ -98,6 +102,8 @@ class Boundary:
             response = None
         finally:
             watched.forget()
+            if before is not None:
+                request_ends(before)
         return response if response is not None and not watched.is_over() else await watched.ended()
 
     def _of_device(self, scope: Scope, context: RequestContext) -> Handler | None:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from coatcheck.aiohttp.requests import context_of
 from coatcheck.errors import ConfigurationError
-from coatcheck.web.verbs import age_allowed
+from coatcheck.web.verbs import grace_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -45,8 +45,8 @@ def fresh_required(
         @wraps(handler)
         async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             request = request_in(args)
-            max_age = age_allowed(request.method, within, grace)
-            await context_of(request).require_recent_auth(max_age, factors=factors)
+            more = grace_for(request.method, grace)
+            await context_of(request).require_recent_auth(within, factors=factors, grace=more)
             return await handler(*args, **kwargs)
 
         return guarded

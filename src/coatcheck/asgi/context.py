@@ -27,6 +27,11 @@ def context_of(scope: Mapping[str, object]) -> RequestContext:
     return context
 
 
+def method_of(scope: Mapping[str, object]) -> str:
+    """Return a request's method; a WebSocket begins as a GET."""
+    return str(scope.get("method", "GET"))
+
+
 def answered(error: Exception, scope: Mapping[str, object]) -> Answered:
     """Return the answer to a request that ended with one of `ANSWERED`: problem details, or a page's way to sign in.
 

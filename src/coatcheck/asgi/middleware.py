@@ -6,11 +6,13 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from coatcheck.actors import request_begins, request_ends
 from coatcheck.asgi.context import SCOPE_KEY
 from coatcheck.asgi.lifespan import Lifespan
 from coatcheck.asgi.watched import WatchedResponse, WatchedSocket
 from coatcheck.core.cross_origin import SAFE_METHODS
 from coatcheck.errors import Unavailable
+from coatcheck.web.async_authority import keeps_trail
 from coatcheck.web.async_context import RequestContext
 from coatcheck.web.async_device_endpoints import async_device_answer, async_devices_of, is_device_endpoint
 from coatcheck.web.async_proof_gate import async_proofs_of
@@ -20,9 +22,13 @@ from coatcheck.web.settings import WebSettings
 from coatcheck.web.streams import SESSION_ENDED, TRY_AGAIN_LATER, OpenStreams
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
+    from coatcheck.actors import Acting, Actor
     from coatcheck.asgi.types import App, Receive, Scope, Send
     from coatcheck.web.async_authority import Authority
     from coatcheck.web.pages import Answer
+    from coatcheck.web.streams import Stream
 
 _POLICY_VIOLATION = 1008
 
@@ -48,6 +54,7 @@ class SessionMiddleware:
         self.transport, self._proofs = async_proofs_of(sessions, self.settings, transport)
         self.devices = async_devices_of(sessions, self.settings)
         self.streams = OpenStreams(sessions, self.settings.stream_check_every.total_seconds())
+        self._keeps_trail = keeps_trail(sessions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -62,6 +69,7 @@ class SessionMiddleware:
             return
         response = WatchedResponse(context, send, self.streams)
         context.on_session = response.belongs_to
+        before = request_begins(context) if self._keeps_trail else None
         try:
             if self.devices is not None and is_device_endpoint(self.devices, scope):
                 await _respond(response, await async_device_answer(self.devices, scope, context))
@@ -76,11 +84,17 @@ class SessionMiddleware:
                 raise
         finally:
             context.on_session = None
-            if response.stream is not None:
-                self.streams.remove(response.stream)
+            if before is not None or response.stream is not None:
+                self._let_go(before, response.stream)
         if response.is_over():
             response.uncancel()
             await response.cut()
+
+    def _let_go(self, before: Token[Actor | Acting] | None, stream: Stream | None) -> None:
+        if before is not None:
+            request_ends(before)
+        if stream is not None:
+            self.streams.remove(stream)
 
     def _context(self, scope: Scope) -> RequestContext:
         return RequestContext(scope, self.sessions, self.settings, self.transport, self.devices, proofs=self._proofs)
@@ -98,7 +112,9 @@ class SessionMiddleware:
         socket = WatchedSocket(context, send, self.streams)
         context.on_session = socket.belongs_to
         # The application has a task of its own, so that its session's end can interrupt whatever it waits for.
+        before = request_begins(context)  # which the task begins with
         task = asyncio.ensure_future(self.app(scope, receive, socket))
+        request_ends(before)
         try:
             await asyncio.wait([task, socket.over], return_when=asyncio.FIRST_COMPLETED)
             if socket.over.done():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
+from coatcheck.web.pages import ANSWERED
 from coatcheck.web.streams import Stream
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
     from coatcheck.web.async_context import RequestContext
     from coatcheck.web.streams import OpenStreams
+
+
+_SERVER_ERROR: Final = 500
 
 
 class WatchedResponse:
@@ -40,6 +45,8 @@ class WatchedResponse:
             return self.cut()  # an application that goes on in spite of its cancellation
         kind = message["type"]
         if kind == "http.response.start":
+            if message["status"] == _SERVER_ERROR and isinstance(error := sys.exc_info()[1], ANSWERED):
+                raise error  # a mounted application makes a 500 of whatever leaves its handlers
             self.started = True
             if self._context.due:
                 return self._renewed(message)

@@ -36,6 +36,8 @@ WORDS: Final[Mapping[str, str]] = {
     "reused": "Old token was used",
     "expired": "Session expired",
     "bound": "Session bound to a device",
+    "new_device": "Signed in from elsewhere",
+    "unproven": "Refused without its proof",
 }
 """What actions are called: the console's own, and events of sessions where the policy keeps a trail of them."""
 
@@ -125,8 +127,9 @@ def _by(entry: AuditEntry) -> Markup:
 
 
 def _details(entry: AuditEntry) -> Markup:
-    # Of a session that began it is the browser's own words.
-    detail = describe_device(entry.detail) if entry.action == "created" else entry.detail
+    # Of a session that a user has begun it is the browser's own words.
+    by_browser = entry.action == "created" and entry.actor is None
+    detail = describe_device(entry.detail) if by_browser else entry.detail
     about = (("", detail), ("user ", entry.user_id), ("session ", entry.session_id))
     known = [el("span", name, foreign(text, longest=_LONGEST_DETAIL), class_="sub") for name, text in about if text]
     return joined(*known) if known else Markup(UNKNOWN)

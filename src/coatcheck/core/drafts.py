@@ -51,7 +51,8 @@ def new_record(
         id=new_session_id(),
         user_id=user_id,
         created_at=now,
-        authenticated_at=None if user_id is None else now,
+        # Whoever acts as a user has proved something, and not the user.
+        authenticated_at=None if user_id is None or authentication.actor is not None else now,
         last_seen_at=now,
         idle_expires_at=ends.idle_expires_at,
         expires_at=ends.expires_at,

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from coatcheck.web.settings import WebSettings
 
 __all__ = ["AnySessions", "Claim", "Line", "Unsafe", "describe", "in_words", "statement"]
+
+_OURS: Final = frozenset({"bearer", "dpop", "second_factor", "most_accounts"})
+"""Settings of requests that say nothing about sessions of a provider, or that it has lines of its own for."""
 
 AnySessions = AsyncSessions | Sessions | AsyncProviderSessions | ProviderSessions
 
@@ -58,7 +61,7 @@ def describe(sessions: AnySessions, web: WebSettings, problems: Sequence[str] = 
             provider_lines(sessions),
             transport_lines(sessions, web),
             cross_origin_lines(web.cross_origin),
-            (line for line in request_lines(web) if line.setting not in {"bearer", "dpop"}),
+            (line for line in request_lines(web) if line.setting not in _OURS),
             bound_lines(sessions),
             store_lines(sessions.store, problems),
         )

@@ -21,6 +21,9 @@ LONGEST: Final = timedelta(days=30)
 LONGEST_REMEMBERED: Final = timedelta(days=90)
 """The longest a session should live whose user asked to be remembered."""
 
+LONGEST_STALE: Final = timedelta(minutes=5)
+"""The longest that sessions should be served while nobody can tell whether they have ended."""
+
 
 # --- how long and how many
 
@@ -36,6 +39,7 @@ def policy_lines(policy: Policy) -> Iterator[Line]:
         yield Line("policy.extend_when_less_than", in_words(policy.extend_when_less_than))
     yield Line("policy.max_sessions", _limit(policy))
     yield Line("policy.max_data_bytes", str(policy.max_data_bytes))
+    yield Line("policy.carry_over", ", ".join(policy.carry_over) or "none: nothing of a visitor's survives sign-in")
     yield Line("policy.rotate_after", _rotation(policy))
     keep = policy.audit_keep_for
     yield Line("policy.audit_keep_for", "off: no audit trail is kept" if keep is None else in_words(keep))
@@ -99,16 +103,31 @@ def cache_lines(sessions: AsyncSessions | Sessions) -> Iterator[Line]:
     yield Line("cache.max_entries", entries)
     yield Line("cache.ttl", in_words(cache.ttl))
     yield Line("cache.lease", in_words(cache.lease))
-    yield Line("cache.serve_stale_for", in_words(cache.serve_stale_for) if cache.serve_stale_for else "off")
+    yield _serve_stale_for(cache.serve_stale_for, _stale_for(sessions))
     shared = sessions.shared_cache_settings
     yield Line("shared_cache", in_words(shared.ttl) if sessions.has_shared_cache else "none")
     yield Line("revocation_bound", revocation_bound(sessions))
 
 
+def _serve_stale_for(said: timedelta, stale: timedelta) -> Line:
+    reason = "who can keep the store from answering can use what has ended for so much longer"
+    unsafe = Unsafe("L7", reason, f"use at most timedelta(minutes={LONGEST_STALE // timedelta(minutes=1)})")
+    return Line("cache.serve_stale_for", in_words(said) if said else "off", unsafe if stale > LONGEST_STALE else None)
+
+
+def _stale_for(sessions: AsyncSessions | Sessions) -> timedelta:
+    # Only what is in memory is served stale, and then without a look at the store, also at one that notices changes.
+    cache = sessions.cache_settings
+    return cache.serve_stale_for if cache.max_entries else timedelta(0)
+
+
+def is_bounded(sessions: AsyncSessions | Sessions) -> bool:
+    """Tell whether what has ended is refused after a time that is promised, and short whatever fails."""
+    return not sessions.store.capabilities.eventual and _stale_for(sessions) <= LONGEST_STALE
+
+
 def revocation_bound(sessions: AsyncSessions | Sessions) -> str:
     """Return, in words, after how long a session that was ended is refused at the latest."""
     cache = sessions.cache_settings
-    # Only what is in memory is served stale, and then without a look at the store, also at one that notices changes.
-    stale = cache.serve_stale_for if cache.max_entries else timedelta(0)
     believes_the_log = bool(cache.max_entries) or sessions.has_shared_cache or sessions.store.capabilities.replica
-    return bound(sessions.store, cache.lease, believes_the_log=believes_the_log, stale=stale)
+    return bound(sessions.store, cache.lease, believes_the_log=believes_the_log, stale=_stale_for(sessions))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from coatcheck.describe.sessions import revocation_bound
+from coatcheck.describe.sessions import is_bounded, revocation_bound
 from coatcheck.describe.words import in_words
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def _cookies(web: WebSettings) -> Iterator[Claim]:
 def _requests(web: WebSettings) -> Iterator[Claim]:
     blind = web.cross_origin.allow_missing
     asked = "a request with a cookie that says nothing of where it comes from is " + ("let in" if blind else "refused")
+    if exempt := len(web.cross_origin.exempt):
+        asked += f"; {exempt} {'address is' if exempt == 1 else 'addresses are'} exempt"
     yield _judged("ASVS 3.5.1 L1", "X1, X2", asked, met=not blind)
     yield Claim("ASVS 3.5.2 L1", "X3", "yours", "the JSON API refuses simple content types; have yours do so")
     yield _judged("ASVS 3.5.3 L1", "X1", "Sec-Fetch-Site and Origin are compared", met=not blind)
@@ -85,7 +87,8 @@ def _sessions(sessions: AsyncSessions | Sessions) -> Iterator[Claim]:
     ends = [end for end in (policy.lifetime, policy.remember_lifetime) if end is not None]
     longest = in_words(max(ends)) if ends else "none"
     yield _judged("ASVS 7.3.2 L2", "L4", f"at most {longest}" if len(ends) > 1 else "no limit", met=len(ends) > 1)
-    yield Claim("ASVS 7.4.1 L1", "L7", "met", f"refused after {revocation_bound(sessions)}")
+    refused = f"refused after {revocation_bound(sessions)}"
+    yield _judged("ASVS 7.4.1 L1", "L7", refused, met=is_bounded(sessions))
     yield Claim("ASVS 7.4.2 L1", "L11", "yours", "call revoke_user; a row deleted from a users table does so")
     yield Claim("ASVS 7.4.3 L2", "L12", "yours", "call revoke_others after a change of password or factor")
     yield Claim("ASVS 7.4.4 L2", "L7", "yours", "show a sign-out button on every page")

@@ -81,7 +81,10 @@ def request_lines(web: WebSettings) -> Iterator[Line]:
     """Yield how requests are read and answered."""
     yield flag("bearer", on=web.bearer)
     yield from _dpop_lines(web)
-    yield Line("trusted_hops", f"{web.trusted_hops} proxies in front")
+    attempts = f"{web.second_factor_attempts} attempt{'' if web.second_factor_attempts == 1 else 's'}"
+    yield Line("second_factor", f"within {in_words(web.second_factor_within)} of the first, {attempts}")
+    yield Line("most_accounts", f"{web.most_accounts} in one browser")
+    yield Line("trusted_hops", f"{web.trusted_hops} prox{'y' if web.trusted_hops == 1 else 'ies'} in front")
     yield Line("sign_in_path", web.sign_in_path)
     yield flag("clear_site_data", on=web.clear_site_data)
     yield Line("stream_check_every", f"open sockets and streams end within {in_words(web.stream_check_every)}")

@@ -11,6 +11,7 @@ from django.contrib.sessions import middleware
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
+from coatcheck.actors import request_begins, request_ends
 from coatcheck.core.cookies import find_cookies
 from coatcheck.django.answers import answer_to, never_stored, unavailable, vary_by_cookie
 from coatcheck.django.running import running
@@ -20,8 +21,12 @@ from coatcheck.errors import LimitReached, Unavailable
 from coatcheck.web.pages import ANSWERED
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
+
+    from coatcheck.actors import Acting, Actor
 
 _SERVER_ERROR = 500
 _KEY: Final = re.compile(rb"[A-Za-z0-9._-]{32,512}")
@@ -43,7 +48,24 @@ class SessionMiddleware(middleware.SessionMiddleware):
         """
         super().__init__(get_response)
         self._inner: Any = get_response
-        running.wiring()
+        self._keeps_trail = running.wiring().settings.policy.audit_keep_for is not None
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Serve a request, or in an event loop return what serves it."""
+        if self.async_mode:
+            return self.__acall__(request)
+        self.process_request(request)
+        before = self._begins(request)
+        try:
+            return self.process_response(request, self._inner(request))
+        finally:
+            if before is not None:
+                request_ends(before)
+
+    def _begins(self, request: HttpRequest) -> Token[Actor | Acting] | None:
+        """Have the audit trail know who has made the request, where there is one."""
+        session: Any = request.session
+        return request_begins(session) if self._keeps_trail and isinstance(session, SessionStore) else None
 
     def process_request(self, request: HttpRequest) -> None:
         """Attach the session; nothing is read before somebody looks at it."""
@@ -80,8 +102,13 @@ class SessionMiddleware(middleware.SessionMiddleware):
     async def __acall__(self, request: HttpRequest) -> Any:
         """Serve a request in an event loop."""
         self.process_request(request)
-        response: Any = await self._inner(request)
-        return await self._aprocess_response(request, response)
+        before = self._begins(request)
+        try:
+            response: Any = await self._inner(request)
+            return await self._aprocess_response(request, response)
+        finally:
+            if before is not None:
+                request_ends(before)
 
     async def _aprocess_response(self, request: HttpRequest, response: Any) -> Any:
         session: Any = getattr(request, "session", None)

@@ -10,6 +10,7 @@ from django.conf import settings as django_settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.serializers import JSONSerializer
 
+from coatcheck.actors import Actor
 from coatcheck.core.addresses import client_address
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.policy import LONGEST
@@ -242,6 +243,12 @@ class StoredSession(SessionBase):
         if self._record is not None:
             return self._record
         return NotSignedIn.UNKNOWN if self._presented else NotSignedIn.NO_TOKEN
+
+    def actor(self) -> Actor:
+        """Return who acts in the request, as far as its session was read: for the audit trail."""
+        address = self._client().get("ip")
+        record = None if self._signed_in else self._record
+        return Actor(address=address) if record is None else Actor(record.actor_id, address, record.user_id)
 
     def _client(self) -> dict[str, str | None]:
         """Return address and browser, as the arguments of `create`."""

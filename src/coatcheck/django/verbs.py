@@ -10,7 +10,7 @@ from coatcheck.django.sessions import SessionStore
 from coatcheck.django.transactions import to_write
 from coatcheck.errors import ConfigurationError, ImpersonationRefused
 from coatcheck.web.errors import RecentAuthRequired, SignInRequired
-from coatcheck.web.verbs import age_allowed
+from coatcheck.web.verbs import grace_for
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -114,7 +114,7 @@ def recently(request: HttpRequest, session: Session, within: timedelta, grace: t
         ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
     """
     own(session)
-    if not session.authenticated_within(age_allowed(request.method or "", within, grace), running.now()):
+    if not session.authenticated_within(within + grace_for(request.method or "", grace), running.now()):
         raise RecentAuthRequired(within)
     return session
 

@@ -44,7 +44,10 @@ def by(actor: Actor, entries: Iterable[Noted]) -> list[Noted]:
 
     What a visitor does with a session of their own is nobody's business: of those only what others did is kept.
     """
-    named = (each._replace(actor=each.actor or actor.actor, address=each.address or actor.address) for each in entries)
+    named = (
+        each._replace(actor=each.actor or actor.towards(each.user_id), address=each.address or actor.address)
+        for each in entries
+    )
     return [each for each in named if each.user_id is not None or each.session_id is None or each.actor is not None]
 
 
@@ -63,21 +66,26 @@ def of_create(new: NewSession, result: CreateResult) -> Iterable[Noted]:
 def begun(new: NewSession, record: Record) -> Iterable[Noted]:
     """Yield that there is a new session, or a new row of another kind; a ticket is not worth an entry."""
     if new.kind == SESSION:
-        yield created(record)
+        yield created(record, new.reason)
     elif new.kind != TICKET:
         yield Noted(f"{new.kind}_created", record.user_id, record.id)
 
 
-def of_acting(record: Record | None) -> Iterable[Noted]:
+def of_acting(new: NewSession, record: Record | None) -> Iterable[Noted]:
     """Yield that somebody acts as a user from now on."""
     if record is not None:
-        yield created(record)
+        yield created(record, new.reason)
 
 
-def created(record: Record) -> Noted:
-    """Return the entry of a new session: with the browser and the address, by which the next one is seen to be new."""
+def created(record: Record, reason: str = "") -> Noted:
+    """Return the entry of a new session: with the browser and the address, by which the next one is seen to be new.
+
+    Args:
+        record: The session.
+        reason: Why somebody acts in it as the user, instead of the browser.
+    """
     actor = authentication_of(record.authentication).actor
-    return Noted("created", record.user_id, record.id, record.user_agent or "", actor, record.ip)
+    return Noted("created", record.user_id, record.id, reason or record.user_agent or "", actor, record.ip)
 
 
 def of_rotate(rotation: Rotation, record: Record | None) -> Iterable[Noted]:

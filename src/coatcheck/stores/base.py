@@ -141,6 +141,7 @@ class NewSession(NamedTuple):
         replaces: The hash of the token whose session ends in the same transaction.
         carry_over: Keys of the replaced session's data that move along, if it was anonymous.
         kind: What the row is, a short word: the limit counts and ends the user's live rows of the same kind only.
+        reason: Why somebody begins to act as the user: it is told in the audit trail, and not kept with the session.
     """
 
     token_hash: bytes
@@ -150,6 +151,7 @@ class NewSession(NamedTuple):
     replaces: bytes | None = None
     carry_over: tuple[str, ...] = ()
     kind: str = SESSION
+    reason: str = ""
 
 
 class CreateResult(NamedTuple):

@@ -346,7 +346,7 @@ class MemoryStore:
                 return None
             self._acting[new.record.id] = actor_session_id
             self._rows[new.token_hash] = _cut(new.record, self._rows[key])
-            return self._told(self._rows[new.token_hash], auditing.of_acting)
+            return self._told(self._rows[new.token_hash], partial(auditing.of_acting, new))
 
     def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
         """Read the public id of the session that another one ends with; None when there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from coatcheck.actors import acting
 from coatcheck.errors import ImpersonationRefused
 from coatcheck.web.errors import AccountUnknown, TooManyAccounts
 from coatcheck.web.waiting_cookie import WaitingCookie
@@ -119,7 +120,8 @@ class Accounts:
         """Begin a session, and have the one that was active wait; returns that, or nothing if it has just ended."""
         context = self._context
         client: dict[str, Any] = {"ip": context.client_ip(), "user_agent": context.user_agent()}
-        created = context.sessions.create(user_id, **client, **how)
+        with acting(None, address=client["ip"]):  # and not the user who was active
+            created = context.sessions.create(user_id, **client, **how)
         parked = self._cookie.park()
         context.issue(created.token, created.session)
         return [] if parked is None else [parked]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from coatcheck._sync.impersonation import Impersonation
@@ -116,8 +115,21 @@ def leave(context: RequestContext, session: Session, connection: Any) -> None:
         context.sessions.revoke_any(session.id, connection=connection)
         return
     Impersonation(context.sessions).sign_out(session, connection=connection)
-    with suppress(ConfigurationError):  # no browser has such a cookie then
-        WaitingCookie(context, _PURPOSE, most=1).send([])
+
+
+def async_end_waiting(context: RequestContext, connection: Any) -> None:
+    """End what waits in the browser for somebody to go back to, also when the time to act is over by then.
+
+    Raises:
+        Unavailable: The store did not answer.
+    """
+    try:
+        cookie = WaitingCookie(context, _PURPOSE, most=1)
+    except ConfigurationError:  # no browser has such a cookie then
+        return
+    for each in cookie.read():
+        cookie.sessions.revoke(each.token, connection=connection)
+    cookie.send([])
 
 
 def has_left_one_behind(context: RequestContext) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from coatcheck._sync.sessions import Sessions
@@ -22,7 +23,6 @@ from coatcheck.web.request_parts import RequestParts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
 
     from coatcheck._sync.devices import Devices
     from coatcheck.core.answers import Source
@@ -111,11 +111,12 @@ class AskingContext(RequestParts):
     def _proven(self, session: Session) -> Session | NotSignedIn:
         """Return a session if this request has the right to it, by its key or by its device."""
         if session.key_thumbprint is None and session.device_bound:
-            return self._from_device(session)
-        answer = NotSignedIn.DEVICE if self._proof is None else self._proof.judged(session)
-        if not answer and (self._proof is None or not self._proof.wants_nonce):
+            answer, detail = self._from_device(session), ""
+        else:
+            answer = NotSignedIn.DEVICE if self._proof is None else self._proof.judged(session)
             detail = "" if self._proof is None else self._proof.error[0]
-            self.sessions.events.emit("unproven", session.id, session.user_id, detail)
+        if not answer and (self._proof is None or not self._proof.wants_nonce):
+            self.sessions.note_unproven(session, ip=self.client_ip(), detail=detail)
         return answer
 
     def proof_key(self) -> str:
@@ -144,9 +145,7 @@ class AskingContext(RequestParts):
         self._bound = True
         if device_gate.admits(self.devices, session, self._headers):
             return session
-        answer = device_gate.refused(self.devices, session, self._headers, self.authority.now())
-        self.sessions.events.emit("unproven", session.id, session.user_id)
-        return answer
+        return device_gate.refused(self.devices, session, self._headers, self.authority.now())
 
     def _settle(self, answer: Session | NotSignedIn) -> None:
         self._answer = answer
@@ -173,12 +172,13 @@ class AskingContext(RequestParts):
             raise SignInRequired(answer if isinstance(answer, NotSignedIn) else NotSignedIn.NO_TOKEN)
         return answer
 
-    def require_recent_auth(self, max_age: timedelta, *, factors: int = 1) -> Session:
+    def require_recent_auth(self, max_age: timedelta, *, factors: int = 1, grace: timedelta = timedelta(0)) -> Session:
         """Return the session of a user who proved who they are at most `max_age` ago, or end the request.
 
         Args:
             max_age: How old the proofs may be.
             factors: Of how many kinds they must be (rule A2).
+            grace: How much older they may be in this request: for one that sends a form which was shown in time.
 
         Raises:
             SignInRequired: Nobody is signed in.
@@ -186,7 +186,7 @@ class AskingContext(RequestParts):
             ImpersonationRefused: Somebody acts in the session as its user, whom they cannot prove to be.
         """
         session = self.require_own_session()
-        if not session.authenticated_within(max_age, self.authority.now(), factors=factors):
+        if not session.authenticated_within(max_age + grace, self.authority.now(), factors=factors):
             raise RecentAuthRequired(max_age, factors)
         return session
 

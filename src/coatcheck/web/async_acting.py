@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from coatcheck._async.impersonation import AsyncImpersonation
@@ -115,8 +114,21 @@ async def async_leave(context: RequestContext, session: Session, connection: Any
         await context.sessions.revoke_any(session.id, connection=connection)
         return
     await AsyncImpersonation(context.sessions).sign_out(session, connection=connection)
-    with suppress(ConfigurationError):  # no browser has such a cookie then
-        AsyncWaitingCookie(context, _PURPOSE, most=1).send([])
+
+
+async def async_end_waiting(context: RequestContext, connection: Any) -> None:
+    """End what waits in the browser for somebody to go back to, also when the time to act is over by then.
+
+    Raises:
+        Unavailable: The store did not answer.
+    """
+    try:
+        cookie = AsyncWaitingCookie(context, _PURPOSE, most=1)
+    except ConfigurationError:  # no browser has such a cookie then
+        return
+    for each in await cookie.read():
+        await cookie.sessions.revoke(each.token, connection=connection)
+    cookie.send([])
 
 
 def has_left_one_behind(context: RequestContext) -> bool:

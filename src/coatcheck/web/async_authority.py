@@ -18,3 +18,8 @@ def own(authority: Authority) -> AsyncSessions:
     if isinstance(authority, AsyncSessions):
         return authority
     raise IssuedElsewhere(authority.provider.name)
+
+
+def keeps_trail(authority: Authority) -> bool:
+    """Tell whether there is an audit trail, whose entries are to say who has made the request."""
+    return isinstance(authority, AsyncSessions) and authority.policy.audit_keep_for is not None

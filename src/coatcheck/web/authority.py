@@ -19,3 +19,8 @@ def own(authority: Authority) -> Sessions:
     if isinstance(authority, Sessions):
         return authority
     raise IssuedElsewhere(authority.provider.name)
+
+
+def keeps_trail(authority: Authority) -> bool:
+    """Tell whether there is an audit trail, whose entries are to say who has made the request."""
+    return isinstance(authority, Sessions) and authority.policy.audit_keep_for is not None

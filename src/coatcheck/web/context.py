@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from coatcheck._sync.sessions import Sessions
+from coatcheck.actors import Actor
 from coatcheck.core.answers import NotSignedIn
 from coatcheck.core.cookies import CookieSettings, delete_cookie, set_cookie
 from coatcheck.errors import CoatcheckError, ImpersonationRefused
 from coatcheck.web import device_gate
-from coatcheck.web.acting import has_left_one_behind, leave
+from coatcheck.web.acting import async_end_waiting, has_left_one_behind, leave
 from coatcheck.web.asking import AskingContext
 from coatcheck.web.errors import SignInRequired
 from coatcheck.web.proof_gate import ProofGate
@@ -72,7 +73,8 @@ class RequestContext(AskingContext):
         self._root_path: str = "" if devices is None else quote(scope.get("root_path", ""))
         self.clear_site_data = False
         self.changing = False
-        """Whether one session takes another's place just now: the end of the first is no reason to end a stream."""
+        """Whether one session takes another's place just now: the end of the first is no reason to end a stream, and
+        its user is not who does it."""
 
     def sign_in(
         self,
@@ -93,7 +95,9 @@ class RequestContext(AskingContext):
             LimitReached: The user has too many sessions, and the policy evicts none.
         """
         how: dict[str, Any] = {"methods": methods, "acr": acr, "actor_id": actor_id}
-        return self._begin(user_id, data=data, remember=remember, connection=connection, **how)
+        session = self._begin(user_id, data=data, remember=remember, connection=connection, **how)
+        self._end_waiting(connection)
+        return session
 
     def _begin(self, user_id: str | None, *, ends: bool = True, **how: Any) -> Session:
         self.changing = True
@@ -114,8 +118,11 @@ class RequestContext(AskingContext):
     def sign_out(self, *, connection: Any = None) -> None:
         """End the session at the store and take back the cookie; the cookie stays when the store is down."""
         presented = self.presented()
-        if not presented:
-            return
+        if presented:
+            self._end(presented, connection)
+        self._end_waiting(connection)
+
+    def _end(self, presented: bytes, connection: Any) -> None:
         if isinstance(self.authority, Sessions):
             set_cookies = self._revoke(self.authority, presented, connection)
         else:
@@ -137,6 +144,11 @@ class RequestContext(AskingContext):
         self._bound = self._bound or bool(device_gate.values_of(self._headers, devices.cookie.name))
         if self._bound:
             self.send_cookie(devices.cookie.name, device_gate.forgotten(devices))
+
+    def _end_waiting(self, connection: Any) -> None:
+        """End the session of somebody who has acted as another user and has not gone back: they have left."""
+        if isinstance(self.authority, Sessions) and has_left_one_behind(self) and not self.is_bearer():
+            async_end_waiting(self, connection)
 
     def _revoke(self, sessions: Sessions, presented: bytes, connection: Any) -> tuple[bytes, ...]:
         if self._answer is None and has_left_one_behind(self):
@@ -211,6 +223,13 @@ class RequestContext(AskingContext):
         # Without the proof of its device a bound session is not ended for it: a cookie may be missing for many reasons.
         ends = self.session() is not NotSignedIn.DEVICE
         return self._begin(None, data=data, ends=ends)
+
+    def actor(self) -> Actor:
+        """Return who acts in this request, as far as it was asked: for the audit trail, when something is written."""
+        session = None if self.changing else self._answer
+        if not session:
+            return Actor(address=self.client_ip())
+        return Actor(session.actor_id, self.client_ip(), session.user_id)
 
     def issue(self, token: Token, session: Session) -> None:
         """Have the response bring the browser this token; the request is this session's from now on."""

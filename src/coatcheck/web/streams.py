@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 from coatcheck.errors import Unavailable
@@ -62,7 +63,8 @@ class OpenStreams:
         """Watch a connection."""
         self._streams.add(stream)
         if self._watcher is None or self._watcher.done():
-            self._watcher = asyncio.create_task(self._watch())
+            # In no request's context, which it would keep alive.
+            self._watcher = asyncio.get_running_loop().create_task(self._watch(), context=Context())
 
     def remove(self, stream: Stream) -> None:
         """Forget a connection that has closed."""

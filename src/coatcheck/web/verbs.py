@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from coatcheck.core.cross_origin import SAFE_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import timedelta
 
     from coatcheck.core.answers import NotSignedIn
     from coatcheck.core.session import Session
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 
+_NOTHING: Final = timedelta(0)
+
 
 class Verbs(Generic[C]):
     """What can be done with the session of a request or WebSocket; a framework's module has its own of them."""
 
-    def __init__(self, context_of: Callable[[C], RequestContext]) -> None:
-        """Keep where the context of a connection is found."""
+    def __init__(self, context_of: Callable[[C], RequestContext], method_of: Callable[[C], str]) -> None:
+        """Keep where the context of a connection is found, and its method."""
         self._context_of = context_of
+        self._method_of = method_of
 
     async def current_session(self, connection: C) -> Session | NotSignedIn:
         """Return the session of a request or WebSocket, or why nobody is signed in.
@@ -40,19 +43,23 @@ class Verbs(Generic[C]):
         """
         return await self._context_of(connection).require()
 
-    async def require_recent_auth(self, connection: C, max_age: timedelta, *, factors: int = 1) -> Session:
+    async def require_recent_auth(
+        self, connection: C, max_age: timedelta, *, factors: int = 1, grace: timedelta | None = None
+    ) -> Session:
         """Return the session of a user who proved who they are at most `max_age` ago (ASVS 7.5.1).
 
         Args:
             connection: The request.
             max_age: How old the proofs may be.
             factors: Of how many kinds they must be (rule A2).
+            grace: For how much longer a form that was begun in time may be sent: all but GET, HEAD and OPTIONS.
 
         Raises:
             SignInRequired: Nobody is signed in.
             RecentAuthRequired: The user must prove it again; activity does not count.
         """
-        return await self._context_of(connection).require_recent_auth(max_age, factors=factors)
+        grace = grace_for(self._method_of(connection), grace)
+        return await self._context_of(connection).require_recent_auth(max_age, factors=factors, grace=grace)
 
     async def require_own_session(self, connection: C) -> Session:
         """Return the session of a signed-in user in which nobody else acts: for what belongs to the user alone.
@@ -155,6 +162,6 @@ class Verbs(Generic[C]):
         return await self._context_of(connection).revoke_others()
 
 
-def age_allowed(method: str, within: timedelta, grace: timedelta | None) -> timedelta:
-    """Return how old an authentication may be: `within`, and `grace` more for what sends a form shown in time."""
-    return within if grace is None or method in SAFE_METHODS else within + grace
+def grace_for(method: str, grace: timedelta | None) -> timedelta:
+    """Return how much older an authentication may be in a request with this method: what shows a form has no grace."""
+    return _NOTHING if grace is None or method in SAFE_METHODS else grace

@@ -6,7 +6,9 @@ import atexit
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from coatcheck.actors import request_begins, request_ends
 from coatcheck.core.cross_origin import SAFE_METHODS
+from coatcheck.web.authority import keeps_trail
 from coatcheck.web.context import RequestContext
 from coatcheck.web.cross_origin import refusal
 from coatcheck.web.device_endpoints import device_answer, devices_of, is_device_endpoint
@@ -55,6 +57,7 @@ class SessionMiddleware:
         transport = sessions.transport(self.settings.cookie.name, bearer=self.settings.bearer)
         self._transport, self._proofs = proofs_of(sessions, self.settings, transport)
         self._looks_closer = self._devices is not None or self._proofs is not None
+        self._keeps_trail = keeps_trail(sessions)
         self._check_every = self.settings.stream_check_every.total_seconds()
         sessions.open()
         atexit.register(sessions.close)
@@ -74,6 +77,7 @@ class SessionMiddleware:
         context.on_session = response.belongs_to
         if environ["REQUEST_METHOD"] not in SAFE_METHODS and (reason := refusal(scope_of(sent), context)) is not None:
             return response.answer(cross_origin_problem(reason))
+        before = request_begins(context) if self._keeps_trail else None
         try:
             if self._devices is not None and is_device_endpoint(self._devices, scope := scope_of(sent)):
                 return response.answer(device_answer(self._devices, scope, context))
@@ -82,6 +86,9 @@ class SessionMiddleware:
             if response.started:
                 raise
             return response.answer(answer_to(error, scope_of(sent), context))
+        finally:
+            if before is not None:
+                request_ends(before)
         return response.watched(body, self._check_every)
 
 

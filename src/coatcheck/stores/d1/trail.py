@@ -24,9 +24,9 @@ _WHOSE: Final = {
 }
 
 _ENTRY: Final = """INSERT INTO coatcheck_audit (at, action, user_id, session_id, detail, actor, address)
-SELECT :now, :action, user_id, session_id, :detail, :actor, :address
+SELECT :now, :action, user_id, session_id, :detail, coalesce(:actor, nullif(:requester, user_id)), :address
 FROM (SELECT {whose} FROM {table} WHERE {condition})
-WHERE kind <> 'ticket' AND (user_id IS NOT NULL OR :actor IS NOT NULL)"""
+WHERE kind <> 'ticket' AND coalesce(user_id, :actor, :requester) IS NOT NULL"""
 
 _IF_THERE: Final = """INSERT INTO coatcheck_audit (at, action, user_id, session_id, detail, actor, address)
 SELECT :now, :action, :user_id, id, :detail, :actor, :address FROM coatcheck_sessions WHERE id = :session_id"""
@@ -70,5 +70,6 @@ def _entry(statement: Statement, action: str, detail: str, now: int | None) -> S
         raise AssertionError(msg)
     table, condition = found.groups()
     sql = _ENTRY.format(whose=_WHOSE[table], table=table, condition=condition)
-    more = {"action": action, "detail": detail, "now": now, **current_actor()._asdict()}
+    actor, address, user_id = current_actor()
+    more = {"action": action, "detail": detail, "now": now, "actor": actor, "address": address, "requester": user_id}
     return Statement(sql, {**statement.parameters, **more})

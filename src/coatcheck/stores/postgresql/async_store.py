@@ -314,7 +314,8 @@ class AsyncPostgreSQLStore:
 
     async def create_acting(self, new: NewSession, actor_session_id: str, *, connection: Any = None) -> Record | None:
         """Insert a session that ends with another; None when that is gone or over, or is such a session itself."""
-        make = self._kept(partial(self._operations.create_acting, new, actor_session_id), auditing.of_acting)
+        create = partial(self._operations.create_acting, new, actor_session_id)
+        make = self._kept(create, partial(auditing.of_acting, new))
         return await self._write(make, connection)
 
     async def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:

@@ -235,7 +235,8 @@ class AsyncSQLiteStore:
         """Insert a session that ends with another; None when that is gone or over, or is such a session itself."""
         now = self._now()
         operation = self._operations.create_acting(new, actor_session_id, now)
-        return await self._threads.write(self._trail.kept(operation, auditing.of_acting, now), connection)
+        operation = self._trail.kept(operation, partial(auditing.of_acting, new), now)
+        return await self._threads.write(operation, connection)
 
     async def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
         """Read the public id of the session that another one ends with; None when there is none."""

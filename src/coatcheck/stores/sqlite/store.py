@@ -236,7 +236,8 @@ class SQLiteStore:
         """Insert a session that ends with another; None when that is gone or over, or is such a session itself."""
         now = self._now()
         operation = self._operations.create_acting(new, actor_session_id, now)
-        return self._threads.write(self._trail.kept(operation, auditing.of_acting, now), connection)
+        operation = self._trail.kept(operation, partial(auditing.of_acting, new), now)
+        return self._threads.write(operation, connection)
 
     def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
         """Read the public id of the session that another one ends with; None when there is none."""

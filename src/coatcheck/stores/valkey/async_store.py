@@ -422,7 +422,7 @@ class AsyncValkeyStore:
             msg = "there is a session with this token or id already"
             raise DataError(msg)
         record = rows.record_of(answer[0]) if status == b"ok" else None
-        return await self._told(record, auditing.of_acting)
+        return await self._told(record, partial(auditing.of_acting, new))
 
     async def actor_session(self, session_id: str, *, connection: Any = None) -> str | None:
         """Read the public id of the session that another one ends with; None when there is none."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from coatcheck.actors import acting
+from coatcheck.actors import Actor, acting, request_begins, request_ends
 from coatcheck.errors import ConfigurationError
 from coatcheck.stores.auditing import Noted
 from coatcheck.stores.base import TICKET, AuditFilter, Device, NewSession, Renewal, Rotation, Selection, SessionFilter
@@ -65,10 +65,29 @@ class AsyncAuditing:
         _, actor = await added(store, user_id="sue")
         trail.audit()
         row = a_row(now, authentication='{"actor": "sue"}')
-        assert await trail.create_acting(to_create(row), actor.id)
+        assert await trail.create_acting(to_create(row)._replace(reason="case 17"), actor.id)
         assert await trail.create_acting(to_create(a_row(now)), row.id) is None
-        assert [_told(entry) for entry in await _entries(trail)] == [
-            ("created", "sue", row.id, "Mozilla/5.0", "192.0.2.1")
+        assert [_told(entry) for entry in await _entries(trail)] == [("created", "sue", row.id, "case 17", "192.0.2.1")]
+
+    async def test_S15_in_a_request_it_is_whose_request_it_is(self, store: AsyncStore) -> None:
+        """In what is about somebody else, a visitor too; in what is about themself nobody else acts."""
+        trail: Any = _auditing(store)
+        rows = [(await added(store, user_id=user))[1] for user in ("ann", "sue", None)]
+        trail.audit()
+        before = request_begins(_Request())
+        try:
+            for row in rows:
+                await store.revoke(Selection(session_id=row.id))
+            await store.revoke_everyone()
+        finally:
+            request_ends(before)
+        await store.revoke_everyone()
+        assert [_told(entry) for entry in await _entries(trail, AuditFilter(action="revoked"))] == [
+            ("revoked", "sue", rows[0].id, "", "192.0.2.9"),
+            ("revoked", None, rows[1].id, "", "192.0.2.9"),
+            ("revoked", "sue", rows[2].id, "", "192.0.2.9"),
+            ("revoked", "sue", None, "everyone", "192.0.2.9"),
+            ("revoked", None, None, "everyone", None),
         ]
 
     async def test_S15_what_ends_together_has_an_entry_each(self, store: AsyncStore) -> None:
@@ -143,6 +162,11 @@ class AsyncAuditing:
         if not store.capabilities.transactions:
             with pytest.raises(ConfigurationError):
                 await trail.record([Noted("mailed")], connection=object())
+
+
+class _Request:
+    def actor(self) -> Actor:
+        return Actor(address="192.0.2.9", user_id="sue")
 
 
 async def _entries(trail: AsyncAudits, wanted: AuditFilter = ALL) -> list[AuditRow]:
