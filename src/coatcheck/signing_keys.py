@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
+
+from coatcheck.core.base64url import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +52,5 @@ def signing_key(pem: bytes) -> SigningKey | None:
 
 def _named(private: Any, algorithm: str, jwk: Mapping[str, Any]) -> SigningKey:
     members = {name: jwk[name] for name in ("crv", "kty", "x", "y") if name in jwk}
-    digest = sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
-    name = urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    name = text_of(sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest())
     return SigningKey(private, algorithm, {**members, "kid": name, "alg": algorithm, "use": "sig"})

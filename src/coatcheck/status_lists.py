@@ -46,6 +46,7 @@ TYPE: Final = "statuslist+jwt"
 _ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "RS256", "PS256"})
 _LONGEST: Final = 32 * 1024 * 1024
 _LONGEST_LIFE: Final = timedelta(days=30)
+_LATEST: Final = 2**53
 
 
 class StatusListIssuer:
@@ -130,6 +131,7 @@ class StatusListNeeded(Exception):
 
 class _Held(NamedTuple):
     statuses: StatusList
+    issued: float
     due: float
     ends: float
 
@@ -171,7 +173,8 @@ class StatusListReader:
             now: When that was; aware.
 
         Raises:
-            StatusRefused: It is not this list, not signed by the issuer, over, or larger than it may be.
+            StatusRefused: It is not this list, not signed by the issuer, over, larger than it may be, or older than the
+                one that is held: it would bring back what has been revoked since.
         """
         claims = self._verified(token)
         if uri not in self._uris or claims.get("sub") != uri:
@@ -182,9 +185,12 @@ class StatusListReader:
             raise StatusRefused("it does not say when it was issued")
         if (ends is not None and ends <= moment) or (ttl is not None and ttl <= 0):
             raise StatusRefused("it is over")
+        held = self._held.get(uri)
+        if held is not None and issued < held.issued and moment < held.ends:
+            raise StatusRefused("it is older than the one that is held")
         ends = moment + _LONGEST_LIFE.total_seconds() if ends is None else ends
         due = ends if ttl is None else min(ends, moment + ttl)
-        self._held[uri] = _Held(unpacked(claims.get("status_list"), largest=self._largest), due, ends)
+        self._held[uri] = _Held(unpacked(claims.get("status_list"), largest=self._largest), issued, due, ends)
 
     def _verified(self, token: str) -> Mapping[str, Any]:
         if len(token) > _LONGEST:
@@ -192,12 +198,12 @@ class StatusListReader:
         try:
             header = jwt.get_unverified_header(token)
             key = self._keys.get(str(header.get("kid")))
-            if header.get("typ") != TYPE or key is None:
+            if header.get("typ") != TYPE or key is None or "crit" in header:
                 raise StatusRefused("it is no list, or of no key of the issuer's")
             # Times are judged by the caller's clock, and `sub` by what it was asked for.
             options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_sub": False}
             claims: Mapping[str, Any] = jwt.decode(token, key, algorithms=[key.algorithm_name], options=options)
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError, RecursionError):
             raise StatusRefused("it is not signed by the issuer") from None
         return claims
 
@@ -239,6 +245,8 @@ def _public(jwk: Mapping[str, Any]) -> jwt.PyJWK:
 
 def _number(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        raise StatusRefused(f"its {name} is no number")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LATEST:
+        raise StatusRefused(f"its {name} is no number that can be")
     return value

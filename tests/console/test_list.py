@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.requests import Request
 
 from coatcheck import Filter, UsersTable
 from coatcheck.console.asked import ACTIVE, BEGUN, WHO, asked_in
-from coatcheck.console.forms import fields_of
+from coatcheck.console.forms import NoForm, fields_of, query_of
 from coatcheck.testing.clock import START
 from tests.console.desk import begin, desk, elements, heading, rows, text_of, words_of
 
@@ -212,6 +213,13 @@ def test_no_filter_is_one_that_gives_nothing() -> None:
     assert asked.filter().active_since != Filter().active_since
 
 
-def test_a_moment_of_the_future_is_none() -> None:
-    asked = asked_in(fields_of("active=1h&at=9000000000000000"), START)
+@pytest.mark.parametrize("at", ["9000000000000000", "0" * 20 + "9" * 30, "0" * 20 + "9" * 5000, "-1", "٣"])
+def test_a_moment_of_the_future_is_none(at: str) -> None:
+    """Nor is a number that is no moment."""
+    asked = asked_in(fields_of(f"active=1h&at={at}"), START)
     assert asked.at == START
+
+
+def test_T7_octets_that_no_browser_sends_are_no_query() -> None:
+    with pytest.raises(NoForm):
+        query_of(Request({"type": "http", "query_string": b"q=\xff", "headers": []}))

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from coatcheck.core.jose.keys import text_of
+from coatcheck.core.base64url import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

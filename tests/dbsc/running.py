@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from coatcheck import AsyncSessions, Event
+from coatcheck import AsyncSessions, Event, Policy
 from coatcheck.testing import AsyncFaultyStore, AsyncMemoryStore, ManualClock
 from tests.dbsc.device import Device, challenge_of
 from tests.dbsc.site import KEY, application
@@ -61,11 +61,11 @@ class Site:
 
 
 @asynccontextmanager
-async def site(processes: int = 1, **settings: Any) -> AsyncGenerator[Site]:
+async def site(processes: int = 1, policy: Policy | None = None, **settings: Any) -> AsyncGenerator[Site]:
     clock = ManualClock()
     it = Site(AsyncFaultyStore(AsyncMemoryStore(clock=clock)), clock)
     for _ in range(processes):
-        sessions = AsyncSessions(it.store, keys=[KEY], clock=clock, on_event=it.events.append)
+        sessions = AsyncSessions(it.store, keys=[KEY], policy=policy, clock=clock, on_event=it.events.append)
         it.sessions.append(sessions)
         it.apps.append(application(sessions, **settings))
     async with started(it.apps[0]):

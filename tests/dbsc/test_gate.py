@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from coatcheck import AsyncSessions, DeviceBinding, NotSignedIn
+from coatcheck import AsyncSessions, CacheSettings, DeviceBinding, NotSignedIn, Policy
 from coatcheck.asgi import RequestContext
 from coatcheck.core.transport import Transport
 from coatcheck.testing import AsyncMemoryStore
 from coatcheck.web.errors import DeviceProofAwaited
 from coatcheck.web.pages import answer_to
 from coatcheck.web.settings import WebSettings
-from tests.dbsc.device import Device, parameters_of
+from tests.dbsc.device import Device, challenge_of, parameters_of
 from tests.dbsc.running import BOUND, LATER, LINK, OWN, challenge, refresh, register, site
 from tests.dbsc.site import application
 from tests.web.browser import COOKIE, Browser
@@ -45,6 +46,30 @@ async def test_a_stolen_cookie_alone_is_worthless_in_every_process() -> None:
         assert it.told()[-1][0] == "unproven"
         assert (await browser.get("/private")).status == 200
         assert (await Browser(it.apps[1], cookies=dict(browser.cookies)).get("/private")).status == 200
+
+
+async def test_L16_nobody_gets_the_next_token_without_the_proof_of_the_device() -> None:
+    """Or a thief would retire the owner's, who would then be taken for the thief, and signed out."""
+    device = Device()
+    async with site(policy=Policy(rotate_after=timedelta(hours=1), rotation_grace=timedelta(seconds=30))) as it:
+        browser, session_id = await it.bound(device)
+        it.clock.advance(timedelta(hours=1))
+        thief = Browser(it.apps[0], cookies={COOKIE: browser.token})
+        asked = [
+            await thief.get("/public"),
+            await thief.get("/private", headers=LINK),
+            await refresh(thief, session_id),
+            await register(thief, "x"),
+        ]
+        given = [line.partition("=")[0] for answer in asked for line in answer.all("set-cookie")]
+        assert COOKIE not in given
+        assert ("rotated", "periodic") not in it.told()
+        it.clock.advance(CacheSettings().ttl)
+        challenged = challenge_of(asked[2].header("secure-session-challenge") or "")
+        assert (await refresh(browser, session_id, device.refresh(challenged))).status == 200
+        assert browser.token != thief.token, "the owner does, with the proof"
+        assert it.told()[-1] == ("rotated", "periodic")
+        assert (await browser.get("/private")).status == 200
 
 
 async def test_a_bound_session_is_served_from_memory() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from coatcheck.core.base64url import octets_of, text_of
 from coatcheck.core.jose import keys
-from coatcheck.core.jose.keys import BadKey, octets_of, text_of
+from coatcheck.core.jose.keys import BadKey
 from tests.dbsc.device import Device
 
 EC, RSA = Device(), Device("RS256")
@@ -50,6 +51,7 @@ def a_point_off_the_curve() -> dict[str, str]:
         ("ES256", {**EC.jwk, "x": EC.jwk["x"] + "="}),
         ("ES256", {**EC.jwk, "x": 1}),
         ("ES256", {**EC.jwk, "x": "ü"}),
+        ("ES256", {**EC.jwk, "d": text_of(bytes(32))}),
         ("RS256", Device("RS256", bits=1024).jwk),
         ("RS256", {**RSA.jwk, "e": text_of(b"\x03")}),
         ("RS256", {**RSA.jwk, "e": text_of(b"\x01\x00\x00")}),
@@ -60,7 +62,17 @@ def a_point_off_the_curve() -> dict[str, str]:
     ],
     ids=[
         *("none", "list", "RSA for ES256", "EC for RS256", "P-384", "no curve", "OKP", "off the curve", "zero"),
-        *("beyond the field", "33 octets", "padding", "number", "letter", "1024 bits", "exponent 3", "even exponent"),
+        *(
+            "beyond the field",
+            "33 octets",
+            "padding",
+            "number",
+            "letter",
+            "private",
+            "1024 bits",
+            "exponent 3",
+            "even exponent",
+        ),
         *("even modulus", "16000 bits", "long", "empty"),
     ],
 )

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from coatcheck.core.base64url import text_of
 from coatcheck.core.dbsc import headers, proofs
 from coatcheck.core.jose import keys
 from coatcheck.core.jose.jwts import ProofRefused, SignatureWrong
-from coatcheck.core.jose.keys import ECKey, text_of
+from coatcheck.core.jose.keys import ECKey
 from coatcheck.device_signatures import Signatures
 from tests.dbsc.device import Device
 

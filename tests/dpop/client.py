@@ -7,8 +7,8 @@ from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from coatcheck.core.base64url import text_of
 from coatcheck.core.jose import keys
-from coatcheck.core.jose.keys import text_of
 from tests.dbsc.device import Device
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coatcheck import ConfigurationError, DPoP
+from coatcheck.core.base64url import octets_of, text_of
 from coatcheck.core.dpop import nonces
 from coatcheck.core.dpop.addresses import normal_address
 from coatcheck.core.dpop.proofs import Asked, NonceWanted, Proof, WrongKey, checked
 from coatcheck.core.jose.jwts import ProofRefused
-from coatcheck.core.jose.keys import octets_of, text_of
 from coatcheck.device_signatures import Signatures
 from tests.dpop.client import ORIGIN, Client
 
@@ -47,6 +47,7 @@ RFC_REQUEST = (
     "ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9."
     "2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA"
 )
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256's group
 RFC_TOKEN = b"Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"
 RFC_THUMBPRINT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
 
@@ -102,6 +103,15 @@ def test_J8_02_it_is_a_jwt(text: str) -> None:
         check(text)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-le", "utf-8-sig"])
+def test_J8_02_a_jwt_is_written_in_utf_8(encoding: str) -> None:
+    """Whoever looks at it on the way must not read another one (RFC 7519 section 7.2)."""
+    head, claims, _ = CLIENT.proof("GET", URL, TOKEN).split(".")
+    told = text_of((octets_of(claims) or b"").decode().encode(encoding))
+    with pytest.raises(ProofRefused, match="no JWT"):
+        check(f"{head}.{told}.{text_of(CLIENT.device.sign(f'{head}.{told}'.encode()))}")
+
+
 @pytest.mark.parametrize("claim", ["jti", "htm", "htu", "iat", "ath"])
 @pytest.mark.parametrize("value", [None, "", 7, True, [], {}, "other"])
 def test_J8_03_no_claim_is_missing_or_something_else(claim: str, value: object) -> None:
@@ -135,6 +145,8 @@ def test_J8_06_the_key_has_signed_it() -> None:
     forged = [
         f"{head}.{stolen[1]}.{signature}",
         f"{head}.{claims}.{text_of(bytes(64))}",
+        f"{head}.{claims}.{text_of(bytes([255]) * 64)}",
+        f"{head}.{claims}.{text_of(bytes(1) + (octets_of(signature) or b''))}",
         f"{head}.{claims}.{text_of((octets_of(signature) or b'')[:-2])}",
         other.proof("GET", URL, TOKEN, header={"jwk": CLIENT.device.jwk}),
     ]
@@ -172,11 +184,23 @@ def test_J8_09_the_address_is_that_of_the_request(url: str) -> None:
 def test_J8_10_a_nonce_is_one_that_was_given_out_here_and_is_not_over() -> None:
     now = int(time.time())
     young, old = nonces.issued(SECRETS[0], now), nonces.issued(SECRETS[0], now - 301)
-    wrong = [None, "", "x", old, text_of(bytes(37)), nonces.issued(b"c" * 32, now), young[:-1], young + "A", "é" * 50]
+    later = nonces.issued(SECRETS[0], now + 6)  # by a clock that was wrong: its proof would be forgotten before its end
+    wrong = [
+        None,
+        "",
+        "x",
+        old,
+        later,
+        text_of(bytes(37)),
+        nonces.issued(b"c" * 32, now),
+        young[:-1],
+        young + "A",
+        "é" * 50,
+    ]
     for nonce in wrong:
         with pytest.raises(NonceWanted):
             check(CLIENT.proof("GET", URL, TOKEN, claims={"nonce": nonce}), settings=WITH_NONCES, now=now)
-    for secret, age in ((SECRETS[0], 0), (SECRETS[1], 300)):  # S3: that of an older key too
+    for secret, age in ((SECRETS[0], 0), (SECRETS[1], 300), (SECRETS[0], -5)):  # S3: that of an older key too
         nonce = nonces.issued(secret, now - age)
         proof = check(CLIENT.proof("GET", URL, TOKEN, claims={"nonce": nonce}), settings=WITH_NONCES, now=now)
         assert proof.nonce_age == age
@@ -210,6 +234,15 @@ def test_J8_a_jti_has_a_bound_and_leaves_only_a_hash() -> None:
     other = check(RSA.proof("GET", URL, TOKEN, claims={"jti": "x" * 256}), client=RSA)
     assert other.used != used, "one client cannot use up the names of another"
     check(CLIENT.proof("GET", URL, TOKEN, claims={"jti": "\ud800"}))
+
+
+def test_J8_another_signature_of_the_same_proof_is_no_other_proof() -> None:
+    """Of each of ES256 anybody can make a second one that is good, without the key."""
+    proof = CLIENT.proof("GET", URL, TOKEN)
+    message, _, signature = proof.rpartition(".")
+    octets = octets_of(signature) or b""
+    other = octets[:32] + (_ORDER - int.from_bytes(octets[32:])).to_bytes(32)
+    assert check(f"{message}.{text_of(other)}").used == check(proof).used
 
 
 def test_J1_what_a_header_names_besides_is_not_followed() -> None:

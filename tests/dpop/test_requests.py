@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -12,7 +13,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from coatcheck import AsyncSessions, ConfigurationError, DPoP, NotSignedIn, Sessions
+from coatcheck import AsyncSessions, ConfigurationError, DPoP, NotSignedIn, Policy, Sessions
 from coatcheck import fastapi as for_fastapi
 from coatcheck.asgi import SessionMiddleware, context_of
 from coatcheck.starlette import proof_key
@@ -57,9 +58,12 @@ class Api(NamedTuple):
 
 
 @asynccontextmanager
-async def api(folder: Path, settings: DPoP | None = SETTINGS, **middleware: Any) -> AsyncGenerator[Api]:
+async def api(
+    folder: Path, settings: DPoP | None = SETTINGS, policy: Policy | None = None, **middleware: Any
+) -> AsyncGenerator[Api]:
     given = {"dpop": settings, **middleware}
-    async with site(folder, keys=[KEY], middleware=given, routes=[Route("/token", issue, methods=["POST"])]) as it:
+    how: dict[str, Any] = {"policy": policy, "middleware": given}
+    async with site(folder, keys=[KEY], routes=[Route("/token", issue, methods=["POST"])], **how) as it:
         client = Client(now=lambda: it.clock.now() / 1e9)
         created = await it.sessions.create("robot", key_thumbprint=client.thumbprint)
         yield Api(it, client, created.token.reveal())
@@ -128,6 +132,20 @@ async def test_J8_a_bound_token_is_no_bearer_token_and_no_cookie(tmp_path: Path,
         both = [*it.client.headers("GET", "/private", it.token), *as_bearer]
         assert (await it.ask(both)).status == 401
         assert (await it.ask([("authorization", f"DPoP {it.token}"), proof])).status == 200
+
+
+async def test_J8_L16_a_bound_token_that_comes_without_its_proof_is_not_exchanged(tmp_path: Path) -> None:
+    """In a cookie it counts for nothing; exchanged, it would be lost to its client, who hears of no successor."""
+    policy = Policy(rotate_after=timedelta(hours=1))
+    for settings in (SETTINGS, None):
+        async with api(tmp_path, settings, policy=policy) as it:
+            it.site.clock.advance(timedelta(hours=1))
+            for _ in range(2):
+                stolen = await it.ask([("cookie", f"__Host-session={it.token}")])
+                assert (stolen.status, stolen.all("set-cookie")) == (401, [])
+            if settings is not None:
+                assert (await it.signed()).status == 200
+            assert "rotated" not in {event.kind for event in it.site.events}
 
 
 async def test_J8_a_bound_token_is_refused_where_nobody_reads_proofs(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from coatcheck.core import addresses
+from coatcheck.core.base64url import text_of
 from coatcheck.core.cookies import find_cookies
 from coatcheck.core.credentials import Credentials
 from coatcheck.core.cross_origin import CrossOriginPolicy, CrossOriginRequest
@@ -137,9 +138,7 @@ _SIGNED_VALUES = st.one_of(*(near(good) for good in (_SIGNED, _BETTER, _BOUND, G
 
 # --- device proofs and their headers
 
-_JWK_MEMBERS = st.sampled_from(
-    ["EC", "RSA", "P-256", "oct", keys.text_of(bytes(32)), keys.text_of(b"\xff" * 256), "AQAB"]
-)
+_JWK_MEMBERS = st.sampled_from(["EC", "RSA", "P-256", "oct", text_of(bytes(32)), text_of(b"\xff" * 256), "AQAB"])
 _JWKS = objects("kty", "crv", "x", "y", "n", "e", "d", known=_JWK_MEMBERS) | JSON_VALUES
 _HEADERS = st.fixed_dictionaries(
     {},
@@ -153,7 +152,7 @@ _HEADERS = st.fixed_dictionaries(
 _CLAIMS = objects("jti", "authorization", "aud", "sub")
 _SIGNATURES = st.binary(max_size=70)
 PROOFS = st.tuples(_HEADERS, _CLAIMS, _SIGNATURES).map(
-    lambda parts: ".".join([keys.text_of(written(parts[0])), keys.text_of(written(parts[1])), keys.text_of(parts[2])])
+    lambda parts: ".".join([text_of(written(parts[0])), text_of(written(parts[1])), text_of(parts[2])])
 )
 
 

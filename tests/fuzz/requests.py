@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from coatcheck.core.jose import keys
+from coatcheck.core.base64url import text_of
 from coatcheck.core.webhooks import checked_secrets, signature
 from tests.dbsc.device import Device, challenge_of
 from tests.fuzz.readers import AUTHORIZATIONS, COOKIE_HEADERS, FORWARDED, PROOFS, SIGN_OUTS
@@ -165,6 +165,31 @@ def _values(site: Site, value: bytes) -> None:
 VALUES = JUNK | near(b"A" * 43) | near(b"A" * 64) | near(b"A" * 43 + b"." + b"B" * 43)
 
 
+# --- accounts that wait, and refresh tokens
+
+
+def _waiting(site: Site, value: bytes) -> None:
+    """What waits is in a cookie of its own, and nothing that is made up gets anybody's session."""
+    planted = (b"cookie", f"{COOKIE}-accounts=".encode() + value)
+    own = (b"cookie", f"{COOKIE}={site.token}".encode())
+    assert site.ask("GET", "/accounts", [planted]).body == b""
+    assert site.ask("GET", "/accounts", [own, planted], allowed=True).body == b"victim-of-the-tests"
+    assert site.ask("POST", f"/switch?{quote(value)}", [OWN, planted]).status == 404
+    assert site.signed_in()
+
+
+def _refreshing(site: Site, body: bytes) -> None:
+    answer = site.ask("POST", "/token", [FORM], body)
+    assert answer.status == 400
+    assert set(answer.json()) == {"error"}
+    answer = site.ask("POST", "/revoke", [FORM], body)
+    assert answer.status in {200, 400}
+    assert site.run(site.pairs.get(site.access)), "the grant goes on"
+
+
+_REFRESH_TOKENS = near(b"ccr_" + b"A" * 43 + b"00000000") | near(b"cca_" + b"A" * 31 + b"." + b"B" * 43) | JUNK
+
+
 # --- device proofs
 
 
@@ -232,7 +257,7 @@ def _logout(site: Site, sample: tuple[dict[str, Any], dict[str, Any], Any, bytes
         body = b"logout_token=" + quote(text).encode()
         assert site.ask("POST", "/back-channel", [FORM], body).status in {200, 400}
     assert site.ask("POST", "/back-channel", [FORM], junk).status == 400
-    parts = ".".join(keys.text_of(written(part)) for part in ({"alg": "none", **header}, {**CLAIMS, **claims}))
+    parts = ".".join(text_of(written(part)) for part in ({"alg": "none", **header}, {**CLAIMS, **claims}))
     assert site.ask("POST", "/back-channel", [FORM], f"logout_token={parts}.".encode()).status == 400
 
 
@@ -262,6 +287,12 @@ REQUESTS = [
         "introspection", forms("token", "token_type_hint", "client_id", value=JUNK | near(b"A" * 43)), _introspection
     ),
     asking("tickets", VALUES, _values),
+    asking("accounts", near(b"~" + b"A" * 43 + b"." + b"B" * 43) | near((b"~" + b"A" * 43) * 6) | JUNK, _waiting),
+    asking(
+        "refresh-tokens",
+        forms("grant_type", "refresh_token", "token", "scope", value=st.just(b"refresh_token") | _REFRESH_TOKENS),
+        _refreshing,
+    ),
     asking(
         "devices",
         st.tuples(

@@ -11,7 +11,10 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, unquote_to_bytes
 
-from coatcheck import AsyncProviderSessions, AsyncSessions, DeviceBinding, Settings
+from fastapi import FastAPI
+
+from coatcheck import AsyncProviderSessions, AsyncSessions, AsyncTokenPairs, DeviceBinding, Settings
+from coatcheck.api import token_router
 from coatcheck.asgi import context_of
 from coatcheck.asgi.back_channel import BackChannelLogout
 from coatcheck.asgi.middleware import SessionMiddleware
@@ -21,8 +24,10 @@ from coatcheck.providers.base import HTTPSettings
 from coatcheck.providers.introspection import AsyncIntrospection
 from coatcheck.serve.application import Served
 from coatcheck.testing import ManualClock
+from coatcheck.web.async_accounts import AsyncAccounts
 from coatcheck.web.async_login_flows import AsyncLoginFlows
 from coatcheck.web.async_second_factor import AsyncSecondFactor
+from coatcheck.web.errors import AccountUnknown
 from tests.fuzz.target import Log, logged
 from tests.providers.sign_outs.signing import ISSUER, Keys
 from tests.web.browser import Answer, exchange, started
@@ -75,6 +80,18 @@ async def _application(scope: Scope, receive: Receive, send: Send) -> None:
             await _answer(send, 200, session.user_id or "")
 
 
+async def _accounts(scope: Scope, receive: Receive, send: Send) -> None:
+    """List the accounts of a browser, or switch to another."""
+    accounts = AsyncAccounts(context_of(scope))
+    if scope["path"] == "/switch":
+        try:
+            await accounts.switch(scope["query_string"].decode("latin-1"))
+        except AccountUnknown:
+            await _answer(send, 404)
+            return
+    await _answer(send, 200, " ".join(account.user_id for account in await accounts.list()))
+
+
 class Site:
     """Everything together, on one store."""
 
@@ -101,10 +118,15 @@ class Site:
         self.provided = AsyncProviderSessions(provider, f"sqlite:///{folder / 'log.db'}", clock=clock)
         self.hook = SignOutWebhook(self.provided, secrets=[HOOK], clock=clock)
         self.logouts = BackChannelLogout(self.provided, issuer=ISSUER, client_id="web", client=self.client, **how)
+        self.pairs = AsyncTokenPairs(self.own)
+        endpoints = FastAPI()
+        endpoints.include_router(token_router(self.pairs))
         self.places: dict[str, App] = {"/hook": self.hook, "/back-channel": self.logouts}
+        self.places |= dict.fromkeys(("/token", "/revoke"), endpoints)
+        self.places |= dict.fromkeys(("/accounts", "/switch"), SessionMiddleware(_accounts, self.own))
         self.runner = asyncio.Runner()
         self.log = Log()
-        self.token = self.ticket = ""
+        self.token = self.access = ""
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(call)
@@ -153,7 +175,8 @@ class Site:
         return await exchange(app, scope, body)
 
     async def sign_in(self) -> str:
-        """Sign the victim in anew, and return the token."""
+        """Sign the victim in anew, and return the token; give a program of theirs access, too."""
+        self.access = (await self.pairs.issue(VICTIM, name="program")).access.reveal()
         self.token = (await self.own.create(VICTIM, data={"card": VICTIM})).token.reveal()
         return self.token
 

@@ -16,7 +16,7 @@ import pytest
 from coatcheck import AsyncSessions, ConfigurationError, DataError, Sessions
 from coatcheck.asgi import context_of
 from coatcheck.core import slots as core
-from coatcheck.core.jose.keys import octets_of, text_of
+from coatcheck.core.base64url import octets_of, text_of
 from coatcheck.core.slots import Slot
 from coatcheck.sealed import AsyncSealedSlots, SealedSlots, Secret
 from coatcheck.slot_cipher import AES256GCM
@@ -281,6 +281,40 @@ async def test_L8_a_renewal_does_not_bring_a_session_back(tmp_path: Path, clock:
         assert await slots.fresh(session, "google", renew) is None
         assert await slots.fresh(session, "google", renew) is None
         assert await sessions.find(session.id) is None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fails", [False, True], ids=["renewed", "not renewed"])
+async def test_L8_a_renewal_does_not_bring_a_secret_back(tmp_path: Path, clock: ManualClock, *, fails: bool) -> None:
+    """Whoever disconnects an account, or connects another one, while the provider is asked, has the last word."""
+    async with slot(tmp_path, clock) as (sessions, session):
+        slots = AsyncSealedSlots(sessions)
+        clock.advance(timedelta(minutes=2))
+
+        async def meanwhile(change: Any) -> Secret:
+            assert await change
+            if fails:
+                raise ConnectionError("the provider is away")
+            return Secret("renewed")
+
+        async def asked(change: Any) -> Any:
+            try:
+                return await slots.fresh(session, "google", lambda _: meanwhile(change))
+            except ConnectionError:
+                return "away"
+
+        got = await asked(slots.put(session, "google", "another account"))
+        assert got == "away" if fails else got.reveal() == "another account"
+        found = await sessions.find(session.id)
+        assert found
+        kept = slots.get(found, "google")
+        assert kept
+        assert kept.reveal() == "another account"
+        await slots.put(session, "google", "first", expires_at=sessions.now())
+        assert await asked(slots.remove(session, "google")) in {None, "away"}
+        found = await sessions.find(session.id)
+        assert found
+        assert slots.get(found, "google") is None
 
 
 @pytest.mark.processes

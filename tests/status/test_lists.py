@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coatcheck import ConfigurationError
-from coatcheck.core.jose.keys import octets_of, text_of
+from coatcheck.core.base64url import octets_of, text_of
 from coatcheck.core.status_lists import reference_in, unpacked
 from coatcheck.status_lists import (
     INVALID,
@@ -145,6 +145,7 @@ _GOOD = zlib.compress(b"\xb9\xa3")
         {"bits": 3, "lst": text_of(_GOOD)},
         {"bits": True, "lst": text_of(_GOOD)},
         {"bits": "1", "lst": text_of(_GOOD)},
+        {"bits": 1.0, "lst": text_of(_GOOD)},
         {"bits": 1, "lst": 7},
         {"bits": 1, "lst": ""},
         {"bits": 1, "lst": text_of(_GOOD) + "="},
@@ -216,6 +217,22 @@ def test_J9_a_list_that_is_over_is_refused() -> None:
         reader.add(URI, token, NOW + timedelta(minutes=5))
 
 
+def test_J9_J3_an_older_list_brings_nothing_back() -> None:
+    """As from a cache on the way that is behind; once the newer one is over it counts, if it is not over itself."""
+    reader, statuses = StatusListReader([URI], [ISSUER.public_key]), StatusList(8)
+    long = StatusListIssuer(URI, pem(EC), ttl=timedelta(minutes=1), lifetime=timedelta(minutes=20))
+    before = long.token(statuses, NOW)
+    statuses[3] = INVALID
+    later = NOW + timedelta(minutes=1)
+    claims = {"status": StatusReference(URI, 3).claim}
+    for _ in range(2):
+        reader.add(URI, ISSUER.token(statuses, later), later)
+        with pytest.raises(StatusRefused, match="older"):
+            reader.add(URI, before, later + timedelta(minutes=2))
+        assert reader.status(claims, later + timedelta(minutes=2), overdue=True) == INVALID
+    reader.add(URI, before, later + timedelta(minutes=5))
+
+
 def test_J9_an_index_that_the_list_does_not_have_is_refused() -> None:
     reader = StatusListReader([URI], [ISSUER.public_key])
     reader.add(URI, ISSUER.token(StatusList(16), NOW), NOW)
@@ -257,6 +274,11 @@ def forged(key: Any = EC, *, header: dict[str, Any] | None = None, **claims: Any
         ({"exp": "never"}, "no number"),
         ({"ttl": 0}, "over"),
         ({"ttl": True}, "no number"),
+        ({"exp": float("nan")}, "no number"),
+        ({"exp": float("inf")}, "no number"),
+        ({"ttl": 10**400}, "no number"),
+        ({"iat": -1}, "no number"),
+        ({"header": {"crit": ["exp"]}}, r"no list|not signed"),
         ({"status_list": None}, "no status list"),
     ],
 )
@@ -265,8 +287,9 @@ def test_J9_a_list_that_the_issuer_has_not_made_so_is_refused(changes: dict[str,
     reader.add(URI, forged(), NOW)
     with pytest.raises(StatusRefused, match=message):
         reader.add(URI, forged(**changes), NOW)
-    with pytest.raises(StatusRefused, match=r"not signed|no list"):
-        reader.add(URI, "x.y.z", NOW)
+    for text in ("x.y.z", "\ud800.y.z", f"{text_of(b'[' * 50_000)}.e30.AA"):
+        with pytest.raises(StatusRefused, match=r"not signed|no list"):
+            reader.add(URI, text, NOW)
 
 
 def test_J9_no_token_can_have_anything_fetched() -> None:

@@ -13,6 +13,7 @@ import pytest
 from coatcheck import ApiTokens, ConfigurationError, DataError, LimitReached, NotSignedIn, Sessions, UsersTable
 from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import FaultyStore, ManualClock, MemoryStore
+from coatcheck.web.bearer import Bearer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +92,22 @@ def test_J2_C12_a_token_of_one_kind_is_none_of_another(sessions: Sessions, token
         assert not session_of.get(token[5:48])
     assert tokens.get(token)
     assert tokens.get("") is NotSignedIn.NO_TOKEN
+
+
+def test_J2_a_prefix_that_begins_alike_is_another(sessions: Sessions, tokens: ApiTokens) -> None:
+    """Who accepts both asks the one that a token says it is of."""
+    others = ApiTokens(sessions, prefix="acme_ci")
+    one, two = tokens.create("ann", name="one").token, others.create("ann", name="two").token
+    assert [each.claims(token) for token in (one, two) for each in (tokens, others)] == [True, False, False, True]
+    bearer = Bearer([tokens, others])
+    assert all(bearer.get(token.reveal().encode()) for token in (one, two))
+
+
+@pytest.mark.parametrize("purpose", ["api", "grant", "access", "console", "ticket:password-reset", "waiting:accounts"])
+def test_J2_C12_no_sessions_have_the_purpose_of_other_tokens(purpose: str) -> None:
+    """Theirs would be API tokens when they are dressed as such, with the scopes that their data say."""
+    with pytest.raises(ConfigurationError, match="purpose"):
+        Sessions(MemoryStore(), purpose=purpose)
 
 
 def test_T7_a_mistyped_token_costs_no_look(clock: ManualClock) -> None:

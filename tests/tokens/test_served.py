@@ -123,7 +123,7 @@ async def test_J7_introspection_knows_programs_and_tells_dead_tokens_alike(tmp_p
 async def _expired(gate: Asked, tokens: AsyncApiTokens) -> str:
     new = await tokens.create("ada", name="old")
     store: Any = gate.sessions.store
-    change = SessionChange(new.api_token.id, {}, (), 16_384, 1_000_000, 1, None)
+    change = SessionChange(new.api_token.id, {}, (), 16_384, idle_timeout=1_000_000, idle_expires_at=1)
     assert await store.save(change)
     return new.token.reveal()
 

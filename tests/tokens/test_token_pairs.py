@@ -147,6 +147,29 @@ def test_J3_J4_whatever_ends_the_grant_ends_its_access_tokens(sessions: Sessions
         ended_by(lambda _: sessions.revoke_everyone() or True)
 
 
+def test_J3_an_access_token_that_is_over_ends_nothing(pairs: TokenPairs, clock: ManualClock) -> None:
+    """Whoever finds one in a log cannot sign the application out with it."""
+    first = pairs.issue("ann", name="phone")
+    clock.advance(10 * MINUTE)
+    assert not pairs.revoke(first.access)
+    second = refreshed(pairs, first)
+    assert pairs.revoke(second.access)
+    assert not pairs.revoke(second.access)
+    assert not pairs.refresh(second.refresh)
+
+
+def test_T7_an_access_token_that_is_over_costs_no_look(clock: ManualClock) -> None:
+    """It was good once, and is signed; whoever has one must not keep the store busy with it."""
+    store = FaultyStore(MemoryStore(clock=clock))
+    with Sessions(store, keys=KEYS, clock=clock) as sessions:
+        pairs = TokenPairs(sessions)
+        access = pairs.issue("ann", name="phone").access
+        assert pairs.get(access)
+        clock.advance(10 * MINUTE)
+        store.fail("find", "read", "poll")
+        assert pairs.get(access) is NotSignedIn.EXPIRED
+
+
 def test_J1_J2_an_access_token_is_what_was_signed_and_nothing_else(sessions: Sessions, clock: ManualClock) -> None:
     """Another grant, a later end, another key, purpose or prefix: refused without a look into the store."""
     pairs, tokens = TokenPairs(sessions), ApiTokens(sessions)

@@ -106,7 +106,10 @@ class AsyncAccessTokens:
         return Session(answer) if isinstance(answer, bytes) else self._judged(answer)
 
     def named(self, presented: bytes) -> tuple[str, int] | NotSignedIn:
-        """Return which grant a token names, and when the token ends (microseconds), once its signature is right."""
+        """Return which grant a token names, and when the token ends (microseconds), once its signature is right.
+
+        What is over is EXPIRED without a look into the store, so that no old token keeps it busy.
+        """
         if not presented:
             return NotSignedIn.NO_TOKEN
         text = presented.decode("ascii", "replace")
@@ -115,7 +118,12 @@ class AsyncAccessTokens:
         verified = self._ring.verify(text.removeprefix(self._begin))
         if verified is None:
             return NotSignedIn.MALFORMED
-        return verified.token[:_ID], int(verified.token[_ID:], 16) * 1_000_000
+        grant_id, end = verified.token[:_ID], int(verified.token[_ID:], 16) * 1_000_000
+        return NotSignedIn.EXPIRED if self._is_over(end) else (grant_id, end)
+
+    def _is_over(self, end: int) -> bool:
+        """Tell whether a token has ended by the store's clock, as far as that is known here."""
+        return self._log.proof_sent is not None and self._log.now() >= end * 1000
 
     async def _read(self, grant_id: str, end: int) -> Reading:
         reading = await self._grants.with_user(await self._store.find(grant_id))

@@ -46,6 +46,9 @@ class AsyncKindred(AsyncSessions):
         self._events = sessions.events.of(kind)
         self.tiers.add_kindred(self)
 
+    def _check_purpose(self, purpose: str) -> None:
+        """Take the one that no sessions may have."""
+
     def _check_capabilities(self) -> None:
         if not self.store.capabilities.kinds:
             fix = "it cannot tell them from sessions; use SQLite, D1, PostgreSQL or Valkey"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import timedelta
 from hashlib import sha256
 from secrets import token_bytes
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from coatcheck._async._pair import AsyncFlights, async_sleep
@@ -20,11 +22,11 @@ from coatcheck.fork import after_fork
 from coatcheck.stores.base import SessionChange
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
     from coatcheck._async.sessions import AsyncSessions
-    from coatcheck.core.session import Session
+    from coatcheck.core.session import Record, Session
     from coatcheck.stores.async_protocol import AsyncSpends
 
 _log = logging.getLogger("coatcheck")
@@ -87,9 +89,12 @@ class AsyncSealedSlots:
             DataError: It is not JSON, or with it the session's data are larger than `policy.max_data_bytes`.
             Unavailable: The store did not answer.
         """
-        slot, key = Slot(session.id, name), slots.key_of(name)
-        text = slots.sealed(slot, Secret(secret, expires_at), self._cipher, self._keys[0], token_bytes(slots.NONCE))
-        return await self._save(session, {key: text}, (), connection)
+        slot = Slot(session.id, name)
+        changes = {slots.key_of(name): self._sealed(slot, Secret(secret, expires_at))}
+        return await self._save(session.id, changes, connection=connection) is not None
+
+    def _sealed(self, slot: Slot, secret: Secret) -> str:
+        return slots.sealed(slot, secret, self._cipher, self._keys[0], token_bytes(slots.NONCE))
 
     async def remove(self, session: Session, name: str, *, connection: Any = None) -> bool:
         """Empty a slot; returns whether the session is alive still.
@@ -97,14 +102,22 @@ class AsyncSealedSlots:
         Raises:
             Unavailable: The store did not answer.
         """
-        return await self._save(session, {}, (slots.key_of(name),), connection)
+        return await self._save(session.id, remove=(slots.key_of(name),), connection=connection) is not None
 
-    async def _save(self, session: Session, changes: dict[str, str], remove: tuple[str, ...], connection: Any) -> bool:
-        change = SessionChange(session.id, changes, remove, self._sessions.policy.max_data_bytes)
+    async def _save(
+        self,
+        session_id: str,
+        changes: Mapping[str, str] = MappingProxyType({}),
+        *,
+        remove: tuple[str, ...] = (),
+        expected: Mapping[str, str] = MappingProxyType({}),
+        connection: Any = None,
+    ) -> Record | None:
+        change = SessionChange(session_id, changes, remove, self._sessions.policy.max_data_bytes, expected)
         record = await self._store.save(change, connection=connection)
         if record is not None:
             self._sessions.tiers.changed(connection)
-        return record is not None
+        return record
 
     def get(self, session: Session, name: str) -> Secret | None:
         """Return what a slot held when the session was read; asks nobody.
@@ -134,7 +147,8 @@ class AsyncSealedSlots:
         """Return a secret that is not about to end: if it is, it is renewed once, however many ask for it.
 
         In this process one call of `renew` serves all; of several processes one calls it, and the others wait for what
-        it puts into the slot. When it fails or has died, the next one tries.
+        it puts into the slot. When it fails or has died, the next one tries. Where the slot was emptied or filled anew
+        meanwhile, that stays so, and what was renewed is thrown away.
 
         Args:
             session: Whose slot.
@@ -187,24 +201,27 @@ class AsyncSealedSlots:
             if session is None or text is None or old is None or not old.ends_within(before, self._sessions.now()):
                 return old
             if await self._is_first(slot, text):
-                new = await self._tried(session, slot, old, renew)
-                return new if await self._keep(session, slot, new) else None
-            await async_sleep(_PAUSE)
+                new = await self._tried(slot, text, old, renew)
+                if await self._keep(slot, text, new):
+                    return new
+            else:
+                await async_sleep(_PAUSE)
             rounds -= 1
         msg = "no process has renewed the secret in time"
         raise Unavailable(msg)
 
-    async def _tried(
-        self, session: Session, slot: Slot, old: Secret, renew: Callable[[Secret], Awaitable[Secret]]
-    ) -> Secret:
+    async def _tried(self, slot: Slot, text: str, old: Secret, renew: Callable[[Secret], Awaitable[Secret]]) -> Secret:
         try:
             return await renew(old)
         except BaseException:
-            await self._keep(session, slot, old)  # under another seal: so the lease is over, and the next one may try
+            await self._keep(slot, text, old)  # under another seal: so the lease is over, and the next one may try
             raise
 
-    async def _keep(self, session: Session, slot: Slot, secret: Secret) -> bool:
-        return await self.put(session, slot.name, secret.reveal(), expires_at=secret.expires_at)
+    async def _keep(self, slot: Slot, text: str, secret: Secret) -> bool:
+        """Put a secret in the place of what stood there before; False when the slot was emptied or filled meanwhile."""
+        key, sealed = slots.key_of(slot.name), self._sealed(slot, secret)
+        record = await self._save(slot.session_id, {key: sealed}, expected={key: text})
+        return record is not None and json.loads(record.data).get(key) == sealed
 
     async def _is_first(self, slot: Slot, text: str) -> bool:
         """Tell whether this process is to renew what stands in a slot: one is, for a lease."""

@@ -145,7 +145,10 @@ class AsyncTokenPairs:
         return [ApiToken(session, "access") for session in await self._grants.list(user_id, limit=limit)]
 
     async def revoke(self, token: str | bytes | Token, *, wait: bool = False, connection: Any = None) -> bool:
-        """End the grant behind an access or a refresh token (RFC 7009 section 2.1); returns whether there was one."""
+        """End the grant behind an access or a refresh token (RFC 7009 section 2.1); returns whether there was one.
+
+        An access token that is over ends nothing: it may stand in any old log.
+        """
         presented = presented_bytes(token)
         secret = self._form.secret_in(presented)
         if isinstance(secret, bytes):

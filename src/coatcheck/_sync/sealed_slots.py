@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import timedelta
 from hashlib import sha256
 from secrets import token_bytes
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from coatcheck._sync._pair import Flights, sleep
@@ -21,11 +23,11 @@ from coatcheck.fork import after_fork
 from coatcheck.stores.base import SessionChange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from coatcheck._sync.sessions import Sessions
-    from coatcheck.core.session import Session
+    from coatcheck.core.session import Record, Session
     from coatcheck.stores.protocol import Spends
 
 _log = logging.getLogger("coatcheck")
@@ -88,9 +90,12 @@ class SealedSlots:
             DataError: It is not JSON, or with it the session's data are larger than `policy.max_data_bytes`.
             Unavailable: The store did not answer.
         """
-        slot, key = Slot(session.id, name), slots.key_of(name)
-        text = slots.sealed(slot, Secret(secret, expires_at), self._cipher, self._keys[0], token_bytes(slots.NONCE))
-        return self._save(session, {key: text}, (), connection)
+        slot = Slot(session.id, name)
+        changes = {slots.key_of(name): self._sealed(slot, Secret(secret, expires_at))}
+        return self._save(session.id, changes, connection=connection) is not None
+
+    def _sealed(self, slot: Slot, secret: Secret) -> str:
+        return slots.sealed(slot, secret, self._cipher, self._keys[0], token_bytes(slots.NONCE))
 
     def remove(self, session: Session, name: str, *, connection: Any = None) -> bool:
         """Empty a slot; returns whether the session is alive still.
@@ -98,14 +103,22 @@ class SealedSlots:
         Raises:
             Unavailable: The store did not answer.
         """
-        return self._save(session, {}, (slots.key_of(name),), connection)
+        return self._save(session.id, remove=(slots.key_of(name),), connection=connection) is not None
 
-    def _save(self, session: Session, changes: dict[str, str], remove: tuple[str, ...], connection: Any) -> bool:
-        change = SessionChange(session.id, changes, remove, self._sessions.policy.max_data_bytes)
+    def _save(
+        self,
+        session_id: str,
+        changes: Mapping[str, str] = MappingProxyType({}),
+        *,
+        remove: tuple[str, ...] = (),
+        expected: Mapping[str, str] = MappingProxyType({}),
+        connection: Any = None,
+    ) -> Record | None:
+        change = SessionChange(session_id, changes, remove, self._sessions.policy.max_data_bytes, expected)
         record = self._store.save(change, connection=connection)
         if record is not None:
             self._sessions.tiers.changed(connection)
-        return record is not None
+        return record
 
     def get(self, session: Session, name: str) -> Secret | None:
         """Return what a slot held when the session was read; asks nobody.
@@ -135,7 +148,8 @@ class SealedSlots:
         """Return a secret that is not about to end: if it is, it is renewed once, however many ask for it.
 
         In this process one call of `renew` serves all; of several processes one calls it, and the others wait for what
-        it puts into the slot. When it fails or has died, the next one tries.
+        it puts into the slot. When it fails or has died, the next one tries. Where the slot was emptied or filled anew
+        meanwhile, that stays so, and what was renewed is thrown away.
 
         Args:
             session: Whose slot.
@@ -186,22 +200,27 @@ class SealedSlots:
             if session is None or text is None or old is None or not old.ends_within(before, self._sessions.now()):
                 return old
             if self._is_first(slot, text):
-                new = self._tried(session, slot, old, renew)
-                return new if self._keep(session, slot, new) else None
-            sleep(_PAUSE)
+                new = self._tried(slot, text, old, renew)
+                if self._keep(slot, text, new):
+                    return new
+            else:
+                sleep(_PAUSE)
             rounds -= 1
         msg = "no process has renewed the secret in time"
         raise Unavailable(msg)
 
-    def _tried(self, session: Session, slot: Slot, old: Secret, renew: Callable[[Secret], Secret]) -> Secret:
+    def _tried(self, slot: Slot, text: str, old: Secret, renew: Callable[[Secret], Secret]) -> Secret:
         try:
             return renew(old)
         except BaseException:
-            self._keep(session, slot, old)  # under another seal: so the lease is over, and the next one may try
+            self._keep(slot, text, old)  # under another seal: so the lease is over, and the next one may try
             raise
 
-    def _keep(self, session: Session, slot: Slot, secret: Secret) -> bool:
-        return self.put(session, slot.name, secret.reveal(), expires_at=secret.expires_at)
+    def _keep(self, slot: Slot, text: str, secret: Secret) -> bool:
+        """Put a secret in the place of what stood there before; False when the slot was emptied or filled meanwhile."""
+        key, sealed = slots.key_of(slot.name), self._sealed(slot, secret)
+        record = self._save(slot.session_id, {key: sealed}, expected={key: text})
+        return record is not None and json.loads(record.data).get(key) == sealed
 
     def _is_first(self, slot: Slot, text: str) -> bool:
         """Tell whether this process is to renew what stands in a slot: one is, for a lease."""

@@ -19,7 +19,7 @@ from coatcheck.core.session import NEVER, STAMP, Record, Session
 from coatcheck.core.session_copies import SessionCopies
 from coatcheck.core.settings import CacheSettings
 from coatcheck.core.times import duration_nanos, from_micros
-from coatcheck.core.tokens import Token, TokenHash
+from coatcheck.core.tokens import Token, TokenHash, is_reserved
 from coatcheck.core.told import ToldLately
 from coatcheck.core.transport import Transport
 from coatcheck.core.users import user_json
@@ -121,6 +121,7 @@ class SessionBase:
         self._clock = self.tiers.clock
         self._log = self.tiers.log
         self.imported = imported
+        self._check_purpose(purpose)
         hashed = token_hash or TokenHash(purpose=purpose)
         self._credentials = Credentials(hashed, self.tiers.ring(purpose) if self._signs else None, imported)
         self._purpose = purpose
@@ -170,6 +171,10 @@ class SessionBase:
     def _retires(self) -> Retires | None:
         """The store, where tokens are rotated from time to time."""
         return None if self.policy.rotate_after is None else cast("Retires", self.store)
+
+    def _check_purpose(self, purpose: str) -> None:
+        if is_reserved(purpose):
+            refuse("purpose", purpose, "it is that of API tokens, tickets or operators; use another, such as 'admin'")
 
     def _check_capabilities(self) -> None:
         if self.store.capabilities.eventual and self.policy.touch_every < timedelta(seconds=1):

@@ -21,6 +21,7 @@ MOST_CHOSEN: Final = 100
 
 _LONGEST_TEXT: Final = 100
 _LATEST: Final = 2**53
+_LONGEST_TIME: Final = 16
 _EVER: Final = from_micros(0)
 
 
@@ -172,7 +173,7 @@ def asked_in(fields: Fields, now: datetime) -> Asked:
 
 
 def _moment(text: str, now: datetime) -> datetime:
-    if not (text.isascii() and text.isdecimal() and int(text[:20]) < _LATEST):
+    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_TIME and int(text) < _LATEST):
         return now
     return min(from_micros(int(text)), now)
 

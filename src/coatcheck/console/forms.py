@@ -41,6 +41,18 @@ async def read_form(request: Request) -> Fields:
         raise NoForm from None
 
 
+def query_of(request: Request) -> Fields:
+    """Return the parameters of a request.
+
+    Raises:
+        NoForm: They are none, or too many.
+    """
+    try:
+        return fields_of(request.scope.get("query_string", b"").decode("ascii"))
+    except UnicodeDecodeError:
+        raise NoForm from None
+
+
 def fields_of(text: str) -> Fields:
     """Return the fields of a form, or of a query.
 

@@ -11,7 +11,7 @@ from coatcheck.configuration.console_options import ConsoleOptions
 from coatcheck.console import detail, ending, listing, numbers, problems, trail
 from coatcheck.console.asked import asked_in
 from coatcheck.console.doors import ApplicationDoor, Elsewhere, back_in, here
-from coatcheck.console.forms import fields_of, read_form
+from coatcheck.console.forms import fields_of, query_of, read_form
 from coatcheck.console.frame import Frame, page
 from coatcheck.console.own_door import OwnDoor
 from coatcheck.console.tokens import base_of, form_field, verify_form
@@ -103,7 +103,7 @@ class Console:
     async def show(self, request: Request) -> Response:
         """List sessions, latest activity first."""
         frame, _ = await self._entered(request, "")
-        fields = fields_of(request.url.query)
+        fields = query_of(request)
         asked, after = asked_in(fields, self._sessions.now()), fields.get("after") or None
         found = await self._search.find(asked.filter(), limit=_PAGE, after=after)
         shown = listing.Listed(
@@ -144,7 +144,7 @@ class Console:
     async def show_trail(self, request: Request) -> Response:
         """Show what was done."""
         frame, _ = await self._entered(request, "/trail")
-        fields = fields_of(request.url.query)
+        fields = query_of(request)
         wanted = {name: fields.get(name, "").strip() for name in trail.FILTERS}
         after = fields.get("after") or None
         given: dict[str, Any] = {name: value for name, value in wanted.items() if value}
@@ -157,7 +157,7 @@ class Console:
     async def preview(self, request: Request) -> Response:
         """Show what would end."""
         frame, operator = await self._recently(request)
-        fields = fields_of(request.url.query)
+        fields = query_of(request)
         asked = asked_in(fields, self._sessions.now())
         if asked.everyone and "everyone" not in fields:
             return problems.not_possible("nothing says which sessions are meant", frame)

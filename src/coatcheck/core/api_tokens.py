@@ -65,8 +65,8 @@ class TokenForm:
         return Token(body.decode("ascii") + f"{crc32(body):08x}")
 
     def claimed_by(self, presented: bytes) -> bool:
-        """Tell whether a value has the prefix."""
-        return presented.startswith(self._begin)
+        """Tell whether a value has the prefix, and not a longer one that begins alike, such as "acme_ci"."""
+        return presented.startswith(self._begin) and b"_" not in presented[len(self._begin) :]
 
     def secret_in(self, presented: bytes) -> bytes | NotSignedIn:
         """Return the secret of a token, once prefix, length and checksum are right."""

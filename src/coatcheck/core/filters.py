@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from coatcheck.core.base64url import octets_of, text_of
 from coatcheck.errors import DataError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def check_aware(name: str, moment: datetime | None) -> None:
 
 def cursor_of(at: int, entry_id: str) -> str:
     """Return, as opaque text, the place in a list that is ordered by a time (microseconds) and an id."""
-    return urlsafe_b64encode(f"{at} {entry_id}".encode()).rstrip(b"=").decode()
+    return text_of(f"{at} {entry_id}".encode())
 
 
 def place_of(cursor: str) -> tuple[int, str]:
@@ -106,6 +106,6 @@ def place_of(cursor: str) -> tuple[int, str]:
 
 def _decoded(cursor: str) -> str:
     try:
-        return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        return (octets_of(cursor) or b"").decode()
     except ValueError:
         return ""

@@ -12,8 +12,10 @@ import hmac
 import re
 import secrets
 import unicodedata
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from typing import Final, NamedTuple
+
+from coatcheck.core.base64url import text_of
 
 SHORTEST: Final = 15
 """Characters of a password that stands alone (NIST SP 800-63B-4 section 3.1.1.2)."""
@@ -50,7 +52,7 @@ class PasswordHash(NamedTuple):
 
     def text(self) -> str:
         """Return it as settings have it."""
-        return f"scrypt:{self.log2_n}:{self.r}:{self.p}:{_encoded(self.salt)}:{_encoded(self.digest)}"
+        return f"scrypt:{self.log2_n}:{self.r}:{self.p}:{text_of(self.salt)}:{text_of(self.digest)}"
 
     def fits(self, password: str) -> bool:
         """Tell whether this is the password; takes some tenths of a second and 128 MiB, and compares in constant time.
@@ -90,10 +92,6 @@ def _digest(password: str, log2_n: int, r: int, p: int, salt: bytes) -> bytes:
     octets = unicodedata.normalize("NFKC", password[:LONGEST]).encode("utf-8", "replace")
     memory = 128 * r * ((1 << log2_n) + p + 2) + (1 << 16)
     return hashlib.scrypt(octets, salt=salt, n=1 << log2_n, r=r, p=p, maxmem=memory, dklen=_OCTETS)
-
-
-def _encoded(octets: bytes) -> str:
-    return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
 
 
 def _decoded(text: str) -> bytes:

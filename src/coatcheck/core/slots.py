@@ -15,7 +15,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Protocol
 
-from coatcheck.core.jose.keys import octets_of, text_of
+from coatcheck.core.base64url import octets_of, text_of
 from coatcheck.core.refusals import refuse
 from coatcheck.core.times import from_micros, to_micros
 from coatcheck.errors import DataError

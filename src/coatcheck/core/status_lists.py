@@ -11,8 +11,8 @@ import hmac
 import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from coatcheck.core.base64url import octets_of, text_of
 from coatcheck.core.foreign import as_object
-from coatcheck.core.jose.keys import octets_of, text_of
 from coatcheck.core.refusals import refuse
 from coatcheck.core.signing import check_key, octets
 
@@ -143,7 +143,7 @@ def unpacked(claim: object, *, largest: int = LARGEST) -> StatusList:
     members = as_object(claim) or {}
     bits, text = members.get("bits"), members.get("lst")
     packed = octets_of(text) if isinstance(text, str) else None
-    if isinstance(bits, bool) or bits not in _BITS or not packed:
+    if type(bits) is not int or bits not in _BITS or not packed:
         raise StatusRefused("it is no status list")
     found = _inflated(packed, largest)
     unpacked_list = StatusList(1, bits=bits)

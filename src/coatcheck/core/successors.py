@@ -9,9 +9,10 @@ the retired token, and whoever has it and comes in time is to get the successor 
 from __future__ import annotations
 
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from typing import NamedTuple
 
+from coatcheck.core.base64url import text_of
 from coatcheck.core.tokens import Token
 
 MOST_RETIRED = 100
@@ -40,7 +41,7 @@ def sealed(successor: Token, retired: bytes) -> bytes:
 
 def opened(seal: bytes, retired: bytes) -> Token:
     """Return the successor in a seal."""
-    return Token(urlsafe_b64encode(_xor(seal, retired)).rstrip(b"=").decode())
+    return Token(text_of(_xor(seal, retired)))
 
 
 def _xor(value: bytes, retired: bytes) -> bytes:

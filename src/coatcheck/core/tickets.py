@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from coatcheck.core.base64url import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +44,7 @@ class LoginFlow(NamedTuple):
     @property
     def code_challenge(self) -> str:
         """What the provider gets beforehand, with `code_challenge_method=S256` (RFC 7636 section 4.2)."""
-        digest = sha256(self.code_verifier.encode("ascii")).digest()
-        return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+        return text_of(sha256(self.code_verifier.encode("ascii")).digest())
 
     def __repr__(self) -> str:
         """Show nothing that is secret (rule T9)."""

@@ -23,6 +23,8 @@ Algorithm = Literal["sha256", "blake3"]
 _ISSUED = re.compile(rb"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _ADOPTED = re.compile(rb"[A-Za-z0-9_-]{22,256}")
 _IMPORTED = b"coatcheck:imported:"
+_RESERVED = frozenset({"api", "grant", "access", "console", "console-attempt"})
+_RESERVED_FOR_MANY = ("ticket:", "waiting:")
 
 
 class Token:
@@ -67,6 +69,11 @@ def new_session_id() -> str:
     while (session_id := urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()).startswith("-"):
         pass
     return session_id
+
+
+def is_reserved(purpose: str) -> bool:
+    """Tell whether a purpose is that of tokens which are no sessions', and stand in the same table (rules C12, J2)."""
+    return purpose in _RESERVED or purpose.startswith(_RESERVED_FOR_MANY)
 
 
 class TokenHash:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from coatcheck.core.authentication import authentication_of
@@ -271,6 +272,7 @@ class SessionChange(NamedTuple):
         changes: Keys to set.
         remove: Keys to remove.
         max_bytes: The largest size of all data, as JSON.
+        expected: Keys, and what they must hold, or else no key is set or removed.
         idle_timeout: A new idle timeout.
         idle_expires_at: With it, the new idle expiry.
         expires_at: A new absolute expiry.
@@ -280,9 +282,14 @@ class SessionChange(NamedTuple):
     changes: Mapping[str, Any]
     remove: tuple[str, ...]
     max_bytes: int
+    expected: Mapping[str, Any] = MappingProxyType({})
     idle_timeout: int | None = None
     idle_expires_at: int | None = None
     expires_at: int | None = None
+
+    def expects(self, data: Mapping[str, Any]) -> bool:
+        """Tell whether a session's data hold what they must, for a key to be set or removed."""
+        return all(data.get(key) == value for key, value in self.expected.items())
 
 
 class SessionFilter(NamedTuple):

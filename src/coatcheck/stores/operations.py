@@ -82,7 +82,10 @@ def merged(data: str, change: SessionChange) -> str:
     Raises:
         DataError: They would be too large.
     """
-    result = {**json.loads(data), **change.changes}
+    held: dict[str, Any] = json.loads(data)
+    if not change.expects(held):
+        return data
+    result = {**held, **change.changes}
     for key in change.remove:
         result.pop(key, None)
     text = json.dumps(result, separators=(",", ":"))

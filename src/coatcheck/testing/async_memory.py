@@ -219,7 +219,10 @@ class AsyncMemoryStore:
             key = self._live_key_of(change.session_id)
             if key is None:
                 return None
-            merged = {**json.loads(self._rows[key].data), **change.changes}
+            held = json.loads(self._rows[key].data)
+            if not change.expects(held):
+                return self._rows[key]
+            merged = {**held, **change.changes}
             data = json.dumps({name: merged[name] for name in merged if name not in change.remove})
             if len(data.encode()) > change.max_bytes:
                 raise DataError(f"the session's data would be larger than {change.max_bytes} bytes")

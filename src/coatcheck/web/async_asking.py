@@ -86,7 +86,10 @@ class AskingContext(RequestParts):
         answer = await self.read()
         if answer:
             if answer.device_bound or self._proof is not None:
+                # Whoever has no proof gets no other token: the owner's would be retired by it.
+                due, self.due = self.due, False
                 answer = await self._proven(answer)
+                self.due = due and bool(answer)
             if answer and self.authority.notes_clients:
                 await self._notice_client(answer)
         self._settle(answer)

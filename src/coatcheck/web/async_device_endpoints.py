@@ -16,6 +16,7 @@ from coatcheck.web.async_authority import own
 from coatcheck.web.pages import NO_STORE, path_of, problem
 
 if TYPE_CHECKING:
+    from coatcheck.core.session import Session
     from coatcheck.web.async_authority import Authority
     from coatcheck.web.async_context import RequestContext
     from coatcheck.web.pages import Answer
@@ -69,10 +70,17 @@ async def async_device_answer(devices: AsyncDevices, scope: Scope, context: Requ
     return await _renewed(devices, context, text, audiences)
 
 
+async def _whose(context: RequestContext) -> tuple[Session | NotSignedIn, bool]:
+    """Return whose session's cookie the request has, and whether its token is due, which needs the proof."""
+    session = await context.read()
+    due, context.due = context.due, False
+    return session, due
+
+
 async def _registered(
     devices: AsyncDevices, scope: Scope, context: RequestContext, text: str | None, audiences: list[str]
 ) -> Answer:
-    session = await context.read()
+    session, _ = await _whose(context)
     if isinstance(session, NotSignedIn):
         return _refusal(401, session.value)
     if text is None:
@@ -93,7 +101,7 @@ async def _renewed(devices: AsyncDevices, context: RequestContext, text: str | N
     session_id = headers.session_id_in(context.header_lines(headers.SESSION_ID))
     if session_id is None:
         return _refusal(400, "there is no Sec-Secure-Session-Id")
-    session = await context.read()
+    session, due = await _whose(context)
     if session is NotSignedIn.NO_TOKEN or (session and session.id != session_id):
         return _refusal(401, "this is not the session's browser any more")
     # A token of no session at all may have been rotated away just now, and the device is what counts.
@@ -103,6 +111,7 @@ async def _renewed(devices: AsyncDevices, context: RequestContext, text: str | N
     lines = [*_PROTECTED, headers.challenged(renewal.challenge, session_id), (b"content-length", b"0")]
     if renewal.cookie is None:
         return 403, lines, b""
+    context.due = due
     return 200, [*lines, (b"set-cookie", renewal.cookie)], b""
 
 

@@ -17,6 +17,7 @@ from coatcheck.web.authority import own
 from coatcheck.web.pages import NO_STORE, path_of, problem
 
 if TYPE_CHECKING:
+    from coatcheck.core.session import Session
     from coatcheck.web.authority import Authority
     from coatcheck.web.context import RequestContext
     from coatcheck.web.pages import Answer
@@ -70,10 +71,17 @@ def device_answer(devices: Devices, scope: Scope, context: RequestContext) -> An
     return _renewed(devices, context, text, audiences)
 
 
+def _whose(context: RequestContext) -> tuple[Session | NotSignedIn, bool]:
+    """Return whose session's cookie the request has, and whether its token is due, which needs the proof."""
+    session = context.read()
+    due, context.due = context.due, False
+    return session, due
+
+
 def _registered(
     devices: Devices, scope: Scope, context: RequestContext, text: str | None, audiences: list[str]
 ) -> Answer:
-    session = context.read()
+    session, _ = _whose(context)
     if isinstance(session, NotSignedIn):
         return _refusal(401, session.value)
     if text is None:
@@ -94,7 +102,7 @@ def _renewed(devices: Devices, context: RequestContext, text: str | None, audien
     session_id = headers.session_id_in(context.header_lines(headers.SESSION_ID))
     if session_id is None:
         return _refusal(400, "there is no Sec-Secure-Session-Id")
-    session = context.read()
+    session, due = _whose(context)
     if session is NotSignedIn.NO_TOKEN or (session and session.id != session_id):
         return _refusal(401, "this is not the session's browser any more")
     # A token of no session at all may have been rotated away just now, and the device is what counts.
@@ -104,6 +112,7 @@ def _renewed(devices: Devices, context: RequestContext, text: str | None, audien
     lines = [*_PROTECTED, headers.challenged(renewal.challenge, session_id), (b"content-length", b"0")]
     if renewal.cookie is None:
         return 403, lines, b""
+    context.due = due
     return 200, [*lines, (b"set-cookie", renewal.cookie)], b""
 
 

@@ -106,6 +106,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     "no signature": (token().rpartition(".")[0] + ".", "no key"),
     "an algorithm that is not admitted": (token(alg="RS512"), "alg"),
     "its own key": (token(OTHER, header={"jwk": jwk_of(OTHER, "one"), "jku": "https://evil.example/"}), "no key"),
+    "a demand": (token(header={"crit": ["exp"]}), r"demands|no signed token"),
     "no token": ("logout", "no signed token"),
     "nothing": ("", "no signed token"),
 }

@@ -12,7 +12,7 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from coatcheck.core.jose.keys import octets_of, text_of
+from coatcheck.core.base64url import octets_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from coatcheck.core.jose.jwts import ProofRefused, SignatureWrong, parts_of
-from coatcheck.core.jose.keys import BadKey, ECKey, PublicKey, key_of
+from coatcheck.core.jose.jwts import ProofRefused, SignatureWrong, key_brought, parts_of
+from coatcheck.core.jose.keys import ECKey, PublicKey
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -78,10 +78,7 @@ def registered_key(proof: Proof, verifier: Verifier, *, audiences: Collection[st
     """
     if proof.jwk is None:
         raise ProofRefused("it brings no key")
-    try:
-        key = key_of(proof.algorithm, proof.jwk)
-    except BadKey as bad:
-        raise ProofRefused(str(bad)) from None
+    key = key_brought(proof.algorithm, proof.jwk)
     _check_audience(proof, audiences)
     if not verifier.verifies(key, proof.message, proof.signature):
         raise SignatureWrong("its key has not signed it")

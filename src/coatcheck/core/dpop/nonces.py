@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final
 
-from coatcheck.core.jose.keys import octets_of, text_of
+from coatcheck.core.base64url import octets_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from coatcheck.core.base64url import text_of
 from coatcheck.core.dpop import nonces
 from coatcheck.core.dpop.addresses import normal_address
-from coatcheck.core.foreign import as_object
+from coatcheck.core.dpop.settings import SKEW
 from coatcheck.core.jose import jwts, keys
 from coatcheck.core.jose.jwts import ALGORITHMS, ProofRefused
 
@@ -26,7 +27,6 @@ NONCE_HEADER: Final = b"dpop-nonce"
 
 _TYPE: Final = "dpop+jwt"
 _LONGEST_ID: Final = 256
-_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6, RFC 8037 section 2
 _USED: Final = b"coatcheck dpop proof 1"
 
 
@@ -99,13 +99,13 @@ def checked(
     if len(lines) != 1:  # 1
         raise ProofRefused("there is more than one" if lines else "there is none")
     parts = jwts.parts_of(lines[0].decode("latin-1"), _TYPE)  # 2, 4, 5
-    key = _key(parts)  # 7
+    key = jwts.key_brought(parts.algorithm, parts.header.get("jwk"))  # 7
     if parts.text("htm") != asked.method:  # 3, 8
         raise ProofRefused("its htm is not the method of the request")
     if normal_address(parts.text("htu") or "") not in asked.addresses:  # 3, 9
         raise ProofRefused("its htu is not the address of the request")
     name, made, nonce = _id(parts), _time(parts.claims), parts.text("nonce")  # 3
-    if asked.token is not None and parts.text("ath") != keys.text_of(sha256(asked.token).digest()):  # 3, 12
+    if asked.token is not None and parts.text("ath") != text_of(sha256(asked.token).digest()):  # 3, 12
         raise ProofRefused("its ath is not the hash of the token")
     if not verifier.verifies(key, parts.message, parts.signature):  # 6
         raise ProofRefused("its key has not signed it")
@@ -117,16 +117,6 @@ def checked(
     if asked.thumbprint not in {None, thumbprint}:  # 12
         raise WrongKey("it is of another key than the token's")
     return Proof(thumbprint, _used(thumbprint, name), age)
-
-
-def _key(parts: jwts.Parts) -> keys.PublicKey:
-    jwk = as_object(parts.header.get("jwk"))
-    if jwk is not None and not _PRIVATE.isdisjoint(jwk):
-        raise ProofRefused("its key is a private one, which nobody may ever send")
-    try:
-        return keys.key_of(parts.algorithm, jwk)
-    except keys.BadKey as bad:
-        raise ProofRefused(str(bad)) from None
 
 
 def _id(parts: jwts.Parts) -> str:
@@ -145,8 +135,9 @@ def _time(claims: Mapping[str, Any]) -> int | float:
 
 def _nonce_age(settings: DPoP, secrets: Sequence[bytes], nonce: str | None, now: int) -> int:
     age = None if nonce is None else nonces.age(secrets, nonce, now)
-    # Workers agree on the time to a fraction of a second, and what is said to come from later was none the less ours.
-    if age is None or age > settings.nonce_ttl.total_seconds():
+    # Workers agree on the time to a fraction of a second. One from later was given out by a clock that was wrong, and
+    # would be good for longer than its proof is remembered.
+    if age is None or not -SKEW.total_seconds() <= age <= settings.nonce_ttl.total_seconds():
         raise NonceWanted("it needs the nonce that comes with this answer")
     return age
 

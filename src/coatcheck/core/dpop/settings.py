@@ -12,7 +12,9 @@ from coatcheck.core.refusals import refuse
 _OF: Final = "dpop"
 _LONGEST_WINDOW: Final = timedelta(minutes=5)
 _LONGEST_NONCE: Final = timedelta(hours=1)
-_MARGIN: Final = timedelta(seconds=10)
+
+SKEW: Final = timedelta(seconds=5)
+"""By how much the clocks of two workers, or of a worker and its store, may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class DPoP:
     @property
     def life(self) -> timedelta:
         """For how long a proof has to be remembered: at least as long as it could be used, by any worker's clock."""
-        return (self.nonce_ttl if self.nonces else 2 * self.window) + _MARGIN
+        return (self.nonce_ttl if self.nonces else 2 * self.window) + 2 * SKEW
 
 
 def _origin(text: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from coatcheck.core.base64url import octets_of
 from coatcheck.core.foreign import as_object
-from coatcheck.core.jose.keys import PublicKey, octets_of
+from coatcheck.core.jose.keys import BadKey, PublicKey, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,8 +96,20 @@ def parts_of(text: str, kind: str) -> Parts:
     return Parts(algorithm, header, claims, text.rpartition(".")[0].encode("ascii"), signature)
 
 
+def key_brought(algorithm: str, jwk: object) -> PublicKey:
+    """Return the key that a JWT of this algorithm brings along.
+
+    Raises:
+        ProofRefused: It is none that counts.
+    """
+    try:
+        return key_of(algorithm, jwk)
+    except BadKey as bad:
+        raise ProofRefused(str(bad)) from None
+
+
 def _object(part: str) -> dict[str, Any] | None:
     try:
-        return as_object(json.loads(octets_of(part) or b""))
+        return as_object(json.loads((octets_of(part) or b"").decode()))  # as octets they could be UTF-16, too
     except (ValueError, RecursionError):
         return None

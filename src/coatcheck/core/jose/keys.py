@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+from coatcheck.core.base64url import octets_of, text_of
 from coatcheck.core.foreign import as_object
 
 _SMALLEST_RSA: Final = 2048
@@ -14,6 +14,7 @@ _LARGEST_RSA: Final = 8192
 _SMALLEST_EXPONENT: Final = 65537
 _LARGEST_EXPONENT: Final = 2**32
 _LONGEST_TEXT: Final = 4096
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 section 6, RFC 8037 section 2
 
 # P-256: y² = x³ - 3x + b modulo p (SP 800-186 section 3.2.1.3).
 _P: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
@@ -46,11 +47,13 @@ def key_of(algorithm: str, jwk: object) -> PublicKey:
     """Return the key in a JWK that goes with an algorithm.
 
     Raises:
-        BadKey: It is of another type, not on the curve, or too weak.
+        BadKey: It is of another type, not on the curve, too weak, or not the public half alone.
     """
     members = as_object(jwk)
     if members is None:
         raise BadKey("the key is no object")
+    if not _PRIVATE.isdisjoint(members):
+        raise BadKey("the key is a private one, which nobody may ever send")
     return _ec(members) if algorithm == "ES256" else _rsa(members)
 
 
@@ -81,24 +84,9 @@ def _number(text: object, *, size: int | None = None) -> int:
     return int.from_bytes(octets)
 
 
-def octets_of(text: str) -> bytes | None:
-    """Return what base64url without padding stands for; None for any other spelling of it, and anything else."""
-    try:
-        octets = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    except ValueError:
-        return None
-    return octets if text_of(octets) == text else None
-
-
-def text_of(octets: bytes) -> str:
-    """Return octets in base64url without padding."""
-    return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
-
-
 def written(key: PublicKey) -> str:
     """Return a key as it is kept: the members that RFC 7638 section 3.2 wants, in its order."""
-    members = _members(key)
-    return json.dumps(members, sort_keys=True, separators=(",", ":"))
+    return json.dumps(_members(key), sort_keys=True, separators=(",", ":"))
 
 
 def _members(key: PublicKey) -> dict[str, str]:

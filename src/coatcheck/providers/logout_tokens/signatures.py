@@ -64,6 +64,8 @@ def claimed(token: str, algorithms: Collection[str]) -> Claimed:
         header = get_unverified_header(token)
     except (PyJWTError, ValueError, RecursionError):
         raise LogoutRefused("it is no signed token") from None
+    if "crit" in header:
+        raise LogoutRefused("it demands what nobody here understands")  # RFC 7515 section 4.1.11
     algorithm, key_id = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise LogoutRefused("alg is not accepted")

@@ -590,7 +590,10 @@ def _carried(new: NewSession, data: bytes) -> Record:
 
 
 def _merged(data: bytes, change: SessionChange) -> bytes:
-    merged = {**json.loads(data), **change.changes}
+    held: dict[str, Any] = json.loads(data)
+    if not change.expects(held):
+        return data
+    merged = {**held, **change.changes}
     for key in change.remove:
         merged.pop(key, None)
     text = json.dumps(merged, separators=(",", ":")).encode()

@@ -99,6 +99,32 @@ class AsyncChanges:
         assert await stored(store, token_hash) == saved
         assert await noted(store, cursor, session_subject(row.id))
 
+    async def test_S8_saving_can_expect_what_the_keys_hold(self, store: AsyncStore) -> None:
+        """If one does not hold it, all stay as they are, and whoever asked sees it in the row."""
+        token_hash, row = await added(store, data='{"a": 1, "b": 2}')
+        change = SessionChange(row.id, {"a": 10}, ("b",), MANY_BYTES)
+        for wrong in ({"a": 2}, {"a": 1, "b": 1}, {"c": 3}):
+            left = await store.save(change._replace(expected=wrong))
+            assert left is not None
+            assert json.loads(left.data) == {"a": 1, "b": 2}
+        saved = await store.save(change._replace(expected={"a": 1, "b": 2}))
+        assert saved is not None
+        assert json.loads(saved.data) == {"a": 10}
+        assert await stored(store, token_hash) == saved
+
+    async def test_S8_of_writers_who_expect_the_same_one_has_its_way(self, store: AsyncStore) -> None:
+        """However many at once."""
+        if store.capabilities.eventual:
+            return  # changes made at once may undo each other
+        token_hash, row = await added(store, data='{"a": 0}')
+        changes = [SessionChange(row.id, {"a": n}, (), MANY_BYTES, {"a": 0}) for n in range(1, 9)]
+        rows = await async_together([partial(store.save, change) for change in changes])
+        found = await stored(store, token_hash)
+        assert found is not None
+        held = json.loads(found.data)["a"]
+        assert held != 0
+        assert {json.loads(each.data)["a"] for each in rows if each is not None} == {held}
+
     async def test_S8_writers_of_different_keys_both_keep_theirs(self, store: AsyncStore) -> None:
         """However many at once."""
         if store.capabilities.eventual:
