@@ -133,6 +133,7 @@ async def _bare_postgresql(stack: AsyncExitStack, url: str) -> Bare:
     threads = stack.enter_context(psycopg.connect(url, autocommit=True, prepare_threshold=0))
     statements = Statements("public", None)
     columns, whole = on_wire(statements.filled(_READ)), on_wire(statements["read"])
+    retired = on_wire(statements["read_retired"])
 
     async def read(token_hash: bytes) -> object:
         return await (await connection.execute(columns, {"token_hash": token_hash})).fetchone()
@@ -142,6 +143,9 @@ async def _bare_postgresql(stack: AsyncExitStack, url: str) -> Bare:
 
     async def read_whole(token_hash: bytes) -> object:
         return await (await connection.execute(whole, {"token_hash": token_hash, "now": None})).fetchone()
+
+    async def read_retired(token_hash: bytes) -> object:
+        return await (await connection.execute(retired, {"token_hash": token_hash, "now": None})).fetchone()
 
     def read_sync(token_hash: bytes) -> object:
         return threads.execute(columns, {"token_hash": token_hash}).fetchone()
@@ -159,6 +163,7 @@ async def _bare_postgresql(stack: AsyncExitStack, url: str) -> Bare:
     others: dict[str, Callable[[bytes], Awaitable[object]]] = {
         "bare, with datetimes": read_plain,
         "the store's statement, bare": read_whole,
+        "its statement for retired tokens, bare": read_retired,
     }
     return Bare(read, read_sync, others, {"the store's statement, bare": read_whole_sync}, create, end)
 

@@ -158,8 +158,8 @@ class Worker(Face):
         """Wait for what is under way in the background: refreshes, and writes into the shared cache."""
         close = "aclose" if self.bench.kind == ASYNCIO else "close"
         await answered(getattr(self.thing._values._jobs, close)())
-        if self.thing._tiers.shared is not None:
-            await answered(getattr(self.thing._tiers.shared._errands, close)())
+        if self.thing.tiers.shared is not None:
+            await answered(getattr(self.thing.tiers.shared._errands, close)())
 
     async def waiting(self, key: str, callers: int) -> None:
         """Wait until so many callers wait for somebody else's load of a key."""

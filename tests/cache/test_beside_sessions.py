@@ -32,7 +32,7 @@ async def test_they_share_store_log_shared_cache_and_polls(bench: Bench) -> None
     sessions = await bench.sessions()
     worker, origin = await bench.beside(sessions), bench.origin()
     created = await answered(sessions.create("ada"))
-    assert worker.thing._tiers is sessions.tiers
+    assert worker.thing.tiers is sessions.tiers
     store = sessions.store
     for _ in range(5):
         bench.clock.advance(LEASE)

@@ -189,7 +189,7 @@ async def test_a_lease_that_nobody_ever_gives_back_holds_nobody_up_for_longer_th
     """Whoever can write into the shared cache can forge one; it proves nothing."""
     worker, origin = await bench.worker(), bench.origin()
     await worker.mark()
-    epoch = worker.thing._tiers.log.knowledge.epoch
+    epoch = worker.thing.tiers.log.knowledge.epoch
     there = worker.thing._values._copies.places(epoch, full("key"))[0]
     await answered(bench.shared.add(there.lease, b"mine", 10**9))
     for loads in (1, 2):

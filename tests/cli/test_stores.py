@@ -115,7 +115,7 @@ def test_values_are_invalidated_in_every_store(run: Run, url: str, named: list[s
             result = run("invalidate", *words, *named)
             assert (result.code, result.err) == (0, "")
             assert not {"dark", "beta"} & set(re.findall(r"\w+", result.out))
-            cache._tiers.log.doubt()  # instead of waiting for the news
+            cache.tiers.log.doubt()  # instead of waiting for the news
             assert loaded_by(cache) == expected, words
 
 

@@ -26,12 +26,12 @@ def test_a_value_cache_shares_what_the_sessions_have() -> None:
     sessions = found.sessions()
     cache = found.value_cache(sessions)
     assert isinstance(cache, Cache)
-    assert cache._tiers is sessions.tiers
+    assert cache.tiers is sessions.tiers
     assert cache._values.settings == found.values == ValueSettings(max_entries=7)
     other = found.async_sessions()
     beside = found.async_value_cache(other)
     assert isinstance(beside, AsyncCache)
-    assert beside._tiers is other.tiers
+    assert beside.tiers is other.tiers
     assert beside._values.settings == found.values
 
 
@@ -43,7 +43,7 @@ def test_a_value_cache_alone_has_tiers_of_its_own_as_configured(side: str) -> No
         environ=environ, keys=[KEY], deployment="shop", shared_cache=SHARED, users={"table": "people"}
     )
     cache = getattr(found, side)(clock=clock)
-    store, tiers = cache._tiers.store, cache._tiers
+    store, tiers = cache.tiers.store, cache.tiers
     assert isinstance(store, SQLiteStore if side == "value_cache" else AsyncSQLiteStore)
     assert (store.path, store.users, store._migrate_on_open) == ("app.db", found.users, False)
     assert store._clock is tiers.clock is clock
@@ -56,7 +56,7 @@ def test_a_value_cache_alone_has_tiers_of_its_own_as_configured(side: str) -> No
 def test_without_a_shared_cache_there_is_none(folder: Path) -> None:
     """And a value is kept all the same, in a file that is made where the settings say so."""
     with Settings.load(environ=STORE).value_cache() as cache:
-        assert cache._tiers.shared is None
+        assert cache.tiers.shared is None
         assert cache.get_or_load("answer", lambda: 42, ttl=HOUR) == 42
         assert cache.get("answer") == 42
     assert (folder / "app.db").exists()

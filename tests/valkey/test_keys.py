@@ -8,7 +8,7 @@ import pytest
 
 from coatcheck.core.times import from_micros
 from coatcheck.stores.base import SessionChange, Touch
-from coatcheck.stores.valkey.async_store import FLOOD
+from coatcheck.stores.valkey.async_readings import FLOOD
 from coatcheck.testing import ManualClock
 from coatcheck.testing._rows import DAY, HOUR, MANY_BYTES, a_row, an_expired_row, to_create
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck._async.namespace import AsyncNamespace
+from coatcheck._async.opened import AsyncOpened
 from coatcheck._async.provider_sessions import AsyncProviderSessions
 from coatcheck._async.sessions import AsyncSessions
 from coatcheck._async.tiers import AsyncTiers
@@ -17,7 +18,6 @@ from coatcheck.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from coatcheck.caches.async_protocol import AsyncSharedCache
     from coatcheck.clock import Clock
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.async_protocol import AsyncStore
 
 
-class AsyncCache(AsyncNamespace):
+class AsyncCache(AsyncNamespace, AsyncOpened):
     """Query results, flags and configuration, cached in memory and between the workers.
 
     What was invalidated is not served again, on any worker, later than the bound of the store: at once on SQLite, and
@@ -90,7 +90,7 @@ class AsyncCache(AsyncNamespace):
             refuse("source", type(tiers.store).__name__, fix)
         if not tiers.lease:
             refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
-        self._tiers = tiers
+        self.tiers = tiers
         super().__init__(AsyncValues(tiers, settings or ValueSettings()), Space())
         tiers.add_background(self._values)
 
@@ -101,23 +101,13 @@ class AsyncCache(AsyncNamespace):
             ConfigurationError: Something can never work as configured.
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
-        if self._owns:
-            await self._tiers.open()
-        return self
+        return await super().open() if self._owns else self
 
     async def aclose(self) -> None:
         """Wait for what is being loaded in the background, and close what was opened."""
         await self._values.aclose()
         if self._owns:
-            await self._tiers.aclose()
-
-    async def __aenter__(self) -> Self:
-        return await self.open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+            await super().aclose()
 
     def namespace(self, name: str, *, tenant: str | None = None) -> AsyncNamespace:
         """Return a part of the cache, whose keys reach no other part's.

@@ -1,15 +1,16 @@
-"""What all of a session's verbs stand on: the store, the tiers, the policy, and how they are opened and closed."""
+"""What the verbs of our own sessions stand on: the store, the policy, and how tokens are judged."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 from coatcheck._async.audit_trail import switch_on
 from coatcheck._async.cached_reads import AsyncCachedReads
 from coatcheck._async.reading_ahead import AsyncReadingAhead
 from coatcheck._async.tiers import AsyncTiers
 from coatcheck._async.touches import AsyncTouches
+from coatcheck._async.validating import AsyncValidating
 from coatcheck.core.authentication import authentication_of
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.policy import Policy
@@ -17,20 +18,17 @@ from coatcheck.core.refusals import refuse
 from coatcheck.core.session import NEVER, STAMP, Record, Session
 from coatcheck.core.session_copies import SessionCopies
 from coatcheck.core.settings import CacheSettings
-from coatcheck.core.times import duration_nanos, from_micros
+from coatcheck.core.times import duration_nanos
 from coatcheck.core.tokens import Token, TokenHash, is_reserved
 from coatcheck.core.told import ToldLately
 from coatcheck.core.transport import Transport
 from coatcheck.core.users import user_json
 from coatcheck.errors import ConfigurationError
 from coatcheck.fork import after_fork
-from coatcheck.hooks import EventHook
-from coatcheck.stores.base import SESSION
+from coatcheck.stores.base import SESSION, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from datetime import datetime
-    from types import TracebackType
 
     from coatcheck.caches.async_protocol import AsyncSharedCache
     from coatcheck.clock import Clock
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from coatcheck.core.settings import SharedCacheSettings
     from coatcheck.core.users import User
     from coatcheck.stores.async_protocol import AsyncRetires, AsyncStore
-    from coatcheck.stores.base import Reading
     from coatcheck.stores.users import UsersTable
 
 _UNPROVEN_EVERY = timedelta(hours=1)
@@ -50,7 +47,7 @@ _JITTER = 1_000_000
 """Microseconds; a clock that goes back by more was set back."""
 
 
-class AsyncSessionBase:
+class AsyncSessionBase(AsyncValidating[Reading]):
     """The parts that sessions are made of, and what they say about themselves."""
 
     _kind = SESSION
@@ -102,7 +99,7 @@ class AsyncSessionBase:
         """
         self.policy = policy or Policy()
         self.cache_settings = cache or CacheSettings()
-        self.tiers = (
+        tiers = (
             store
             if isinstance(store, AsyncTiers)
             else AsyncTiers(
@@ -117,15 +114,13 @@ class AsyncSessionBase:
                 clock=clock,
             )
         )
-        self._clock = self.tiers.clock
-        self._log = self.tiers.log
+        super().__init__(tiers, on_event)
         self.imported = imported
         self._check_purpose(purpose)
         hashed = token_hash or TokenHash(purpose=purpose)
         self._credentials = Credentials(hashed, self.tiers.ring(purpose) if self._signs else None, imported)
         self._purpose = purpose
         self._load_users = load_users
-        self._events = EventHook(on_event, self.now)
         self._latest = 0
         self._unproven = ToldLately(duration_nanos(_UNPROVEN_EVERY))
         self._check_capabilities()
@@ -145,7 +140,7 @@ class AsyncSessionBase:
             shared_ttl=self.shared_cache_settings.ttl_ns,
             secrets=self.tiers.secrets(purpose),
         )
-        self._reads: AsyncCachedReads[bytes, Reading] = AsyncCachedReads(
+        self._reads = AsyncCachedReads(
             self._log,
             self._copies,
             unchanged=self.store.unchanged,
@@ -155,11 +150,6 @@ class AsyncSessionBase:
         )
         self._ahead = AsyncReadingAhead(self.store, self._log, lease=self.cache_settings.lease_ns)
         after_fork(self)
-
-    @property
-    def store(self) -> AsyncStore:
-        """The authority."""
-        return self.tiers.store
 
     @property
     def shared_cache_settings(self) -> SharedCacheSettings:
@@ -191,28 +181,10 @@ class AsyncSessionBase:
         self._touches.forked()
         self._reads.forked()
 
-    async def open(self) -> Self:
-        """Verify, and where configured create, the tables; a wrong configuration fails here.
-
-        Raises:
-            ConfigurationError: The database can never work as configured.
-            SchemaError: The tables are missing, older or newer, or have been altered.
-        """
-        await self.tiers.open()
-        return self
-
     async def aclose(self) -> None:
         """Write pending touches and close all connections."""
         await self._touches.close()
-        await self.tiers.aclose()
-
-    async def __aenter__(self) -> Self:
-        return await self.open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+        await super().aclose()
 
     def transport(self, cookie: str, *, bearer: bool) -> Transport:
         """Return where tokens stand in a request: in a cookie of this name, or behind `Authorization: Bearer` too."""
@@ -227,16 +199,9 @@ class AsyncSessionBase:
         """Return a token with a new signature, if an older key than the first has signed it (rule S3)."""
         return self._credentials.renewed(presented_bytes(token))
 
-    def now(self) -> datetime:
-        """Return the time by which sessions are created and judged, in UTC: the store's, as far as it is known."""
-        return from_micros(self._log.best_now() // 1000)
-
     async def health(self) -> Health:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
-        return await self.tiers.health(
-            self._copies.places("health", b""),
-            {"entries": len(self._reads.cache), "max_entries": self.cache_settings.max_entries},
-        )
+        return await self._health(self._copies.places("health", b""), self.cache_settings.max_entries)
 
     @property
     def credentials(self) -> Credentials:
@@ -254,19 +219,9 @@ class AsyncSessionBase:
         return self._credentials.signing_keys
 
     @property
-    def reads(self) -> AsyncCachedReads[bytes, Reading]:
-        """The caches in front of the store."""
-        return self._reads
-
-    @property
     def has_shared_cache(self) -> bool:
         """Whether copies are shared between processes."""
         return self.tiers.shared is not None
-
-    @property
-    def events(self) -> EventHook:
-        """Where events are told."""
-        return self._events
 
     def secrets(self, context: bytes) -> tuple[bytes, ...]:
         """Return keys for something else that clients hold, made of the configured ones in their order; or none."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from coatcheck._sync.namespace import Namespace
+from coatcheck._sync.opened import Opened
 from coatcheck._sync.provider_sessions import ProviderSessions
 from coatcheck._sync.sessions import Sessions
 from coatcheck._sync.tiers import Tiers
@@ -18,7 +19,6 @@ from coatcheck.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from coatcheck.caches.protocol import SharedCache
     from coatcheck.clock import Clock
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from coatcheck.stores.protocol import Store
 
 
-class Cache(Namespace):
+class Cache(Namespace, Opened):
     """Query results, flags and configuration, cached in memory and between the workers.
 
     What was invalidated is not served again, on any worker, later than the bound of the store: at once on SQLite, and
@@ -91,7 +91,7 @@ class Cache(Namespace):
             refuse("source", type(tiers.store).__name__, fix)
         if not tiers.lease:
             refuse("lease", tiers.lease, "use more than zero: without a proof no value is ever served from memory")
-        self._tiers = tiers
+        self.tiers = tiers
         super().__init__(Values(tiers, settings or ValueSettings()), Space())
         tiers.add_background(self._values)
 
@@ -102,23 +102,13 @@ class Cache(Namespace):
             ConfigurationError: Something can never work as configured.
             SchemaError: The tables are missing, older or newer, or have been altered.
         """
-        if self._owns:
-            self._tiers.open()
-        return self
+        return super().open() if self._owns else self
 
     def close(self) -> None:
         """Wait for what is being loaded in the background, and close what was opened."""
         self._values.close()
         if self._owns:
-            self._tiers.close()
-
-    def __enter__(self) -> Self:
-        return self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+            super().close()
 
     def namespace(self, name: str, *, tenant: str | None = None) -> Namespace:
         """Return a part of the cache, whose keys reach no other part's.

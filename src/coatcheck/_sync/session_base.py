@@ -1,16 +1,17 @@
 # Generated from _async/session_base.py by tools/generate_sync.py: edit that, run `make generate`.
-"""What all of a session's verbs stand on: the store, the tiers, the policy, and how they are opened and closed."""
+"""What the verbs of our own sessions stand on: the store, the policy, and how tokens are judged."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 from coatcheck._sync.audit_trail import switch_on
 from coatcheck._sync.cached_reads import CachedReads
 from coatcheck._sync.reading_ahead import ReadingAhead
 from coatcheck._sync.tiers import Tiers
 from coatcheck._sync.touches import Touches
+from coatcheck._sync.validating import Validating
 from coatcheck.core.authentication import authentication_of
 from coatcheck.core.credentials import Credentials, presented_bytes
 from coatcheck.core.policy import Policy
@@ -18,20 +19,17 @@ from coatcheck.core.refusals import refuse
 from coatcheck.core.session import NEVER, STAMP, Record, Session
 from coatcheck.core.session_copies import SessionCopies
 from coatcheck.core.settings import CacheSettings
-from coatcheck.core.times import duration_nanos, from_micros
+from coatcheck.core.times import duration_nanos
 from coatcheck.core.tokens import Token, TokenHash, is_reserved
 from coatcheck.core.told import ToldLately
 from coatcheck.core.transport import Transport
 from coatcheck.core.users import user_json
 from coatcheck.errors import ConfigurationError
 from coatcheck.fork import after_fork
-from coatcheck.hooks import EventHook
-from coatcheck.stores.base import SESSION
+from coatcheck.stores.base import SESSION, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
-    from types import TracebackType
 
     from coatcheck.caches.protocol import SharedCache
     from coatcheck.clock import Clock
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from coatcheck.core.imported import ImportedTokens
     from coatcheck.core.settings import SharedCacheSettings
     from coatcheck.core.users import User
-    from coatcheck.stores.base import Reading
     from coatcheck.stores.protocol import Retires, Store
     from coatcheck.stores.users import UsersTable
 
@@ -51,7 +48,7 @@ _JITTER = 1_000_000
 """Microseconds; a clock that goes back by more was set back."""
 
 
-class SessionBase:
+class SessionBase(Validating[Reading]):
     """The parts that sessions are made of, and what they say about themselves."""
 
     _kind = SESSION
@@ -103,7 +100,7 @@ class SessionBase:
         """
         self.policy = policy or Policy()
         self.cache_settings = cache or CacheSettings()
-        self.tiers = (
+        tiers = (
             store
             if isinstance(store, Tiers)
             else Tiers(
@@ -118,15 +115,13 @@ class SessionBase:
                 clock=clock,
             )
         )
-        self._clock = self.tiers.clock
-        self._log = self.tiers.log
+        super().__init__(tiers, on_event)
         self.imported = imported
         self._check_purpose(purpose)
         hashed = token_hash or TokenHash(purpose=purpose)
         self._credentials = Credentials(hashed, self.tiers.ring(purpose) if self._signs else None, imported)
         self._purpose = purpose
         self._load_users = load_users
-        self._events = EventHook(on_event, self.now)
         self._latest = 0
         self._unproven = ToldLately(duration_nanos(_UNPROVEN_EVERY))
         self._check_capabilities()
@@ -146,7 +141,7 @@ class SessionBase:
             shared_ttl=self.shared_cache_settings.ttl_ns,
             secrets=self.tiers.secrets(purpose),
         )
-        self._reads: CachedReads[bytes, Reading] = CachedReads(
+        self._reads = CachedReads(
             self._log,
             self._copies,
             unchanged=self.store.unchanged,
@@ -156,11 +151,6 @@ class SessionBase:
         )
         self._ahead = ReadingAhead(self.store, self._log, lease=self.cache_settings.lease_ns)
         after_fork(self)
-
-    @property
-    def store(self) -> Store:
-        """The authority."""
-        return self.tiers.store
 
     @property
     def shared_cache_settings(self) -> SharedCacheSettings:
@@ -192,28 +182,10 @@ class SessionBase:
         self._touches.forked()
         self._reads.forked()
 
-    def open(self) -> Self:
-        """Verify, and where configured create, the tables; a wrong configuration fails here.
-
-        Raises:
-            ConfigurationError: The database can never work as configured.
-            SchemaError: The tables are missing, older or newer, or have been altered.
-        """
-        self.tiers.open()
-        return self
-
     def close(self) -> None:
         """Write pending touches and close all connections."""
         self._touches.close()
-        self.tiers.close()
-
-    def __enter__(self) -> Self:
-        return self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close()
 
     def transport(self, cookie: str, *, bearer: bool) -> Transport:
         """Return where tokens stand in a request: in a cookie of this name, or behind `Authorization: Bearer` too."""
@@ -228,16 +200,9 @@ class SessionBase:
         """Return a token with a new signature, if an older key than the first has signed it (rule S3)."""
         return self._credentials.renewed(presented_bytes(token))
 
-    def now(self) -> datetime:
-        """Return the time by which sessions are created and judged, in UTC: the store's, as far as it is known."""
-        return from_micros(self._log.best_now() // 1000)
-
     def health(self) -> Health:
         """Say how every part is: by what is known, and by asking the store if nothing is. Never raises."""
-        return self.tiers.health(
-            self._copies.places("health", b""),
-            {"entries": len(self._reads.cache), "max_entries": self.cache_settings.max_entries},
-        )
+        return self._health(self._copies.places("health", b""), self.cache_settings.max_entries)
 
     @property
     def credentials(self) -> Credentials:
@@ -255,19 +220,9 @@ class SessionBase:
         return self._credentials.signing_keys
 
     @property
-    def reads(self) -> CachedReads[bytes, Reading]:
-        """The caches in front of the store."""
-        return self._reads
-
-    @property
     def has_shared_cache(self) -> bool:
         """Whether copies are shared between processes."""
         return self.tiers.shared is not None
-
-    @property
-    def events(self) -> EventHook:
-        """Where events are told."""
-        return self._events
 
     def secrets(self, context: bytes) -> tuple[bytes, ...]:
         """Return keys for something else that clients hold, made of the configured ones in their order; or none."""

@@ -22,17 +22,6 @@ _new = object.__new__
 class SessionReads(SessionBase):
     """The sessions of those who present a token."""
 
-    def lookup(self, token: str | bytes | Token) -> Session | None:
-        """Answer from memory, at once; None says nothing: ask `get`."""
-        presented = token if type(token) is bytes else presented_bytes(token)
-        copy = self._reads.lookup(key_hash(presented).digest()[:KEY_SIZE])
-        if copy is None:
-            return None
-        session = _new(Session)
-        # Session(copy) without the call of __init__, which is a tenth of it all
-        session._copy = copy  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        return session
-
     def get(self, token: str | bytes | Token | None, *, connection: Any = None) -> Session | NotSignedIn:
         """Validate a token.
 

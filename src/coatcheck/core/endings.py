@@ -68,6 +68,11 @@ def signed_out_subject(user_id: str, second: int) -> str:
     return f"{signed_out_name(user_id)}@{second}"
 
 
+def second_of(micros: int) -> int:
+    """Return the second that a time in microseconds lies in: more exactly than that nobody tells when a user went."""
+    return micros // 1_000_000
+
+
 def once_subject(kind: str, identifier: str) -> str:
     """Return the subject by which a message that may count only once is remembered, as long as the log is kept."""
     return "o:" + urlsafe_b64encode(_tag(kind.encode(), identifier.encode("utf-8", "surrogatepass"))).decode()

@@ -123,8 +123,11 @@ class Operations:
         return self._reading(Statement(self._text("find"), {"session_id": session_id, "now": now}))
 
     def _reading(self, statement: Statement) -> Operation[Reading]:
-        rows = yield statement
-        epoch, as_of, now, *columns, since, retired_id, until = only(rows)
+        return self.reading(only((yield statement)))
+
+    def reading(self, row: Row) -> Reading:
+        """Return what a statement that reads a session has found."""
+        epoch, as_of, now, *columns, since, retired_id, until = row
         retired = None if retired_id is None else Retired(retired_id, until)
         over = retired is not None and retired.until <= now
         record = None if over else self.record(tuple(columns))

@@ -111,8 +111,7 @@ def isolate(env: Any, database: Counted) -> Callable[[], AsyncSessions]:
 
 async def written(isolate: AsyncSessions | AsyncCache) -> None:
     """Wait until its copies are in KV."""
-    tiers = isolate.tiers if isinstance(isolate, AsyncSessions) else isolate._tiers
-    await tiers.finish()
+    await isolate.tiers.finish()
 
 
 async def proven(*isolates: AsyncSessions) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from coatcheck.errors import ConfigurationError
 from coatcheck.stores.base import Ended
-from coatcheck.stores.operations import Operations, Statement
+from coatcheck.stores.operations import Operations, Statement, only
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,18 @@ _FORGOTTEN: Final = 10_000
 
 class PostgreSQLOperations(Operations):
     """The store's operations; times are the server's."""
+
+    def read(self, token_hash: bytes, now: int | None) -> Operation[Reading]:
+        """Read a session by its token; by one that was retired in a second statement.
+
+        The answer of the second alone counts, and is what a reading that began then would be: no change in between can
+        make a reading of two halves. A session's own token was never retired, so the first is whole, too.
+        """
+        values = {"token_hash": token_hash, "now": now}
+        *found, was_retired = only((yield Statement(self._text("read"), values)))
+        if was_retired:
+            return (yield from self._reading(Statement(self._text("read_retired"), values)))
+        return self.reading(tuple(found))
 
     def create(self, new: NewSession, now: int | None) -> Operation[CreateResult]:
         """Insert a session; end the replaced one and those beyond the limit, one sign-in of a user after another.

@@ -1,17 +1,12 @@
--- The session, the log's identity and the oldest position that may still be written, in one snapshot.
--- A retired token leads to its successor's session: by a query of its own, for with a join the planner, who takes the
--- one row of coatcheck_meta for a thousand, reads all sessions. What else is known of it is asked only where it is one.
+-- The session, the log's identity and the oldest position that may still be written, in one snapshot. Nearly everybody
+-- brings a session's own token. Where there is none, the last column tells whether it was retired: what it leads to
+-- then, read_retired.sql says.
 SELECT e.epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, /*micros_now*/, /*columns*/, /*user*/,
-    (SELECT /*since*/ FROM /*schema*/coatcheck_retired WHERE session_id = s.id),
-    CASE WHEN s.token_hash = :token_hash THEN NULL ELSE (
-        SELECT session_id FROM /*schema*/coatcheck_retired WHERE token_hash = :token_hash
-    ) END,
-    CASE WHEN s.token_hash = :token_hash THEN NULL ELSE (
-        SELECT /*until*/ FROM /*schema*/coatcheck_retired WHERE token_hash = :token_hash
+    (SELECT /*since*/ FROM /*schema*/coatcheck_retired WHERE session_id = s.id), NULL, NULL,
+    CASE WHEN s.id IS NULL THEN EXISTS (
+        SELECT FROM /*schema*/coatcheck_retired WHERE token_hash = :token_hash
     ) END
 FROM /*schema*/coatcheck_meta AS meta
 LEFT JOIN /*schema*/coatcheck_epoch AS e ON /*this_life*/
-LEFT JOIN /*schema*/coatcheck_sessions AS s ON s.token_hash = coalesce(
-        (SELECT successor FROM /*schema*/coatcheck_retired WHERE token_hash = :token_hash), :token_hash
-    ) AND s.generation = meta.generation
+LEFT JOIN /*schema*/coatcheck_sessions AS s ON s.token_hash = :token_hash AND s.generation = meta.generation
 /*user_join*/
