@@ -364,7 +364,7 @@ class AsyncMemoryStore:
             active = None if before is None else before.active
             if due:
                 self._probed_at = now
-                active = sum(map(self._alive, self._rows.values()))
+                active = len(self._live(SESSION))
             self._workers[key] = WorkerRow(*key, now, active, report)
             self._forget_workers()
             return due
@@ -434,11 +434,17 @@ class AsyncMemoryStore:
         async with self._lock:
             return [row for row in self._matching(wanted) if (row.last_seen_at, row.id) < (after or START)][:limit]
 
-    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count the sessions that a filter means."""
+    async def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count the sessions that a filter means; with `most` no further than that."""
         _refuse(connection)
         async with self._lock:
-            return len(self._matching(wanted))
+            return len(self._matching(wanted)[:most])
+
+    async def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose sessions a filter means."""
+        _refuse(connection)
+        async with self._lock:
+            return len({row.user_id for row in self._matching(wanted)} - {None})
 
     async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End the sessions that a filter means, and say which they were."""

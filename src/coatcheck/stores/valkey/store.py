@@ -22,6 +22,7 @@ What each key holds, with the generation as `g`:
     {coatcheck}:g:d:<id>    the device that a session is bound to
     {coatcheck}:g:f:<id>    the ids of the sessions that end with a session
     {coatcheck}:g:a, g:e    the ids of all, by latest activity and by expiry
+    {coatcheck}:g:q         the ids of what is no session but another kind of row, by expiry
 
 Why a reading and a page of the same epoch belong to the same log: the epoch is a random word beside the log. It goes
 with it (FLUSHALL), and comes back with it (a snapshot, a replica). The poll asks the server who it is (`run_id`, new
@@ -501,14 +502,23 @@ class ValkeyStore:
             found += rows.records_of(page)
         return found
 
-    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count the sessions that a filter means, in the same way."""
+    def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count the sessions that a filter means, in the same way; with `most` no further than that."""
         _refuse(connection)
         words, place, count = rows.filter_words(wanted), rows.BEGINNING, 0
-        while place is not None:
+        while place is not None and (most is None or count < most):
             place, more = self._run(scripts.SEARCH, *place, "", *words)
             count += more
-        return count
+        return count if most is None else min(count, most)
+
+    def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose sessions a filter means, in the same way."""
+        _refuse(connection)
+        words, place, users = rows.filter_words(wanted), rows.BEGINNING, set[bytes]()
+        while place is not None:
+            place, more = self._run(scripts.USERS_MATCHING, *place, "", *words)
+            users.update(more)
+        return len(users)
 
     def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End the sessions that a filter means, and say which they were.
