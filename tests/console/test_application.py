@@ -97,6 +97,7 @@ async def test_who_acts_as_an_operator_is_none(site: Site) -> None:
     support = await site.sessions.get(actor.token)
     assert support
     acting = await AsyncImpersonation(site.sessions).begin(support, "ada", reason="case 17")
+    assert acting
     actor.cookies = dict.fromkeys(actor.cookies, acting.token.reveal())
     for path in ("", "/trail", "/end?user=ada"):
         answer = await actor.page(path)

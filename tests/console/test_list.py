@@ -265,7 +265,7 @@ def test_no_filter_is_one_that_gives_nothing() -> None:
     asked = asked_in(fields_of("who=all"), START)
     assert asked.everyone
     assert not asked.filter().everything
-    assert asked.filter().active_since != Filter().active_since
+    assert asked.filter().created_since != Filter().created_since
 
 
 def test_a_moment_of_the_future_is_none() -> None:

@@ -90,14 +90,15 @@ class Asked:
 
         It always gives something: a filter that gives nothing is whatever the store has, operators' sessions too.
         """
-        return Filter(
+        found = Filter(
             text=self.text or None,
             user_id=self.user_id or None,
             signed_in={"users": True, "visitors": False}.get(self.who),
             ids=self.ids,
-            **(_times("active", ACTIVE.get(self.active), self.at) or {"active_since": _EVER}),
+            **_times("active", ACTIVE.get(self.active), self.at),
             **_times("created", BEGUN.get(self.begun), self.at),
         )
+        return replace(found, created_since=_EVER) if found.everything else found
 
     @property
     def everyone(self) -> bool:
