@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.report import Report
 
 NAMES = (
-    *("hits", "middleware", "frameworks", "million", "rows", "ways", "costs", "path"),
+    *("hits", "middleware", "frameworks", "million", "rows", "ways", "costs", "path", "search"),
     *("postgresql", "valkey", "shared", "connections", "propagation", "values", "providers", "gate"),
 )
 RESULTS = Path(__file__).parent / "results.md"

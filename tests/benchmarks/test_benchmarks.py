@@ -44,7 +44,7 @@ def test_each_benchmark_measures_hits_and_tells_its_goals(name: str, monkeypatch
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("name", ["postgresql", "valkey", "shared", "connections"])
+@pytest.mark.parametrize("name", ["postgresql", "valkey", "shared", "connections", "search"])
 def test_each_benchmark_of_a_fleet_runs_on_servers_of_its_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a thousandth of the sessions, everything is done once."""
     monkeypatch.setattr(scale, "FACTOR", 0.001)

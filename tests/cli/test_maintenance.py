@@ -47,6 +47,7 @@ def test_migrate_creates_the_tables_and_says_so(run: Run, folder: Path) -> None:
         *("0001_sessions", "0002_retired_tokens", "0003_devices"),
         *("0004_impersonations", "0005_kinds", "0006_audit", "0007_spent"),
         "0008_workers",
+        "0009_kinds_apart",
     )
     ran = "".join(f"ran {name}\n" for name in names)
     assert (first.code, first.out, first.err) == (0, ran + CURRENT, "")

@@ -172,4 +172,4 @@ def rows(answer: Answer) -> list[str]:
     found = re.findall(
         r"<tr[^>]*>(.*?)</tr>", text_of(answer).partition("<tbody")[2].partition("</tbody>")[0], re.DOTALL
     )
-    return [" ".join(re.sub(r"<[^>]*>", " ", row).split()) for row in found]
+    return [" ".join(re.sub(r"<[^>]*>", " ", row.replace("<wbr>", "")).split()) for row in found]

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from coatcheck import AsyncSessions, ConfigurationError
+from coatcheck import AsyncImpersonation, AsyncSessions, ConfigurationError
 from coatcheck.console import Console, ConsoleOptions, console_routes
 from coatcheck.starlette import SessionMiddleware, rotate, sign_in
 from coatcheck.stores.sqlite import AsyncSQLiteStore
@@ -76,7 +76,8 @@ async def site(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Site]:
 
 
 async def test_whom_the_application_knows_has_the_console_and_nobody_else(site: Site) -> None:
-    page = await (await site.browser("ada")).page()
+    ada = await site.browser("ada")
+    page = await ada.page()
     assert page.status == 200
     assert "Signed in as" in text_of(page)
     assert "Ada L." in text_of(page)
@@ -86,7 +87,21 @@ async def test_whom_the_application_knows_has_the_console_and_nobody_else(site: 
     stranger = Sitting(site.app, headers=[("accept", "text/html")])
     answer = await stranger.page("/numbers")
     assert (answer.status, answer.header("location")) == (302, "/login?next=%2Fconsole%2Fnumbers")
-    assert (await stranger.page("/sign-in")).status == 404
+    assert (await ada.page("/sign-in")).status == 404
+
+
+async def test_who_acts_as_an_operator_is_none(site: Site) -> None:
+    """They would see and end what they may not, and the trail would name somebody else."""
+    await site.browser("ada")
+    actor = await site.browser("support")
+    support = await site.sessions.get(actor.token)
+    assert support
+    acting = await AsyncImpersonation(site.sessions).begin(support, "ada", reason="case 17")
+    assert acting
+    actor.cookies = dict.fromkeys(actor.cookies, acting.token.reveal())
+    for path in ("", "/trail", "/end?user=ada"):
+        answer = await actor.page(path)
+        assert (answer.status, heading(answer)) == (403, "Not for you")
 
 
 async def test_A1_the_application_asks_for_the_password_again(site: Site) -> None:

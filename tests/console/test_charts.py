@@ -47,9 +47,9 @@ def test_numbers_are_written_as_people_read_them() -> None:
     assert [whole(value) for value in (0, 7, 950, 1234, 1_500_000)] == ["0", "7", "950", "1.23k", "1.5M"]
     assert [percent(value) for value in (0, 0.5, 0.99999, 1)] == ["0%", "50%", "99.9%", "100%"]
     assert [seconds(value) for value in (0, 0.0008, 0.25, 2)] == ["0", "0.8 ms", "250 ms", "2 s"]
-    assert of_users(37, 12, exactly=True) == "37 sessions of 12 users"
-    assert of_users(5000, 1, exactly=False) == "5,000 sessions of at least 1 user"
-    assert of_users(1, 0, exactly=True) == "1 session"
+    assert of_users(37, 12) == "37 sessions of 12 users"
+    assert of_users(5000, 1) == "5,000 sessions of 1 user"
+    assert of_users(1, 0) == "1 session"
 
 
 def test_addresses_are_places_in_plain_words() -> None:

@@ -11,8 +11,11 @@ import pytest
 from coatcheck import Unavailable
 from coatcheck.console.forms import fields_of
 from tests.console.desk import alive, begin, form_in, heading, rows, text_of, words_of
+from tests.sqlite.helpers import run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.console.desk import Desk, Sitting
     from tests.web.browser import Answer
 
@@ -93,8 +96,53 @@ async def test_nothing_chosen_is_not_everyone(at: Desk, query: str) -> None:
     sent = await browser.send(
         "/console/end", [("form", token), *fields_of(query[1:]).multi_items(), ("expected", "1"), ("word", "everyone")]
     )
-    assert sent.status in {400, 409}
+    assert sent.status == 403
     assert await alive(at, tokens) == [True]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"user": "grace"},
+        {"user": ""},
+        {"user": "", "word": "everyone"},
+        {"who": "all"},
+        {"q": "a"},
+        {"chosen": "1"},
+        {"active": "1d", "at": "0"},
+        {"expected": "1000"},
+    ],
+)
+async def test_L13_X2_a_form_is_good_for_what_its_preview_has_shown(at: Desk, forged: dict[str, str]) -> None:
+    """And for nothing else, whoever changes it: neither other sessions, nor more of them than somebody has seen."""
+    tokens = await begin(at, "ada", "grace")
+    browser = await at.operator()
+    preview = await browser.page("/end", user="ada")
+    answer = await browser.submit(preview, **forged)
+    assert (answer.status, heading(answer)) == (403, "This form is too old")
+    assert await alive(at, tokens) == [True, True]
+    assert "1 session has ended." in words_of(await browser.submit(preview))
+
+
+async def test_a_form_of_somebody_who_was_signed_out_meanwhile_leads_back_to_the_list(at: Desk) -> None:
+    """For nothing is sent again after the sign-in, and a preview of nothing is none."""
+    await begin(at, "ada")
+    browser = await at.operator()
+    preview = await browser.page("/end", user="ada")
+    at.clock.advance(timedelta(hours=2))
+    answer = await browser.submit(preview)
+    assert (answer.status, answer.header("location")) == (303, "/console/sign-in?next=%2Fconsole")
+
+
+async def test_many_sessions_with_long_ids_can_be_chosen(at: Desk, tmp_path: Path) -> None:
+    """Ids of an imported table, say, which together are longer than an entry of the trail may be."""
+    tokens = await begin(at, *["ada"] * 30)
+    run(str(tmp_path / "site.db"), "UPDATE coatcheck_sessions SET id = id || ?", ("x" * 200,))
+    browser = await at.operator()
+    ids = [session.id for session in await at.sessions.list_active()]
+    answer = await browser.submit(await chosen(browser, *ids))
+    assert "30 sessions have ended." in words_of(answer)
+    assert not any(await alive(at, tokens))
 
 
 async def test_a_number_that_has_changed_is_said(at: Desk) -> None:

@@ -11,6 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from coatcheck import Filter, UsersTable
+from coatcheck.console import listing
 from coatcheck.console.asked import ACTIVE, BEGUN, WHO, asked_in
 from coatcheck.console.forms import NoForm, fields_of, query_of
 from coatcheck.testing.clock import START
@@ -65,6 +66,34 @@ async def test_the_list_says_whose_they_are_on_what_where_and_when_latest_first(
         "ada , Firefox 143 on Windows Firefox 143 on Windows Private network 10.0.0.7 3 hours ago 3 hours ago",
     ]
     assert "2 sessions of users, latest activity first." in words_of(answer)
+
+
+async def test_a_name_that_nobody_can_see_is_none(cheap_hashes: None, tmp_path: Path) -> None:
+    """Otherwise there were nothing to read, and nothing to open the session by."""
+    with sqlite3.connect(tmp_path / "site.db") as database:
+        database.execute("CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT, email TEXT, role TEXT)")
+        names = [("1", " \t", "1@example.org"), ("2", "\u200b", ""), ("3", "", None)]
+        database.executemany("INSERT INTO users VALUES (?, ?, ?, NULL)", names)
+    database.close()
+    async with desk(tmp_path, users=UsersTable()) as at:
+        await begin(at, "1", "2", "3")
+        page = text_of(await (await at.operator()).page())
+        links = re.findall(r'<a href="/console/sessions/[^"]*"><bdi>([^<]*)</bdi>', page)
+        assert links == ["3", "2", "1@example.org"]
+
+
+async def test_an_error_of_somebody_who_is_signed_in_leaves_them_the_way_to_other_pages(at: Desk) -> None:
+    """And an outage the way to the same page, once more; after a form to the list."""
+    browser = await at.operator()
+    assert "Audit trail" in text_of(await browser.page(active="x"))
+    for store, nav in (("search", True), ("read", False)):
+        at.store.fail(store)
+        answer = text_of(await browser.page(q="a&b"))
+        assert 'href="/console?q=a%26b">Try again</a>' in answer
+        assert ("Audit trail" in answer) is nav
+        at.store.heal()
+    at.store.fail("read")
+    assert 'href="/console">Try again</a>' in text_of(await browser.send("/console/end"))
 
 
 async def test_a_place_can_be_told_by_the_application(cheap_hashes: None, tmp_path: Path) -> None:
@@ -181,7 +210,7 @@ async def test_I4_an_outage_is_a_page_of_its_own_and_never_an_empty_list(at: Des
     await begin(at, "ada")
     browser = await at.operator()
     for path in ("", "/numbers", "/end?everyone=1", "/sessions/x", "/trail"):
-        at.store.fail("read", "search", "count_matching", "find")
+        at.store.fail("read", "search", "count_matching", "count_users_matching", "find")
         answer = await browser.page(path)
         assert (answer.status, heading(answer)) == (503, "Nothing is known at the moment")
         assert answer.header("retry-after")
@@ -191,6 +220,33 @@ async def test_I4_an_outage_is_a_page_of_its_own_and_never_an_empty_list(at: Des
     assert (await browser.page()).status == 503
     at.store.heal()
     assert len(rows(await browser.page())) == 1
+
+
+async def test_a_page_that_is_not_there_is_said_in_the_frame_of_the_others(at: Desk) -> None:
+    """To whoever may know; and a slash too much does no harm."""
+    stranger, browser = at.browser(), await at.operator()
+    assert (await stranger.page("/elsewhere")).status == 303
+    for path in ("/elsewhere", "/sign-out", "/sessions/x/y"):
+        answer = await browser.page(path)
+        assert (answer.status, heading(answer)) == (404, "Not here")
+    answer = await browser.page("/")
+    assert (answer.status, answer.header("location")) == (303, "/console")
+
+
+async def test_of_very_many_the_list_says_no_more_than_that(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "COUNTED", 3)
+    browser = await at.operator()
+    for words, everything in (
+        ("2 sessions of users, latest", "End all 2 sessions…"),
+        ("3 or more sessions of users, latest", "End all sessions…"),
+        ("3 or more sessions of users, latest", "End all sessions…"),
+    ):
+        await begin(at, "ada", *([] if await at.sessions.list_active() else ["ada"]))
+        page = words_of(await browser.page())
+        assert words in page
+        assert everything in page
+    assert "3 or more sessions of users fit what you asked for" in words_of(await browser.page(user="ada"))
+    assert heading(await browser.page("/end", user="ada")) == "You are about to end 4 sessions of 1 user"
 
 
 # --- what is asked for
@@ -210,7 +266,7 @@ def test_no_filter_is_one_that_gives_nothing() -> None:
     asked = asked_in(fields_of("who=all"), START)
     assert asked.everyone
     assert not asked.filter().everything
-    assert asked.filter().active_since != Filter().active_since
+    assert asked.filter().created_since != Filter().created_since
 
 
 @pytest.mark.parametrize("at", ["9000000000000000", "0" * 20 + "9" * 30, "0" * 20 + "9" * 5000, "-1", "٣"])

@@ -41,10 +41,11 @@ async def is_in(browser: Sitting) -> bool:
     return (await browser.page()).status == 200
 
 
-async def test_C1_C2_an_operator_signs_in_by_a_cookie_that_goes_nowhere_else(at: Desk) -> None:
+async def test_C1_C2_H1_an_operator_signs_in_by_a_cookie_that_goes_nowhere_else(at: Desk) -> None:
     browser = at.browser()
     answer = await browser.page("/trail")
     assert (answer.status, answer.header("location")) == (303, "/console/sign-in?next=%2Fconsole%2Ftrail")
+    assert (answer.header("cache-control"), answer.vary()) == ("no-store", {"cookie"})
     shown = await browser.get(answer.header("location") or "")
     answer = await browser.submit(shown, name="ada", password=PASSWORD)
     assert (answer.status, answer.header("location")) == (303, "/console/trail")
@@ -103,6 +104,20 @@ async def test_a_wrong_password_and_an_unknown_name_look_alike_and_cost_the_same
         ("console.sign_in_failed", None),
         ("console.sign_in_failed", None),
     ]
+
+
+async def test_unknown_names_cost_what_known_ones_do_where_those_differ(
+    cheap_hashes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the time tells no name apart; and for one name it is the same each time."""
+    computed: list[str] = []
+    monkeypatch.setattr(PasswordHash, "fits", lambda self, _: computed.append(self.text()))
+    operators = (f"ada:{cheap()}", f"grace:{cheap('of another cost')}")
+    async with desk(tmp_path, operators=operators, attempts=100) as one:
+        for name in [f"name {number}" for number in range(16)] * 2:
+            await one.browser().sign_in(name)
+    assert set(computed) == {line.partition(":")[2] for line in operators}
+    assert computed[:16] == computed[16:]
 
 
 async def test_attempts_are_limited_exactly_over_all_workers(

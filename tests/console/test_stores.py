@@ -59,8 +59,8 @@ async def test_the_numbers_are_of_all_workers_where_they_tell_them(tmp_path: Pat
                 await sessions.get(token)
             await numbers.tell()
             page = words_of(await browser.page("/numbers"))
-        assert "1 active session of users. The numbers of 1 worker, and the last half hour." in page
-        assert "Created and ended 1 / 0" in page
+        assert "1 session alive, those of visitors among them. The numbers of 1 worker, and the last half hour." in page
+        assert "Created and ended 1 created 0 ended" in page
         assert "Memory: 75% (3)" in page
         assert "Store: 25% (1)" in page
 

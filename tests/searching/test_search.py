@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -27,32 +27,7 @@ from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import AsyncMemoryStore, ManualClock, MemoryStore
 from tests.sqlite.helpers import plain, run
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return f"{tmp_path}/app.db"
-
-
-@pytest.fixture
-def sessions(path: str, clock: ManualClock, events: list[Event]) -> Iterator[Sessions]:
-    with Sessions(SQLiteStore(path, clock=clock), clock=clock, on_event=events.append) as sessions:
-        yield sessions
 
 
 def test_L13_a_page_leads_to_the_next(sessions: Sessions, clock: ManualClock) -> None:

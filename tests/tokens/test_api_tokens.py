@@ -16,35 +16,11 @@ from coatcheck.testing import FaultyStore, ManualClock, MemoryStore
 from coatcheck.web.bearer import Bearer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from coatcheck import Event
 
 DAY = timedelta(days=1)
-KEYS = ["a key of the first kind, 32 octets or more", "another key, of 32 octets or more, too"]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return f"{tmp_path}/app.db"
-
-
-@pytest.fixture
-def sessions(path: str, clock: ManualClock, events: list[Event]) -> Iterator[Sessions]:
-    store = SQLiteStore(path, clock=clock)
-    with Sessions(store, keys=KEYS, clock=clock, on_event=events.append) as sessions:
-        yield sessions
 
 
 @pytest.fixture
@@ -121,9 +97,11 @@ def test_T7_a_mistyped_token_costs_no_look(clock: ManualClock) -> None:
         assert {tokens.get(each) for each in [*wrong, "../../x", "' OR 1=1", "é", "\0"]} == {NotSignedIn.MALFORMED}
 
 
-def test_L7_a_token_that_was_ended_is_refused_at_once(sessions: Sessions, tokens: ApiTokens, path: str) -> None:
+def test_L7_a_token_that_was_ended_is_refused_at_once(
+    sessions: Sessions, tokens: ApiTokens, path: str, keys: list[str]
+) -> None:
     """By another process too, and by whatever ends it: the list, the user's end, a statement by hand."""
-    with Sessions(f"sqlite:///{path}", keys=KEYS) as elsewhere:
+    with Sessions(f"sqlite:///{path}", keys=keys) as elsewhere:
         seen = ApiTokens(elsewhere, prefix="acme")
         made = [tokens.create("ann", name=f"number {number}") for number in range(4)]
         assert all(seen.get(each.token) for each in made)

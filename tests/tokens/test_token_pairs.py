@@ -8,37 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coatcheck import ApiTokens, ConfigurationError, NotSignedIn, Sessions, TokenPairs
-from coatcheck.stores.sqlite import SQLiteStore
 from coatcheck.testing import FaultyStore, ManualClock, MemoryStore
 from coatcheck.testing._pair import together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from coatcheck import Event, TokenPair
 
-KEYS = ["a key of the first kind, 32 octets or more"]
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 GRACE = timedelta(seconds=10)
 MANY = 50
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
-def sessions(tmp_path: Path, clock: ManualClock, events: list[Event]) -> Iterator[Sessions]:
-    store = SQLiteStore(f"{tmp_path}/app.db", clock=clock)
-    with Sessions(store, keys=KEYS, clock=clock, on_event=events.append) as sessions:
-        yield sessions
 
 
 @pytest.fixture
@@ -125,10 +105,12 @@ def test_J4_refreshing_never_moves_the_end(sessions: Sessions, clock: ManualCloc
     assert pairs.refresh(pair.refresh) is NotSignedIn.EXPIRED
 
 
-def test_J3_J4_whatever_ends_the_grant_ends_its_access_tokens(sessions: Sessions, tmp_path: Path) -> None:
+def test_J3_J4_whatever_ends_the_grant_ends_its_access_tokens(
+    sessions: Sessions, tmp_path: Path, keys: list[str]
+) -> None:
     """At once, in another process too, although they are signed and not over."""
     pairs = TokenPairs(sessions)
-    with Sessions(f"sqlite:///{tmp_path}/app.db", keys=KEYS) as elsewhere:
+    with Sessions(f"sqlite:///{tmp_path}/app.db", keys=keys) as elsewhere:
         seen = TokenPairs(elsewhere)
 
         def ended_by(end: object) -> None:
@@ -201,12 +183,12 @@ def test_J1_J2_an_access_token_is_what_was_signed_and_nothing_else(sessions: Ses
     assert pairs.get(one.access)
 
 
-def test_S9_an_outage_is_none_of_the_answers(clock: ManualClock) -> None:
+def test_S9_an_outage_is_none_of_the_answers(clock: ManualClock, keys: list[str]) -> None:
     """Nobody is told that a token is not good while nobody can tell."""
     from coatcheck import Unavailable
 
     store = FaultyStore(MemoryStore(clock=clock))
-    with Sessions(store, keys=KEYS, clock=clock) as sessions:
+    with Sessions(store, keys=keys, clock=clock) as sessions:
         pairs = TokenPairs(sessions)
         pair = pairs.issue("ann", name="phone")
         store.fail("find", "read", "poll", "renew")
@@ -244,9 +226,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(url)
 
 
-def test_J4_of_fifty_parallel_refreshes_one_makes_the_successor(url: str) -> None:
+def test_J4_of_fifty_parallel_refreshes_one_makes_the_successor(url: str, keys: list[str]) -> None:
     """On two workers; nobody is refused, and the family goes on."""
-    with Sessions(url, keys=KEYS) as one, Sessions(url, keys=KEYS) as two:
+    with Sessions(url, keys=keys) as one, Sessions(url, keys=keys) as two:
         workers = [TokenPairs(one), TokenPairs(two)]
         pair = workers[0].issue("ann", name="phone")
         calls = [lambda worker=workers[number % 2]: worker.refresh(pair.refresh) for number in range(MANY)]

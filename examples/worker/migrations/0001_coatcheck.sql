@@ -109,7 +109,9 @@ CREATE TABLE coatcheck_workers (
     PRIMARY KEY (id, minute)
 ) STRICT, WITHOUT ROWID;
 
-UPDATE coatcheck_meta SET schema = 8;
+CREATE INDEX coatcheck_sessions_others ON coatcheck_sessions (idle_expires_at, kind) WHERE kind <> 'session';
+
+UPDATE coatcheck_meta SET schema = 9;
 
 CREATE TRIGGER coatcheck_deleted AFTER DELETE ON coatcheck_sessions
 WHEN (SELECT quiet FROM coatcheck_meta) IS NOT 1

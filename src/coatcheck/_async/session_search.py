@@ -69,13 +69,36 @@ class AsyncSessionSearch:
         following = None if last is None else cursor_of(last.last_seen_at, last.id)
         return SessionPage(await self._sessions.described(records[:limit]), following)
 
-    async def count(self, filter: Filter | None = None, *, connection: Any = None) -> int:  # noqa: A002
+    async def count(
+        self,
+        filter: Filter | None = None,  # noqa: A002
+        *,
+        at_most: int | None = None,
+        connection: Any = None,
+    ) -> int:
         """Return how many live sessions a filter means.
+
+        Args:
+            filter: Which; None for all.
+            at_most: Where to stop counting: of very many it is enough to know that they are so many.
+            connection: The caller's own connection.
+
+        Raises:
+            DataError: `at_most` is less than 1.
+            Unavailable: The store did not answer.
+        """
+        if at_most is not None and at_most < 1:
+            msg = f"at_most={at_most} is not possible: use 1 or more"
+            raise DataError(msg)
+        return await self._store.count_matching(stored(filter), most=at_most, connection=connection)
+
+    async def count_users(self, filter: Filter | None = None, *, connection: Any = None) -> int:  # noqa: A002
+        """Return of how many users those are; anonymous visitors are none.
 
         Raises:
             Unavailable: The store did not answer.
         """
-        return await self._store.count_matching(stored(filter), connection=connection)
+        return await self._store.count_users_matching(stored(filter), connection=connection)
 
     async def revoke(self, filter: Filter, *, wait: bool = False, connection: Any = None) -> int:  # noqa: A002
         """End all sessions that a filter means (rule L13); returns how many.

@@ -20,6 +20,7 @@ MOST_CHOSEN: Final = 100
 """How many sessions may be chosen one by one; a page of the list has fewer."""
 
 _LONGEST_TEXT: Final = 100
+_LONGEST_LIST: Final = 4000
 _LATEST: Final = 2**53
 _LONGEST_TIME: Final = 16
 _EVER: Final = from_micros(0)
@@ -90,14 +91,15 @@ class Asked:
 
         It always gives something: a filter that gives nothing is whatever the store has, operators' sessions too.
         """
-        return Filter(
+        found = Filter(
             text=self.text or None,
             user_id=self.user_id or None,
             signed_in={"users": True, "visitors": False}.get(self.who),
             ids=self.ids,
-            **(_times("active", ACTIVE.get(self.active), self.at) or {"active_since": _EVER}),
+            **_times("active", ACTIVE.get(self.active), self.at),
             **_times("created", BEGUN.get(self.begun), self.at),
         )
+        return replace(found, created_since=_EVER) if found.everything else found
 
     @property
     def everyone(self) -> bool:
@@ -116,6 +118,10 @@ class Asked:
             found += [("chosen", "1"), *(("id", each) for each in self.ids)]
         return found
 
+    def shown(self, count: int) -> str:
+        """Return what a preview of so many sessions has shown: what its form is good for, and nothing else."""
+        return urlencode([*self.fields(), ("expected", str(count))])
+
     def query(self, **more: str) -> str:
         """Return it as the query of a URL, with what else stands there; empty without either."""
         pairs = [*self.fields(), *more.items()]
@@ -129,7 +135,8 @@ class Asked:
     def described(self) -> str:
         """Return in one line what is meant, for the audit trail; ids as they are."""
         if self.ids is not None:
-            return f"chosen one by one: {', '.join(self.ids)}"
+            listed = ", ".join(self.ids)
+            return f"chosen one by one: {listed if len(listed) <= _LONGEST_LIST else listed[:_LONGEST_LIST] + '…'}"
         return ", ".join(text for _, text in self.words()) or "of everyone who has signed in"
 
     def words(self) -> list[tuple[str, str]]:

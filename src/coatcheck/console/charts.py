@@ -89,7 +89,7 @@ def chart(wanted: Chart) -> Markup:
 def shares(title: str, parts: Sequence[Part]) -> Markup:
     """Return parts of a whole as one bar, with each in words below."""
     at = 0.0
-    drawn: list[Markup] = []
+    drawn = [el("rect", width=str(_WIDTH), height="14", rx="3", class_="track")]
     for kind, part in zip(_BARS, parts, strict=False):
         width = part.share * _WIDTH
         drawn.append(
@@ -136,7 +136,8 @@ def _axes(wanted: Chart, top: float) -> Iterator[Markup]:
         y = f"{_y(value, top):.1f}"
         yield el("path", d=f"M{_LEFT} {y}H{_WIDTH - _RIGHT}", class_="axis")
         yield el("text", wanted.shown(value), x=str(_LEFT - 6), y=y, dy="0.35em", text_anchor="end", aria_hidden="true")
-    ends = ((wanted.labels[0], _LEFT, "start"), (wanted.labels[-1], _WIDTH - _RIGHT, "end")) if wanted.labels else ()
+    last = f"{wanted.labels[-1]} UTC" if wanted.labels else ""
+    ends = ((wanted.labels[0], _LEFT, "start"), (last, _WIDTH - _RIGHT, "end")) if wanted.labels else ()
     for label, x, anchor in ends:
         yield el("text", label, x=str(x), y=str(_HEIGHT - 5), text_anchor=anchor, aria_hidden="true")
 
@@ -170,7 +171,7 @@ def _summary(wanted: Chart) -> str:
 def _as_table(wanted: Chart) -> Markup:
     head = el(
         "tr",
-        el("th", "Time", scope="col"),
+        el("th", "Time (UTC)", scope="col"),
         *(el("th", line.name, scope="col", class_="number") for line in wanted.lines),
     )
     rows = [

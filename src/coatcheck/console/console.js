@@ -7,11 +7,13 @@
   if (!live || !tools) return;
 
   const PAUSED = "coatcheck-console-paused";
+  const RESTS = 20; // times as long as an answer took, for a search in millions of sessions must not keep a store busy
   const count = document.getElementById("count");
   const every = Number(live.dataset.live) * 1000;
   const remembered = sessionStorage.getItem(PAUSED);
   let paused = remembered === null ? matchMedia("(prefers-reduced-motion: reduce)").matches : remembered === "1";
   let timer = 0;
+  let took = 0;
 
   const button = document.createElement("button");
   button.type = "button";
@@ -45,18 +47,20 @@
 
   async function update() {
     if (!document.hidden && !busy()) {
+      const begun = performance.now();
       try {
         // Says that nobody did this, so that it keeps no operator signed in.
         const answer = await fetch(location.href, { headers: { "coatcheck-refresh": "1" }, redirect: "manual", cache: "no-store" });
         if (answer.type === "opaqueredirect") return stop("You are signed out: reload the page.");
         if (!answer.ok) throw new Error(String(answer.status));
+        took = performance.now() - begun;
         take(new DOMParser().parseFromString(await answer.text(), "text/html"));
         note.textContent = "";
       } catch {
         note.textContent = "Cannot be updated at the moment: this is what was known before.";
       }
     }
-    plan(every);
+    plan(Math.max(every, RESTS * took));
   }
 
   function stop(reason) {

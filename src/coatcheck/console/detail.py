@@ -40,7 +40,7 @@ def detail(shown: Detail) -> Markup:
     """Return the main part of the page."""
     facts = (el("div", el("dt", name), el("dd", value)) for name, value in _facts(shown))
     return lines(
-        el("h1", joined("Session of ", foreign(name_of(shown.session), longest=120))),
+        el("h1", joined("Session of ", foreign(name_of(shown.session), longest=60))),
         el("p", describe_device(shown.session.user_agent), class_="lead"),
         el("div", el("dl", *facts, class_="facts"), class_="card"),
         _ways(shown),

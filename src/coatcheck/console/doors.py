@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from starlette.responses import RedirectResponse
 
 from coatcheck.asgi.context import context_of
+from coatcheck.console.frame import HEADERS
 from coatcheck.console.operators import Operator
 from coatcheck.core.refusals import refuse, refuse_secret
 from coatcheck.web.pages import safe_next
@@ -119,10 +120,11 @@ class ApplicationDoor:
 
         Raises:
             SignInRequired: Nobody is signed in; the middleware sends the browser to the application's sign-in page.
-            NoOperator: It is somebody else.
+            NoOperator: It is somebody else, or somebody who acts as an operator.
         """
         session = await context_of(request.scope).require()
-        name = self._operator(session)
+        # Who acts as an operator is none: they would have the rights of somebody else, and be noted under that name.
+        name = self._operator(session) if session.actor_id is None else None
         if name is None:
             raise NoOperator
         return Operator(name, session, self._forms)
@@ -138,7 +140,7 @@ class ApplicationDoor:
 
 def redirect(address: str) -> Response:
     """Send a browser to another page of this site."""
-    return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
+    return RedirectResponse(address, 303, HEADERS)
 
 
 def here(request: Request) -> str:

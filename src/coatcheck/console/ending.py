@@ -30,7 +30,6 @@ class Preview(NamedTuple):
     Attributes:
         listed: Which sessions, the first of them, and how many.
         users: Of how many users they are.
-        exactly: Whether that many, and not more.
         form: The fields that the form needs besides.
         error: What was wrong with the form that was sent.
         changed: How many there were in the preview before, if now there are many more.
@@ -38,7 +37,6 @@ class Preview(NamedTuple):
 
     listed: Listed
     users: int
-    exactly: bool
     form: Markup
     error: str = ""
     changed: int | None = None
@@ -54,7 +52,7 @@ def preview(shown: Preview) -> Markup:
     listed, asked = shown.listed, shown.listed.asked
     if not listed.total:
         return _nothing(listed)
-    of = of_users(listed.total, shown.users, exactly=shown.exactly)
+    of = of_users(listed.total, shown.users)
     rest = listed.total - len(listed.sessions)
     rows = [cells(each, listed, link=False) for each in listed.sessions]
     return lines(
@@ -105,8 +103,6 @@ def _meaning(asked: Asked) -> list[Markup | str]:
 def _confirmation(shown: Preview) -> Markup:
     listed, asked = shown.listed, shown.listed.asked
     fields = [*asked.fields(), ("expected", str(listed.total))]
-    if asked.everyone:
-        fields.append(("everyone", "1"))
     return el(
         "form",
         shown.form,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from starlette.responses import HTMLResponse, Response
 
 from coatcheck.console.markup import EMPTY, Markup, el, foreign, joined
+from coatcheck.device_page.style import shared_style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,8 @@ HEADERS: Final[Mapping[str, str]] = {
 """What every answer says: nothing is kept, framed, sent elsewhere or taken for something else."""
 
 _PAGES: Final = (("", "Sessions"), ("/numbers", "Numbers"), ("/trail", "Audit trail"))
-_TYPES: Final = {"console.css": "text/css", "console.js": "text/javascript", "console.svg": "image/svg+xml"}
+_STYLE: Final = "console.css"
+_TYPES: Final = {_STYLE: "text/css", "console.js": "text/javascript", "console.svg": "image/svg+xml"}
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -72,7 +74,7 @@ def page(
         el("meta", name="color-scheme", content="light dark"),
         el("title", f"{title} · Coatcheck console"),
         el("link", rel="icon", href=_address(frame, "console.svg"), type="image/svg+xml"),
-        el("link", rel="stylesheet", href=_address(frame, "console.css")),
+        el("link", rel="stylesheet", href=_address(frame, _STYLE)),
         el("script", src=_address(frame, "console.js"), defer=True),
     )
     body = el(
@@ -115,7 +117,8 @@ def lines(*content: str | None) -> Markup:
 
 @cache  # not when it is imported: most applications have no console
 def _file(name: str) -> bytes:
-    return Path(__file__).with_name(name).read_bytes()
+    content = Path(__file__).with_name(name).read_bytes()
+    return shared_style().encode() + content if name == _STYLE else content
 
 
 @cache

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from coatcheck.console.asked import ACTIVE, BEGUN, WHO
 from coatcheck.console.frame import lines
 from coatcheck.console.markup import Markup, el, foreign, hidden
-from coatcheck.console.wording import ago, counted, device, name_of, place, table, who
+from coatcheck.console.wording import ago, counted_up_to, device, name_of, place, table, who
 from coatcheck.device_page.words import relative
 from coatcheck.devices import describe_device
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 TITLE: Final = "Sessions"
 
+COUNTED: Final = 10_000
+"""So many sessions the list counts: it is renewed all the time, and to count a million each time would be too dear."""
+
 COLUMNS: Final = ("User", "Device", "Place", "Last activity", "Began")
 """What the columns of a list of sessions are called."""
 
@@ -32,7 +35,7 @@ class Listed(NamedTuple):
     Attributes:
         asked: Which sessions were asked for.
         sessions: A page of them.
-        total: How many there are.
+        total: How many there are; in the list `COUNTED` stands for any number above it.
         after: What to ask for the next page with; None on the last.
         page: What this page was asked for with; None on the first.
         all_chosen: Whether all of the page are chosen.
@@ -64,10 +67,10 @@ def listing(shown: Listed) -> Markup:
 
 
 def _lead(shown: Listed) -> Markup:
-    words = "session" if shown.asked.who == "all" else f"session of {WHO[shown.asked.who]}"
-    said = counted(shown.total, "session") + words.removeprefix("session")
+    whose = "" if shown.asked.who == "all" else f" of {WHO[shown.asked.who]}"
     fits = "" if shown.asked.everyone else (" fits" if shown.total == 1 else " fit") + " what you asked for"
-    return el("p", f"{said}{fits}, latest activity first.", class_="lead", id="count", role="status")
+    said = f"{counted_up_to(shown.total, COUNTED)}{whose}{fits}, latest activity first."
+    return el("p", said, class_="lead", id="count", role="status")
 
 
 def _filters(shown: Listed) -> Markup:
@@ -109,7 +112,7 @@ def _chips(shown: Listed) -> Markup | None:
             "li",
             el(
                 "a",
-                foreign(text),
+                foreign(text, longest=60),
                 el("span", "\N{MULTIPLICATION SIGN}", aria_hidden="true"),
                 hidden(" (remove)"),
                 href=shown.base + shown.asked.without(name).query(),
@@ -153,9 +156,7 @@ def _empty(shown: Listed) -> Markup:
 def _tools(shown: Listed) -> Markup:
     turn, words = ("", "Choose none of this page") if shown.all_chosen else ("page", "Choose all of this page")
     here = shown.asked.query(**{name: value for name, value in (("after", shown.page), ("choose", turn)) if value})
-    everything = (
-        f"End all {counted(shown.total, 'session')}…" if shown.asked.everyone else f"End all {shown.total:,} that fit…"
-    )
+    everything = f"End {_all(shown.total, everyone=shown.asked.everyone)}…"
     preview = shown.asked.query(**({"everyone": "1"} if shown.asked.everyone else {}))
     return el(
         "div",
@@ -164,6 +165,13 @@ def _tools(shown: Listed) -> Markup:
         el("a", everything, class_="button quiet danger", href=f"{shown.base}/end{preview}"),
         class_="tools",
     )
+
+
+def _all(total: int, *, everyone: bool) -> str:
+    if total == 1:
+        return "this session" if everyone else "the one that fits"
+    number = "" if total >= COUNTED else f" {total:,}"
+    return f"all{number} {'sessions' if everyone else 'that fit'}"
 
 
 def _box(session: Session, shown: Listed) -> Markup:

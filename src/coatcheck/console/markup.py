@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-_VOID: Final = frozenset({"br", "hr", "input", "link", "meta"})
+_VOID: Final = frozenset({"br", "hr", "input", "link", "meta", "wbr"})
 
 
 class Markup(str):

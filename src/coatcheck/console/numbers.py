@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from coatcheck.console.charts import Chart, Line, Part, chart, shares
 from coatcheck.console.frame import lines
-from coatcheck.console.markup import UNKNOWN, Markup, el
-from coatcheck.console.wording import ago, counted
+from coatcheck.console.markup import UNKNOWN, Markup, el, joined
+from coatcheck.console.wording import ago, counted, counted_up_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 TITLE: Final = "Numbers"
 
+_UNMEASURED: Final = (
+    "Nothing could be measured: all workers were idle, or the store is SQLite, which each request looks into itself."
+)
 _TIERS: Final = (("Memory", "memory"), ("Shared cache", "shared"), ("Store", "store"))
 
 
@@ -25,13 +28,15 @@ class Numbers(NamedTuple):
     """What is to be shown.
 
     Attributes:
-        active: How many live sessions of users there are.
+        active: How many live sessions there are, those of anonymous visitors among them.
+        most: How far they were counted.
         health: How the worker that answers is.
         fleet: What all workers have told; None where they do not.
         now: What time it is for the store.
     """
 
     active: int
+    most: int
     health: Health
     fleet: FleetReading | None
     now: datetime
@@ -48,7 +53,7 @@ def numbers(shown: Numbers) -> Markup:
 
 
 def _lead(shown: Numbers) -> str:
-    said = f"{counted(shown.active, 'active session')} of users."
+    said = f"{counted_up_to(shown.active, shown.most)} alive, those of visitors among them."
     if shown.fleet is None:
         return f"{said} What follows is only of the worker that has answered you: the others do not tell theirs."
     return f"{said} The numbers of {counted(len(shown.fleet.workers), 'worker')}, and the last half hour."
@@ -61,21 +66,26 @@ def _of_all(shown: Numbers, fleet: FleetReading) -> list[Markup]:
     history = fleet.history
     labels = [minute.at.strftime("%H:%M") for minute in history]
     return [
-        _card("Active sessions", f"{shown.active:,}", _active(history, labels)),
+        _card("Live sessions", _figure(shown), _active(history, labels)),
         _card(
             "Created and ended",
             _last(history),
-            el("p", "In the last half hour.", class_="hint"),
+            _hint("In the last half hour."),
             _begun_and_ended(history, labels),
         ),
         _card(
             "Answered by",
             _hit_ratio(fleet),
-            el("p", "Since the workers began.", class_="hint"),
+            _hint("Since the workers began." if fleet.totals.asked else "Nobody has asked yet."),
             shares("Which tier answered", _tiers(fleet)),
             _hits(history, labels),
         ),
-        _card("Propagation of a revocation", _propagated(fleet.propagation), _propagations(history, labels)),
+        _card(
+            "Propagation of a revocation",
+            _propagated(fleet.propagation),
+            None if fleet.propagation else _hint(_UNMEASURED),
+            _propagations(history, labels),
+        ),
         _card("Answers a minute", _rate(history), _answers(history, labels)),
         _workers(fleet, shown.now),
     ]
@@ -117,10 +127,10 @@ def _of(minute: FleetMinute, count: int) -> int | None:
     return count if minute.workers else None
 
 
-def _last(history: Sequence[FleetMinute]) -> str:
+def _last(history: Sequence[FleetMinute]) -> Markup:
     created = sum(minute.counts.created for minute in history)
     ended = sum(minute.counts.revoked + minute.counts.evicted for minute in history)
-    return f"{created:,} / {ended:,}"
+    return joined(f"{created:,} ", el("small", "created "), f"{ended:,} ", el("small", "ended"))
 
 
 def _hit_ratio(fleet: FleetReading) -> str:
@@ -177,9 +187,7 @@ def _workers(fleet: FleetReading, now: datetime) -> Markup:
 
 
 def _of_one(shown: Numbers) -> list[Markup]:
-    cards = [
-        _card("Active sessions", f"{shown.active:,}", el("p", "Live sessions of users, in the store.", class_="hint"))
-    ]
+    cards = [_card("Live sessions", _figure(shown), _hint("In the store, for all workers."))]
     memory, shared = shown.health.part("local_cache"), shown.health.part("shared_cache")
     if memory is not None:
         share = memory.numbers["entries"] / max(1, memory.numbers["max_entries"])
@@ -189,7 +197,7 @@ def _of_one(shown: Numbers) -> list[Markup]:
                 "In memory",
                 f"{memory.numbers['entries']:,.0f}",
                 shares("Memory in use", [Part("In use", share, percent(share))]),
-                el("p", text, class_="hint"),
+                _hint(text),
             )
         )
     if shared is not None:
@@ -232,7 +240,15 @@ def _status(status: str) -> Markup:
     return el("span", status, class_="badge" if status == "ok" else "badge warn")
 
 
-def _card(title: str, figure: str, *content: Markup) -> Markup:
+def _figure(shown: Numbers) -> str:
+    return f"{shown.active:,}" if shown.active < shown.most else f"{shown.most:,} or more"
+
+
+def _hint(text: str) -> Markup:
+    return el("p", text, class_="hint")
+
+
+def _card(title: str, figure: str, *content: Markup | None) -> Markup:
     return el("section", el("h2", title), el("p", figure, class_="figure"), *content, class_="card")
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from coatcheck.console.frame import Frame
+    from coatcheck.console.markup import Markup
 
 AWAY: Final = "Nothing is known at the moment"
 
@@ -31,12 +32,19 @@ ANSWERED: Final = (Unavailable, FormTokenRejected, NoForm, NoOperator, DataError
 """The exceptions that become pages."""
 
 
-def answer_to(error: Exception, frame: Frame) -> Response:
-    """Return the page for a request that ended with one of `ANSWERED`."""
+def answer_to(error: Exception, frame: Frame, again: str) -> Response:
+    """Return the page for a request that ended with one of `ANSWERED`.
+
+    Args:
+        error: Which.
+        frame: What stands around the page.
+        again: Where to ask once more, after an outage.
+    """
     match error:
         case Unavailable():
             # 503: nobody can tell which sessions there are.
-            return _problem(AWAY, _AWAY, frame, 503, {"Retry-After": str(error.retry_after)})
+            way = el("a", "Try again", class_="button", href=again)
+            return _problem(AWAY, _AWAY, frame, 503, {"Retry-After": str(error.retry_after)}, way=way)
         case FormTokenRejected():
             return _problem("This form is too old", _OLD_FORM, frame, 403)
         case NoOperator():
@@ -62,7 +70,9 @@ def gone(frame: Frame) -> Response:
     return _problem("Not here", "There is no such page, or the session has ended meanwhile.", frame, 404)
 
 
-def _problem(title: str, text: str, frame: Frame, status: int, more: dict[str, str] | None = None) -> Response:
-    back = el("a", "Back to the sessions", class_="button quiet", href=frame.base)
+def _problem(
+    title: str, text: str, frame: Frame, status: int, more: dict[str, str] | None = None, *, way: Markup | None = None
+) -> Response:
+    back = way or el("a", "Back to the sessions", class_="button quiet", href=frame.base)
     main = el("div", lines(el("h1", title), el("p", text, role="alert"), back), class_="narrow")
     return page(title, main, frame, status=status, more=more)

@@ -10,12 +10,13 @@ from coatcheck.actors import acting
 from coatcheck.configuration.console_options import ConsoleOptions
 from coatcheck.console import detail, ending, listing, numbers, problems, trail
 from coatcheck.console.asked import asked_in
-from coatcheck.console.doors import ApplicationDoor, Elsewhere, back_in, here
+from coatcheck.console.doors import ApplicationDoor, Elsewhere, back_in, here, redirect
 from coatcheck.console.forms import fields_of, query_of, read_form
 from coatcheck.console.frame import Frame, page
 from coatcheck.console.own_door import OwnDoor
 from coatcheck.console.tokens import base_of, form_field, verify_form
 from coatcheck.console.wording import counted
+from coatcheck.core.fleet import MOST_COUNTED
 from coatcheck.devices import describe_device
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from coatcheck.core.session import Session
 
 _PAGE: Final = 50
-_LOOKED_AT: Final = 1000
-"""So many sessions the preview looks at, to say of how many users they are."""
 
 
 class Console:
@@ -95,6 +94,7 @@ class Console:
             ("GET", "/numbers", self.show_numbers),
             ("GET", "/trail", self.show_trail),
             *self._door.endpoints(),
+            ("GET", "/{rest:path}", self.show_nothing),
         ]
         return [(method, self.options.path + path, self._guarded(serve)) for method, path, serve in own]
 
@@ -109,7 +109,7 @@ class Console:
         shown = listing.Listed(
             asked=asked,
             sessions=found.sessions,
-            total=await self._search.count(asked.filter()),
+            total=await self._search.count(asked.filter(), at_most=listing.COUNTED),
             after=found.after,
             page=after,
             all_chosen=fields.get("choose") == "page",
@@ -131,10 +131,15 @@ class Console:
     async def show_numbers(self, request: Request) -> Response:
         """Show numbers."""
         frame, _ = await self._entered(request, "/numbers")
-        asked = asked_in(fields_of(""), self._sessions.now())
+        asked = asked_in(fields_of("who=all"), self._sessions.now())
         fleet = None if self._numbers is None else await self._numbers.read()
+        if fleet is not None and fleet.active is not None:
+            active, most = fleet.active, MOST_COUNTED
+        else:
+            active, most = await self._search.count(asked.filter(), at_most=listing.COUNTED), listing.COUNTED
         shown = numbers.Numbers(
-            active=await self._search.count(asked.filter()),
+            active=active,
+            most=most,
             health=await self._sessions.health(),
             fleet=fleet if fleet is not None and fleet.workers else None,
             now=self._sessions.now(),
@@ -152,6 +157,11 @@ class Console:
         shown = trail.Trailed(found.entries, found.after, after, wanted, self._sessions.now(), frame.base)
         return page(trail.TITLE, trail.trail(shown), frame)
 
+    async def show_nothing(self, request: Request) -> Response:
+        """Say that there is no such page; of the first one only the slash is too much."""
+        frame, _ = await self._entered(request, None)
+        return problems.gone(frame) if request.path_params["rest"] else redirect(frame.base)
+
     # --- ending
 
     async def preview(self, request: Request) -> Response:
@@ -167,10 +177,8 @@ class Console:
         """End what the preview has shown, unless there is much more of it now."""
         frame, operator = await self._recently(request)
         form = await read_form(request)
-        verify_form(operator, form)
         asked, expected = asked_in(form, self._sessions.now()), _whole(form.get("expected"))
-        if asked.everyone and "everyone" not in form:
-            return problems.not_possible("nothing says which sessions are meant", frame)
+        verify_form(operator, form, asked.shown(expected))
         if asked.everyone and form.get("word", "").strip().lower() != ending.WORD:
             error = f"Type {ending.WORD}, and nothing else."
             return await self._preview(asked, frame, operator, status=422, error=error)
@@ -196,11 +204,11 @@ class Console:
     async def _preview(
         self, asked: Asked, frame: Frame, operator: Operator, *, status: int = 200, **more: Any
     ) -> Response:
-        found = await self._search.find(asked.filter(), limit=_LOOKED_AT)
+        found = await self._search.find(asked.filter(), limit=ending.FIRST)
         count = await self._search.count(asked.filter())
         listed = listing.Listed(
             asked=asked,
-            sessions=found.sessions[: ending.FIRST],
+            sessions=found.sessions,
             total=count,
             after=None,
             page=None,
@@ -209,8 +217,8 @@ class Console:
             base=frame.base,
             place_of=self._place,
         )
-        users = len({session.user_id for session in found.sessions} - {None})
-        shown = ending.Preview(listed, users, found.after is None, form_field(operator), **more)
+        users = await self._search.count_users(asked.filter())
+        shown = ending.Preview(listed, users, form_field(operator, asked.shown(count)), **more)
         title = f"Error: {ending.TITLE}" if shown.error else ending.TITLE
         return page(title, ending.preview(shown), frame, status=status)
 
@@ -220,17 +228,17 @@ class Console:
         base = base_of(request, self.options.path)
         operator = await self._door.operator(request)
         if operator is None:
-            raise Elsewhere(self._door.to_sign_in(base, back_in(here(request), base)))
-        return Frame(base, operator.name, of, form_field(operator) if self._door.own else None), operator
+            raise Elsewhere(self._door.to_sign_in(base, _back(request, base)))
+        frame = Frame(base, operator.name, of, form_field(operator) if self._door.own else None)
+        request.state.frame = frame
+        return frame, operator
 
     async def _recently(self, request: Request) -> tuple[Frame, Operator]:
         """Return who asks, if they have proved recently who they are; otherwise they are sent to do so."""
         frame, operator = await self._entered(request, None)
         within, now = self.options.recent_auth_within, self._sessions.now()
         if not operator.session.authenticated_within(within, now):
-            # A form that was sent is not sent again: they come back to the list, or the preview.
-            back = here(request) if request.method in {"GET", "HEAD"} else frame.base
-            raise Elsewhere(self._door.to_confirm(frame.base, back_in(back, frame.base)))
+            raise Elsewhere(self._door.to_confirm(frame.base, _back(request, frame.base)))
         return frame, operator
 
     def _guarded(self, serve: Endpoint) -> Endpoint:
@@ -245,9 +253,16 @@ class Console:
             except Elsewhere as elsewhere:
                 return elsewhere.response
             except problems.ANSWERED as error:
-                return problems.answer_to(error, frame)
+                # Whoever is known by then keeps the way to the other pages, and out.
+                known = getattr(request.state, "frame", frame)
+                return problems.answer_to(error, known, _back(request, frame.base))
 
         return answer
+
+
+def _back(request: Request, base: str) -> str:
+    """Return where to come back to: of a form that was sent, which is not sent again, to the list."""
+    return back_in(here(request), base) if request.method in {"GET", "HEAD"} else base
 
 
 def _whole(text: str | None) -> int:

@@ -17,19 +17,27 @@ if TYPE_CHECKING:
 _FIELD: Final = "form"
 
 
-def form_field(operator: Operator) -> Markup:
-    """Return the hidden field by which a form is known to be of this operator's own page (rule X2)."""
-    token = FormTokens(operator.forms, deployment="console").issue(operator.session)
-    return el("input", type="hidden", name=_FIELD, value=token)
+def form_field(operator: Operator, about: str = "") -> Markup:
+    """Return the hidden field by which a form is known to be of this operator's own page (rule X2).
+
+    Args:
+        operator: Who.
+        about: What the page has shown, where the form is good for that alone.
+    """
+    return el("input", type="hidden", name=_FIELD, value=_tokens(operator, about).issue(operator.session))
 
 
-def verify_form(operator: Operator, form: Fields) -> None:
-    """Accept a form of this operator's own page.
+def verify_form(operator: Operator, form: Fields, about: str = "") -> None:
+    """Accept a form of this operator's own page, about what that has shown.
 
     Raises:
-        FormTokenRejected: It is somebody else's, or older than when they last gave the password.
+        FormTokenRejected: It is somebody else's, about something else, or older than when they last gave the password.
     """
-    FormTokens(operator.forms, deployment="console").verify(operator.session, form.get(_FIELD))
+    _tokens(operator, about).verify(operator.session, form.get(_FIELD))
+
+
+def _tokens(operator: Operator, about: str) -> FormTokens:
+    return FormTokens(operator.forms, deployment=f"console {about}")
 
 
 def base_of(request: Request, path: str) -> str:

@@ -25,24 +25,27 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def of_users(sessions: int, users: int | None, *, exactly: bool) -> str:
-    """Return "37 sessions of 12 users"; without a number of users none of them has one.
+def counted_up_to(count: int, most: int) -> str:
+    """Return "1 session", or "10,000 or more sessions" where the count went no further."""
+    return counted(count, "session") if count < most else f"{most:,} or more sessions"
 
-    Args:
-        sessions: How many.
-        users: Of how many users; None if they are not counted.
-        exactly: Whether that is all of them; otherwise at least so many.
-    """
+
+def of_users(sessions: int, users: int) -> str:
+    """Return "37 sessions of 12 users", or "37 sessions" where they belong to none."""
     said = counted(sessions, "session")
-    if not users:
-        return said
-    return f"{said} of {'' if exactly else 'at least '}{counted(users, 'user')}"
+    return f"{said} of {counted(users, 'user')}" if users else said
 
 
 def name_of(session: Session) -> str:
     """Return what to call whose session it is: by name, by address, or by id."""
     user = session.user
-    return (user and (user.name or user.email)) or session.user_id or VISITOR
+    said = (user.name, user.email) if user else ()
+    return next((text for text in said if text and _is_seen(text)), session.user_id or VISITOR)
+
+
+def _is_seen(text: str) -> bool:
+    """Tell whether a name is more than spaces: nobody could see it, or the link that it is."""
+    return any(letter.isprintable() and not letter.isspace() for letter in text)
 
 
 def who(session: Session, address: str | None = None) -> Markup:
@@ -76,7 +79,13 @@ def place(session: Session, place_of: Place | None) -> Markup:
     """Return where it is used, with the address."""
     known = place_of(session.ip) if place_of is not None and session.ip else None
     words = foreign(known, longest=120) if known else describe_place(session.ip)
-    return joined(words, el("span", session.ip, class_="sub") if session.ip else None)
+    return joined(words, _address(session.ip) if session.ip else None)
+
+
+def _address(ip: str) -> Markup:
+    """Return an address that is broken between its groups, where it has to be."""
+    first, *others = ip.split(":")
+    return el("span", first, *(part for other in others for part in (":", el("wbr"), other)), class_="sub address")
 
 
 def ago(moment: datetime | None, now: datetime) -> Markup:

@@ -44,6 +44,9 @@ SHORTEST_INTERVAL: Final = timedelta(seconds=1)
 LONGEST_INTERVAL: Final = timedelta(seconds=60)
 """How often a worker may tell."""
 
+MOST_COUNTED: Final = 1_000_000
+"""So many live sessions are counted, and stand for any more."""
+
 LIVE_FOR: Final = 3
 """A worker that has not told for so many of its intervals is gone."""
 
@@ -200,8 +203,8 @@ class FleetMinute:
     Attributes:
         at: When it began, in UTC by the authority's clock.
         workers: How many workers have told something in it.
-        active: How many live sessions were counted in it, those of anonymous visitors and tickets among them, and a
-            million for any more; None if nobody has.
+        active: How many live sessions were counted in it, those of anonymous visitors among them, and `MOST_COUNTED`
+            for any more; None if nobody has.
         counts: What happened in it, by all workers.
         propagation: Of the probes that were written in it; None if there were none.
     """

@@ -47,7 +47,8 @@ def create_app(settings: Settings, *, hasher: PasswordHasher | None = None, cloc
     app.state.demo = Demo(settings, sessions, Users(settings.database, hasher))
     for part in (home, account, device_list):
         app.include_router(part.router)
-    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    static = StaticFiles(directory=Path(__file__).parent / "static", packages=[("coatcheck.device_page", "static")])
+    app.mount("/static", static)
     # From the inside to the outside.
     app.add_middleware(SmallForms)
     app.add_middleware(SessionMiddleware, sessions=sessions, sign_in_path="/sign-in")

@@ -12,13 +12,15 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from coatcheck.device_page.style import shared_style
+
 Layout = Callable[[Request, str, str], Awaitable[Response]]
 """Makes a page of the application's own: from the request, a title (text) and the main part (HTML)."""
 
 
-@cache  # not when it is imported: most applications have no such page
+@cache
 def _style() -> str:
-    return Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    return shared_style() + Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 
 @cache

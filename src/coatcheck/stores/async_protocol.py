@@ -223,7 +223,7 @@ class AsyncImpersonates(Protocol):
 class AsyncSearches(Protocol):
     """A store whose sessions can be searched across users, for asyncio: `capabilities.searching`.
 
-    All three mean the same sessions by the same filter. A ticket is never among them, nor what has expired.
+    All of them mean the same sessions by the same filter. A ticket is never among them, nor what has expired.
     """
 
     async def search(
@@ -237,8 +237,12 @@ class AsyncSearches(Protocol):
         """List them, latest activity first, after a place in the list: last-seen time and id of a session."""
         ...
 
-    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count them."""
+    async def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count them; with `most` no further than that."""
+        ...
+
+    async def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose they are; anonymous visitors are none."""
         ...
 
     async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:

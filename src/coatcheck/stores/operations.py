@@ -73,7 +73,9 @@ def carried(new: NewSession, data: str | None) -> Record:
     """
     old: dict[str, Any] = json.loads(data or "{}")
     kept = {key: old[key] for key in new.carry_over if key in old}
-    return new.record._replace(data=json.dumps({**kept, **json.loads(new.record.data)})) if kept else new.record
+    if not kept:
+        return new.record
+    return new.record._replace(data=json.dumps({**kept, **json.loads(new.record.data)}, separators=(",", ":")))
 
 
 def merged(data: str, change: SessionChange) -> str:
@@ -350,9 +352,17 @@ class Operations:
         rows = yield self.matching("search", wanted, limit=limit, after_seen=seen, after_id=session_id, now=now)
         return tuple(record for row in rows if (record := self.record(row)) is not None)
 
-    def count_matching(self, wanted: SessionFilter, now: int | None) -> Operation[int]:
-        """Count them."""
-        rows = yield self.matching("count_matching", wanted, now=now)
+    def count_matching(self, wanted: SessionFilter, most: int | None, now: int | None) -> Operation[int]:
+        """Count them, or no further than a number."""
+        if most is None:
+            rows = yield self.matching("count_matching", wanted, now=now)
+        else:
+            rows = yield self.matching("count_up_to", wanted, most=most, now=now)
+        return int(rows[0][0])
+
+    def count_users_matching(self, wanted: SessionFilter, now: int | None) -> Operation[int]:
+        """Count the users whose they are."""
+        rows = yield self.matching("count_users_matching", wanted, now=now)
         return int(rows[0][0])
 
     def revoke_matching(self, wanted: SessionFilter, now: int | None) -> Operation[list[Ended]]:

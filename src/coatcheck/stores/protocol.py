@@ -224,7 +224,7 @@ class Impersonates(Protocol):
 class Searches(Protocol):
     """A store whose sessions can be searched across users, for threads: `capabilities.searching`.
 
-    All three mean the same sessions by the same filter. A ticket is never among them, nor what has expired.
+    All of them mean the same sessions by the same filter. A ticket is never among them, nor what has expired.
     """
 
     def search(
@@ -238,8 +238,12 @@ class Searches(Protocol):
         """List them, latest activity first, after a place in the list: last-seen time and id of a session."""
         ...
 
-    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count them."""
+    def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count them; with `most` no further than that."""
+        ...
+
+    def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose they are; anonymous visitors are none."""
         ...
 
     def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:

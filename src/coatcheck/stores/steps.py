@@ -13,5 +13,6 @@ MIGRATIONS: Final = (
     "0006_audit",
     "0007_spent",
     "0008_workers",
+    "0009_kinds_apart",
 )
 """In their order; step n brings the schema to version n."""

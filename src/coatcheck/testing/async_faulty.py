@@ -53,7 +53,7 @@ _CALLS = frozenset(
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges", "spend"),
         *("create_acting", "actor_session"),
-        *("search", "count_matching", "revoke_matching"),
+        *("search", "count_matching", "count_users_matching", "revoke_matching"),
         *("record", "entries", "forget_entries"),
         *("report", "probe", "reports"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
@@ -296,10 +296,16 @@ class AsyncFaultyStore:
             "search", lambda: self._searches.search(wanted, limit=limit, after=after, connection=connection)
         )
 
-    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+    async def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
         """Count them."""
         return await self._through(
-            "count_matching", lambda: self._searches.count_matching(wanted, connection=connection)
+            "count_matching", lambda: self._searches.count_matching(wanted, most=most, connection=connection)
+        )
+
+    async def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count their users."""
+        return await self._through(
+            "count_users_matching", lambda: self._searches.count_users_matching(wanted, connection=connection)
         )
 
     async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:

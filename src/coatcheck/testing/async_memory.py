@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from coatcheck.clock import SystemClock
 from coatcheck.core.fleet import MINUTE, PAUSE, WorkerRow, WorkerRows, probe_subject
-from coatcheck.stores.base import Capabilities
+from coatcheck.stores.base import SESSION, Capabilities
 from coatcheck.testing._async_memory.changes import AsyncMemoryChanges
 from coatcheck.testing._async_memory.endings import AsyncMemoryEndings
 
@@ -69,7 +69,7 @@ class AsyncMemoryStore(AsyncMemoryChanges, AsyncMemoryEndings):
             active = None if before is None else before.active
             if due:
                 self._probed_at = now
-                active = sum(map(self._alive, self._rows.values()))
+                active = len(self._live(SESSION))
             self._workers[key] = WorkerRow(*key, now, active, report)
             self._forget_workers()
             return due

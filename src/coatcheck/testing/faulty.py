@@ -54,7 +54,7 @@ _CALLS = frozenset(
         *("create", "touch", "save", "relocate", "rotate", "renew", "reuse"),
         *("bind", "device", "swap_challenges", "spend"),
         *("create_acting", "actor_session"),
-        *("search", "count_matching", "revoke_matching"),
+        *("search", "count_matching", "count_users_matching", "revoke_matching"),
         *("record", "entries", "forget_entries"),
         *("report", "probe", "reports"),
         *("revoke", "revoke_everyone", "invalidate_user", "invalidate", "sweep"),
@@ -295,9 +295,17 @@ class FaultyStore:
             "search", lambda: self._searches.search(wanted, limit=limit, after=after, connection=connection)
         )
 
-    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+    def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
         """Count them."""
-        return self._through("count_matching", lambda: self._searches.count_matching(wanted, connection=connection))
+        return self._through(
+            "count_matching", lambda: self._searches.count_matching(wanted, most=most, connection=connection)
+        )
+
+    def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count their users."""
+        return self._through(
+            "count_users_matching", lambda: self._searches.count_users_matching(wanted, connection=connection)
+        )
 
     def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End them."""

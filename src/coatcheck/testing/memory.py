@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from coatcheck.clock import SystemClock
 from coatcheck.core.fleet import MINUTE, PAUSE, WorkerRow, WorkerRows, probe_subject
-from coatcheck.stores.base import Capabilities
+from coatcheck.stores.base import SESSION, Capabilities
 from coatcheck.testing._memory.changes import MemoryChanges
 from coatcheck.testing._memory.endings import MemoryEndings
 
@@ -70,7 +70,7 @@ class MemoryStore(MemoryChanges, MemoryEndings):
             active = None if before is None else before.active
             if due:
                 self._probed_at = now
-                active = sum(map(self._alive, self._rows.values()))
+                active = len(self._live(SESSION))
             self._workers[key] = WorkerRow(*key, now, active, report)
             self._forget_workers()
             return due

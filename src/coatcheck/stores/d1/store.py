@@ -195,10 +195,15 @@ class AsyncD1Store:
         _refuse(connection)
         return await self._only(self._operations.search(wanted, limit, after, self._now()))
 
-    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count the sessions that a filter means."""
+    async def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count the sessions that a filter means; with `most` no further than that."""
         _refuse(connection)
-        return await self._only(self._operations.count_matching(wanted, self._now()))
+        return await self._only(self._operations.count_matching(wanted, most, self._now()))
+
+    async def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose sessions a filter means."""
+        _refuse(connection)
+        return await self._only(self._operations.count_users_matching(wanted, self._now()))
 
     def expect(self, token_hash: bytes) -> Expected:
         """Have the next poll read this session too, unless nobody holds what is returned any more."""

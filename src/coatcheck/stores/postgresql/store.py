@@ -376,9 +376,14 @@ class PostgreSQLStore:
         make = lambda: self._operations.search(wanted, limit, after, self._now())  # noqa: E731
         return self._single(make, connection, reads=True, seconds=_SEARCH)
 
-    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count the sessions that a filter means."""
-        make = lambda: self._operations.count_matching(wanted, self._now())  # noqa: E731
+    def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count the sessions that a filter means; with `most` no further than that."""
+        make = lambda: self._operations.count_matching(wanted, most, self._now())  # noqa: E731
+        return self._single(make, connection, reads=True, seconds=_SEARCH)
+
+    def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose sessions a filter means."""
+        make = lambda: self._operations.count_users_matching(wanted, self._now())  # noqa: E731
         return self._single(make, connection, reads=True, seconds=_SEARCH)
 
     def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:

@@ -300,9 +300,15 @@ class AsyncSQLiteStore:
         operation = self._operations.search(wanted, limit, after, self._now())
         return await self._threads.read_at_length(operation, connection)
 
-    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count the sessions that a filter means."""
-        return await self._threads.read_at_length(self._operations.count_matching(wanted, self._now()), connection)
+    async def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count the sessions that a filter means; with `most` no further than that."""
+        operation = self._operations.count_matching(wanted, most, self._now())
+        return await self._threads.read_at_length(operation, connection)
+
+    async def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose sessions a filter means."""
+        operation = self._operations.count_users_matching(wanted, self._now())
+        return await self._threads.read_at_length(operation, connection)
 
     async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End the sessions that a filter means, in one transaction, and say which they were."""

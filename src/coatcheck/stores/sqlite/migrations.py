@@ -136,8 +136,10 @@ def _add_foreign_key(connection: sqlite3.Connection, users: UsersTable | None) -
         return
     for name in _triggers(connection):
         connection.execute(f"DROP TRIGGER {name}")
-    statements = migration_statements("0001_sessions", users)
-    table, *indexes = [statement for statement in statements if "coatcheck_sessions" in statement]
+    [table] = [each for each in migration_statements("0001_sessions", users) if "TABLE coatcheck_sessions" in each]
+    indexes = connection.execute(
+        "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'coatcheck_sessions' AND sql IS NOT NULL"
+    ).fetchall()
     # In this order and in the older manner: the application's own views must go on meaning this table.
     connection.execute("PRAGMA legacy_alter_table = ON")
     connection.execute(table.replace("coatcheck_sessions", "coatcheck_sessions_new", 1))
@@ -146,7 +148,7 @@ def _add_foreign_key(connection: sqlite3.Connection, users: UsersTable | None) -
     connection.execute("INSERT INTO coatcheck_sessions_new SELECT * FROM coatcheck_sessions")
     connection.execute("DROP TABLE coatcheck_sessions")
     connection.execute("ALTER TABLE coatcheck_sessions_new RENAME TO coatcheck_sessions")
-    for statement in indexes:
+    for (statement,) in indexes:
         connection.execute(statement)
 
 

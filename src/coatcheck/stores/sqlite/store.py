@@ -301,9 +301,15 @@ class SQLiteStore:
         operation = self._operations.search(wanted, limit, after, self._now())
         return self._threads.read_at_length(operation, connection)
 
-    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count the sessions that a filter means."""
-        return self._threads.read_at_length(self._operations.count_matching(wanted, self._now()), connection)
+    def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count the sessions that a filter means; with `most` no further than that."""
+        operation = self._operations.count_matching(wanted, most, self._now())
+        return self._threads.read_at_length(operation, connection)
+
+    def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose sessions a filter means."""
+        operation = self._operations.count_users_matching(wanted, self._now())
+        return self._threads.read_at_length(operation, connection)
 
     def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End the sessions that a filter means, in one transaction, and say which they were."""

@@ -21,6 +21,7 @@ What each key holds, with the generation as `g`:
     {coatcheck}:g:d:<id>    the device that a session is bound to
     {coatcheck}:g:f:<id>    the ids of the sessions that end with a session
     {coatcheck}:g:a, g:e    the ids of all, by latest activity and by expiry
+    {coatcheck}:g:q         the ids of what is no session but another kind of row, by expiry
 """
 
 from __future__ import annotations

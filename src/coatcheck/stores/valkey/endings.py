@@ -80,14 +80,23 @@ class ValkeyEndings(ValkeyTrail):
             found += rows.records_of(page)
         return found
 
-    def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count the sessions that a filter means, in the same way."""
+    def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count the sessions that a filter means, in the same way; with `most` no further than that."""
         refuse(connection)
         words, place, count = rows.filter_words(wanted), rows.BEGINNING, 0
-        while place is not None:
+        while place is not None and (most is None or count < most):
             place, more = self._run(scripts.SEARCH, *place, "", *words)
             count += more
-        return count
+        return count if most is None else min(count, most)
+
+    def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose sessions a filter means, in the same way."""
+        refuse(connection)
+        words, place, users = rows.filter_words(wanted), rows.BEGINNING, set[bytes]()
+        while place is not None:
+            place, more = self._run(scripts.USERS_MATCHING, *place, "", *words)
+            users.update(more)
+        return len(users)
 
     def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End the sessions that a filter means, and say which they were.

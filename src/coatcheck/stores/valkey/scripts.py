@@ -46,6 +46,7 @@ def _script(first_line: str, *names: str, repeatable: bool = False) -> Script:
 READ = _script(_READS, "read", repeatable=True)
 LIST = _script(_READS, "list", repeatable=True)
 SEARCH = _script(_READS, "matching", "search", repeatable=True)
+USERS_MATCHING = _script(_READS, "matching", "users_matching", repeatable=True)
 CREATE = _script(_WRITES, "create")
 SAVE = _script(_WRITES, "save")
 RELOCATE = _script(_WRITES, "relocate")

@@ -82,11 +82,17 @@ class AsyncMemoryEndings(AsyncMemoryTrail):
         async with self._lock:
             return [row for row in self._matching(wanted) if (row.last_seen_at, row.id) < (after or START)][:limit]
 
-    async def count_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
-        """Count the sessions that a filter means."""
+    async def count_matching(self, wanted: SessionFilter, *, most: int | None = None, connection: Any = None) -> int:
+        """Count the sessions that a filter means; with `most` no further than that."""
         refuse(connection)
         async with self._lock:
-            return len(self._matching(wanted))
+            return len(self._matching(wanted)[:most])
+
+    async def count_users_matching(self, wanted: SessionFilter, *, connection: Any = None) -> int:
+        """Count the users whose sessions a filter means."""
+        refuse(connection)
+        async with self._lock:
+            return len({row.user_id for row in self._matching(wanted)} - {None})
 
     async def revoke_matching(self, wanted: SessionFilter, *, connection: Any = None) -> Sequence[Ended]:
         """End the sessions that a filter means, and say which they were."""

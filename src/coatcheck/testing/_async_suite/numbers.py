@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from coatcheck.core.api_tokens import API
 from coatcheck.core.fleet import KEPT, MINUTE, PAUSE, probe_time
-from coatcheck.testing._async_suite.common import added, head, subjects_since
-from coatcheck.testing._rows import an_expired_row
+from coatcheck.stores.base import TICKET, Touch
+from coatcheck.testing._async_suite.common import added, head, subjects_since, time_of
+from coatcheck.testing._rows import DAY, a_row, an_expired_row, to_create
 
 if TYPE_CHECKING:
     from coatcheck.stores.async_protocol import AsyncKeepsNumbers, AsyncStore
@@ -51,11 +53,15 @@ class AsyncNumbers:
     async def test_one_worker_counts_for_all_until_the_pause_is_over(
         self, store: AsyncStore, clock: ManualClock
     ) -> None:
-        """The live sessions, and whose turn it is to write a probe."""
-        numbers = _keeping(store)
+        """The live sessions and nothing that is another kind of row; and whose turn it is to write a probe."""
+        numbers, now = _keeping(store), await time_of(store)
         await added(store)
-        await added(store)
+        await added(store, user_id=None, authenticated_at=None)
         await added(store, an_expired_row())
+        for kind in (API, TICKET):
+            other = to_create(a_row(now), kind=kind)
+            await store.create(other)
+            await store.touch([Touch(other.record.id, now + 1, now + DAY + 1)])
         assert [await numbers.report(worker, "{}") for worker in "abab"] == [True, False, False, False]
         assert {row.worker: row.active for row in (await numbers.reports()).rows} == {"a": 2, "b": None}
         await self.pass_time(store, clock, _PAUSE + timedelta(seconds=1))

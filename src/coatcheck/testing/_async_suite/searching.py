@@ -43,6 +43,8 @@ class AsyncSearching:
             expected = in_order(row for row in crowd if matches(wanted, row))
             assert list(await search.search(wanted, limit=100)) == expected, wanted
             assert await search.count_matching(wanted) == len(expected), wanted
+            assert await search.count_matching(wanted, most=5) == min(5, len(expected)), wanted
+            assert await search.count_users_matching(wanted) == len({row.user_id for row in expected} - {None}), wanted
 
     async def test_pages_miss_none_and_show_none_twice(self, store: AsyncStore) -> None:
         """Of sessions that were last seen at the same time, too."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from coatcheck.core.api_tokens import API
 from coatcheck.core.fleet import KEPT, MINUTE, PAUSE, probe_time
-from coatcheck.testing._rows import an_expired_row
-from coatcheck.testing._suite.common import added, head, subjects_since
+from coatcheck.stores.base import TICKET, Touch
+from coatcheck.testing._rows import DAY, a_row, an_expired_row, to_create
+from coatcheck.testing._suite.common import added, head, subjects_since, time_of
 
 if TYPE_CHECKING:
     from coatcheck.stores.protocol import KeepsNumbers, Store
@@ -50,11 +52,15 @@ class Numbers:
         assert [row.report.replace(" ", "") for row in (before, after)] == ['{"n":1}', '{"n":2}']
 
     def test_one_worker_counts_for_all_until_the_pause_is_over(self, store: Store, clock: ManualClock) -> None:
-        """The live sessions, and whose turn it is to write a probe."""
-        numbers = _keeping(store)
+        """The live sessions and nothing that is another kind of row; and whose turn it is to write a probe."""
+        numbers, now = _keeping(store), time_of(store)
         added(store)
-        added(store)
+        added(store, user_id=None, authenticated_at=None)
         added(store, an_expired_row())
+        for kind in (API, TICKET):
+            other = to_create(a_row(now), kind=kind)
+            store.create(other)
+            store.touch([Touch(other.record.id, now + 1, now + DAY + 1)])
         assert [numbers.report(worker, "{}") for worker in "abab"] == [True, False, False, False]
         assert {row.worker: row.active for row in (numbers.reports()).rows} == {"a": 2, "b": None}
         self.pass_time(store, clock, _PAUSE + timedelta(seconds=1))

@@ -44,6 +44,8 @@ class Searching:
             expected = in_order(row for row in crowd if matches(wanted, row))
             assert list(search.search(wanted, limit=100)) == expected, wanted
             assert search.count_matching(wanted) == len(expected), wanted
+            assert search.count_matching(wanted, most=5) == min(5, len(expected)), wanted
+            assert search.count_users_matching(wanted) == len({row.user_id for row in expected} - {None}), wanted
 
     def test_pages_miss_none_and_show_none_twice(self, store: Store) -> None:
         """Of sessions that were last seen at the same time, too."""

@@ -36,6 +36,9 @@ local function keep(hash, fields)
   local ends = ends_at(get(fields, 'i'), get(fields, 'x'))
   local milliseconds = remaining(ends)
   redis.call('ZADD', index('e'), int(ends), id)
+  if kind_of(fields) ~= 'session' then
+    redis.call('ZADD', index('q'), int(ends), id)
+  end
   redis.call('PEXPIRE', key('s', hash), int(milliseconds))
   redis.call('PEXPIRE', key('i', id), int(milliseconds))
   redis.call('PEXPIRE', key('d', id), int(milliseconds))
@@ -47,6 +50,7 @@ end
 
 local function forget(id, user)
   redis.call('ZREM', index('e'), id)
+  redis.call('ZREM', index('q'), id)
   redis.call('ZREM', index('a'), id)
   if user then
     redis.call('ZREM', key('u', user), id)

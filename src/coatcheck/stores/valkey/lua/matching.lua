@@ -45,16 +45,33 @@ local function comes_before(one, other)
   return #one < #other
 end
 
+-- Where in the index to go on: behind the place, and behind what was used too late for the filter.
+local function first_rank()
+  local seen, last = ARGV[3], ARGV[4]
+  local rank, start = redis.call('ZREVRANK', index('a'), last), nil
+  if rank and tonumber(redis.call('ZSCORE', index('a'), last)) == tonumber(seen) then
+    start = rank + 1
+  else
+    start = redis.call('ZCOUNT', index('a'), '(' .. seen, '+inf')
+  end
+  if wanted.active_before then
+    start = math.max(start, redis.call('ZCOUNT', index('a'), wanted.active_before, '+inf'))
+  end
+  return start
+end
+
 -- The next of the sessions that the filter means, as pairs of hash and fields, and the place to go on at, if there is one.
 local function walk(limit)
-  local found, scanned, offset = {}, 0, 0
-  local seen, last = ARGV[3], ARGV[4]
+  local found, scanned, start = {}, 0, first_rank()
+  local seen, last, since = tonumber(ARGV[3]), ARGV[4], tonumber(wanted.active_since or -math.huge)
   while true do
-    local page = redis.call(
-      'ZREVRANGEBYSCORE', index('a'), seen, wanted.active_since or '-inf', 'WITHSCORES', 'LIMIT', offset, SCANNED)
+    local page = redis.call('ZREVRANGE', index('a'), start, start + SCANNED - 1, 'WITHSCORES')
     for i = 1, #page, 2 do
-      local id, score = page[i], page[i + 1]
-      if tonumber(score) ~= tonumber(seen) or comes_before(id, last) then
+      local id, score = page[i], tonumber(page[i + 1])
+      if score < since then
+        return found, false
+      end
+      if score ~= seen or comes_before(id, last) then
         scanned = scanned + 1
         local hash, fields = by_id(id)
         if fields and matches(fields) then
@@ -68,6 +85,6 @@ local function walk(limit)
     if #page < 2 * SCANNED then
       return found, false
     end
-    offset = offset + SCANNED
+    start = start + SCANNED
   end
 end

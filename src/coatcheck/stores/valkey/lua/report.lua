@@ -7,7 +7,10 @@ local due = probed <= now - pause
 local active = string.match(redis.call('HGET', base .. 'reports', member) or '', '^%d+ (%S+)') or '-'
 if due then
   redis.call('SET', base .. 'probed', int(now))
-  active = int(redis.call('ZCOUNT', index('e'), '(' .. int(now), '+inf'))
+  local function living(kinds)
+    return redis.call('ZCOUNT', index(kinds), '(' .. int(now), '+inf')
+  end
+  active = int(living('e') - living('q'))
 end
 redis.call('HSET', base .. 'reports', member, int(now) .. ' ' .. active .. ' ' .. report)
 redis.call('ZADD', base .. 'told', int(now), member)

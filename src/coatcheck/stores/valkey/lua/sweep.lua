@@ -56,9 +56,10 @@ if dead then
     end
     forget_retired(popped[i], 0)
     redis.call('ZREM', index('a'), popped[i])
+    redis.call('ZREM', index('q'), popped[i])
   end
   if #popped == 0 then
-    redis.call('DEL', index('a'))
+    redis.call('DEL', index('a'), index('q'))
     redis.call('LPOP', dead_key)
   end
 end

@@ -1,0 +1,1 @@
+-- Nothing: whoever counts live sessions looks at each row here, and sees its kind.

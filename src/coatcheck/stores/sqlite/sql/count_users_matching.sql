@@ -1,0 +1,7 @@
+SELECT count(*) FROM (
+    SELECT DISTINCT +s.user_id
+    FROM coatcheck_sessions AS s
+    /*user_join*/
+    WHERE /*matching*/
+        AND +s.user_id IS NOT NULL
+)
