@@ -13,6 +13,7 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import include, path
 
 from coatcheck.django import verbs
+from tests.django import several
 from tests.django.site import pause
 
 if TYPE_CHECKING:
@@ -197,9 +198,11 @@ urlpatterns = [
         include(
             [
                 path("silence", astream),
+                *several.routes(*several.FOR_LOOPS),
                 *routes(alook, ashow_all, asign_in, astep_up, aprivileges, asign_out, aclear, aset_key, ahold, astream),
             ]
         ),
     ),
+    path("", include(several.routes(*several.FOR_THREADS))),
     path("", include(routes(look, show_all, sign_in, step_up, privileges, sign_out, clear, set_key, hold, stream))),
 ]

@@ -13,15 +13,17 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 
 from coatcheck.core.cookies import find_cookies
 from coatcheck.django.answers import answer_to, never_stored, unavailable, vary_by_cookie
+from coatcheck.django.cookies import send_lines, send_session_cookie
 from coatcheck.django.running import running
 from coatcheck.django.sessions import SessionStore
 from coatcheck.django.streams import end_with
-from coatcheck.errors import LimitReached, Unavailable
 from coatcheck.web.pages import ANSWERED
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
+
+    from coatcheck.errors import Unavailable
 
 _SERVER_ERROR = 500
 _KEY: Final = re.compile(rb"[A-Za-z0-9._-]{32,512}")
@@ -59,6 +61,8 @@ class SessionMiddleware(middleware.SessionMiddleware):
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         """Save the session if it was changed, and say in the response what depends on it."""
         session: Any = getattr(request, "session", None)
+        if isinstance(session, SessionStore) and session.joined:
+            session.settle()
         if (
             isinstance(session, SessionStore)
             and session.is_only_read
@@ -69,13 +73,14 @@ class SessionMiddleware(middleware.SessionMiddleware):
                 vary_by_cookie(response)
             return _finished(session, response)
         if (outage := _outage_of(session)) is not None and response.status_code >= _SERVER_ERROR:
-            return unavailable(outage)  # whoever saw the exception first has made a 500 of it
+            # Whoever saw the exception first has made a 500 of it.
+            return _finished(session, unavailable(outage))
         try:
             if _is_due(session, response) and session.renew():
                 _bring_cookie(session)
             return _finished(session, super().process_response(request, response))
-        except (Unavailable, LimitReached) as error:
-            return answer_to(error, request)
+        except ANSWERED as error:
+            return _finished(session, answer_to(error, request))
 
     async def __acall__(self, request: HttpRequest) -> Any:
         """Serve a request in an event loop."""
@@ -88,13 +93,15 @@ class SessionMiddleware(middleware.SessionMiddleware):
         if not isinstance(session, SessionStore):
             return await sync_to_async(self.process_response)(request, response)
         try:
+            if session.joined:
+                await session.asettle()
             await self._asave(session, response)
             if _is_due(session, response) and await session.arenew():
                 _bring_cookie(session)
         except UpdateError as error:
             raise SessionInterrupted(str(error)) from error
-        except (Unavailable, LimitReached) as error:
-            return answer_to(error, request)
+        except ANSWERED as error:
+            return _finished(session, answer_to(error, request))
         return self.process_response(request, response)
 
     async def _asave(self, session: SessionStore, response: Any) -> None:
@@ -132,6 +139,17 @@ def _bring_cookie(session: SessionStore) -> None:
         session.saved_ahead()
 
 
+def _bring_cookies(session: SessionStore, response: Any) -> None:
+    """Bring the browser what it needs of a session that has become another one, whatever the response says."""
+    if session.unsent and session.session_key and django_settings.SESSION_COOKIE_NAME not in response.cookies:
+        send_session_cookie(response, session)
+        vary_by_cookie(response)
+    if session.cookies_beside:
+        send_lines(response, session.cookies_beside.values())
+        vary_by_cookie(response)
+        never_stored(response)
+
+
 def _saves_every_request() -> bool:
     return bool(django_settings.SESSION_SAVE_EVERY_REQUEST)
 
@@ -141,8 +159,10 @@ def _outage_of(session: Any) -> Unavailable | None:
 
 
 def _finished(session: Any, response: Any) -> Any:
-    if response.streaming and isinstance(session, SessionStore) and session.record is not None:
-        end_with(session.record, response)
+    if isinstance(session, SessionStore):
+        if response.streaming and session.record is not None:
+            end_with(session.record, response)
+        _bring_cookies(session, response)
     if response.cookies and django_settings.SESSION_COOKIE_NAME in response.cookies:
         never_stored(response)
     return response
