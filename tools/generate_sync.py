@@ -137,7 +137,7 @@ RULES = [
     (r"\basync_(store|cache)_from_url\b", r"\1_from_url"),
     (r"\basync_(engine|entry|open_sessions)\b", r"\1"),
     (
-        r"\ba(load|exists|create|save|cycle_key|delete|clear_expired|current|first|get|renew|settle|login|logout)\b",
+        r"\ba(load|exists|create|save|cycle_key|delete|clear_expired|current|first|get|renew|look_again|settle|login|logout)\b",
         r"\1",
     ),
     (r"\b_a(read|recheck|take_over|end_of|end|insert|leave|change_user|update|get_session)\b", r"_\1"),

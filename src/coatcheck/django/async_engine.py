@@ -255,6 +255,11 @@ class AsyncEngine(StoredSession):
         return bool(renewed)
 
     @async_entry
+    async def alook_again(self) -> None:
+        """Find out whether the browser is to get another key instead of the one that it has presented."""
+        await self._aread(self._session_key)
+
+    @async_entry
     async def adelete(self, session_key: str | None = None) -> None:
         """End a session, by default this one; other processes refuse it as soon."""
         key = session_key or self._session_key

@@ -256,6 +256,11 @@ class Engine(StoredSession):
         return bool(renewed)
 
     @entry
+    def look_again(self) -> None:
+        """Find out whether the browser is to get another key instead of the one that it has presented."""
+        self._read(self._session_key)
+
+    @entry
     def delete(self, session_key: str | None = None) -> None:
         """End a session, by default this one; other processes refuse it as soon."""
         key = session_key or self._session_key

@@ -30,6 +30,14 @@ class SessionStore(Engine, AsyncEngine):
             return
         super().save(must_create)
 
+    async def _aget_session(self, *, no_load: bool = False) -> dict[str, Any]:
+        """Return the data, read once: of two things that read it at the same time both see what either sets."""
+        if not no_load and not self._is_read() and self._session_key is not None:
+            self.accessed = True
+            data = await self.aload()
+            self.__dict__.setdefault("_session_cache", data)
+        return await super()._aget_session(no_load=no_load)
+
     def join(self) -> Any:
         """Return the connection with whose transaction the session becomes another one; None for one of its own."""
         connection = to_write()

@@ -129,6 +129,22 @@ class StoredSession(SessionBase):
         """Whether there is a session, as far as is known, and nothing to be saved or to be said of it."""
         return not self.modified and self.outage is None and self._session_key is not None
 
+    @property
+    def has_known_key(self) -> bool:
+        """Whether the key is the one that the browser has presented, where keys change from time to time."""
+        key = self._session_key
+        return key is not None and key == self._presented and running.wiring().settings.policy.rotate_after is not None
+
+    @property
+    def verifies_key(self) -> bool:
+        """Whether a known key is to come once more, since its cookie could end before there is another one."""
+        if not self.has_known_key:
+            return False
+        rotate_after = running.wiring().settings.policy.rotate_after
+        age = timedelta(seconds=self.get_session_cookie_age())
+        cache = self.__dict__.get("_session_cache", {})
+        return EXPIRY_KEY in cache or (rotate_after is not None and rotate_after >= age)
+
     async def aread_quietly(self) -> None:
         """Read the session ahead, which does not count as a look at it."""
         accessed = self.accessed
