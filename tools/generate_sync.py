@@ -51,6 +51,7 @@ FILES = {
     "_async/sealed_slots.py": "_sync/sealed_slots.py",
     "_async/shared_tier.py": "_sync/shared_tier.py",
     "django/async_engine.py": "django/engine.py",
+    "django/async_request_context.py": "django/request_context.py",
     "caches/async_protocol.py": "caches/protocol.py",
     "caches/valkey/async_cache.py": "caches/valkey/cache.py",
     "providers/appwrite/async_appwrite.py": "providers/appwrite/appwrite.py",
@@ -150,8 +151,11 @@ RULES = [
     (r"\bASYNC = True", "ASYNC = False"),
     (r"\basync_(store|cache)_from_url\b", r"\1_from_url"),
     (r"\basync_(engine|entry|open_sessions)\b", r"\1"),
-    (r"\ba(load|exists|create|save|cycle_key|delete|clear_expired|current|first|get|renew)\b", r"\1"),
-    (r"\b_a(read|take_over|end_of|end|insert|change_user|update|get_session)\b", r"_\1"),
+    (
+        r"\ba(load|exists|create|save|cycle_key|delete|clear_expired|current|first|get|renew|look_again|settle|login|logout)\b",
+        r"\1",
+    ),
+    (r"\b_a(read|recheck|take_over|end_of|end|insert|leave|change_user|update|get_session)\b", r"_\1"),
     (r"\bfor asyncio\b", "for threads"),
     (r"(The one|Those|That) for threads (is|are) generated( from it)?\.", "Generated from the asyncio side."),
 ]

@@ -108,6 +108,17 @@ def test_reading_in_a_block_that_has_changed_nothing_uses_the_memory(database: s
     connection.force_debug_cursor = False
 
 
+def test_what_a_block_has_begun_can_be_saved_again_in_it(database: str) -> None:
+    """With SESSION_SAVE_EVERY_REQUEST each request saves, as in the tests of a site, which are one block."""
+    with override_settings(SESSION_SAVE_EVERY_REQUEST=True), transaction.atomic(using=database):
+        session = begun(a=1)
+        session.save()
+        again = SessionStore(session.session_key)
+        assert again.get("a") == 1
+        again.save()
+        assert again.session_key == session.session_key
+
+
 def test_the_process_sees_what_it_has_committed_at_once(database: str) -> None:
     """Its memory is asked again after the block, and not after a lease."""
     key = begun(a=1).session_key

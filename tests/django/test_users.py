@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory, override_settings
 
 import coatcheck.django as verbs
-from coatcheck import LimitReached, Session
+from coatcheck import AuditTrail, LimitReached, Session
 from coatcheck.core.times import to_micros
 from coatcheck.django.running import running
 from coatcheck.django.sessions import SessionStore
@@ -350,6 +350,35 @@ def test_L13_the_admin_ends_one_session_or_all_of_a_user(ann: Any, admin: Client
     admin.post(PAGE, {"all_of": str(ann.pk)})
     assert [client.get("/all").json() for client in clients] == [{}, {}, {}]
     assert "None." not in admin.get(PAGE).content.decode()
+
+
+def test_S15_the_audit_trail_says_who_ended_it_in_the_admin(ann: Any, admin: Client) -> None:
+    with override_settings(COATCHECK={"policy": {"audit_keep_for": "1d"}}):
+        signed_in(ann)
+        signed_in(ann)
+        newest = ann.session_set.all()[0]
+        admin.post(PAGE, {"session": newest.id}, REMOTE_ADDR="192.0.2.7")
+        admin.post(PAGE, {"all_of": str(ann.pk)}, REMOTE_ADDR="192.0.2.7")
+        entries = AuditTrail(running.sessions()).entries(user_id=str(ann.pk)).entries
+        root = str(User.objects.get(username="root").pk)
+        assert [(entry.actor, entry.address) for entry in entries if entry.action == "revoked"] == [
+            (root, "192.0.2.7"),
+            (root, "192.0.2.7"),
+        ]
+
+
+def test_the_admin_ends_sessions_inside_of_a_transaction_that_has_written(ann: Any, admin: Client) -> None:
+    """As in the tests of a site; SQLite has one writer, and would wait for itself."""
+    from django.db import transaction
+
+    client = signed_in(ann)
+    with transaction.atomic():
+        ann.first_name = "Ann"
+        ann.save()
+        (session,) = ann.session_set.all()
+        assert admin.post(PAGE, {"session": session.id}).status_code == 302
+        assert session.id not in admin.get(PAGE).content.decode()
+    assert client.get("/all").json() == {}
 
 
 def test_the_admin_page_needs_the_right_to_see_it(ann: Any) -> None:

@@ -14,6 +14,7 @@ from django.urls import include, path
 
 from coatcheck.django import verbs
 from coatcheck.django.running import running
+from tests.django import several
 from tests.django.site import pause
 
 if TYPE_CHECKING:
@@ -211,12 +212,14 @@ urlpatterns = [
         include(
             [
                 path("silence", astream),
+                *several.routes(*several.FOR_LOOPS),
                 *routes(
                     alook, ashow_all, asign_in, astep_up, aprivileges, asign_out, aclear, aset_key, ahold, aend, astream
                 ),
             ]
         ),
     ),
+    path("", include(several.routes(*several.FOR_THREADS))),
     path(
         "", include(routes(look, show_all, sign_in, step_up, privileges, sign_out, clear, set_key, hold, end, stream))
     ),

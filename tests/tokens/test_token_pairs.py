@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 GRACE = timedelta(seconds=10)
 MANY = 50
+KEYS = ["a key for tests of token pairs, 32 octets or more"]
 
 
 @pytest.fixture

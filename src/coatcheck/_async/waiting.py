@@ -38,8 +38,12 @@ class AsyncWaiting:
         """Tell whether this could be a token of a session that waits: its form, and with keys its signature."""
         return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
 
-    async def park(self, token: str | bytes | Token) -> Rotated | NotSignedIn:
+    async def park(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
         """Have a session wait; its token, also one that is in its grace, is dead at once.
+
+        Args:
+            token: The session's.
+            connection: The caller's own connection.
 
         Returns:
             The session with the token that it waits under, or UNKNOWN when there is none.
@@ -47,34 +51,44 @@ class AsyncWaiting:
         Raises:
             Unavailable: The store did not answer.
         """
-        return await self._moved(self._sessions.credentials, token, self._credentials)
+        return await self._moved(self._sessions.credentials, token, self._credentials, connection)
 
-    async def resume(self, token: str | bytes | Token) -> Rotated | NotSignedIn:
+    async def resume(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
         """Take a session up again; returns it with a new token, or UNKNOWN when it has ended meanwhile.
+
+        Args:
+            token: The one that it waits under.
+            connection: The caller's own connection.
 
         Raises:
             Unavailable: The store did not answer.
         """
-        return await self._moved(self._credentials, token, self._sessions.credentials)
+        return await self._moved(self._credentials, token, self._sessions.credentials, connection)
 
-    async def _moved(self, here: Credentials, token: str | bytes | Token, there: Credentials) -> Rotated | NotSignedIn:
+    async def _moved(
+        self, here: Credentials, token: str | bytes | Token, there: Credentials, connection: Any
+    ) -> Rotated | NotSignedIn:
         old = here.hash_of(presented_bytes(token))
         if isinstance(old, NotSignedIn):
             return old
         moved, new = there.made()
-        record = await self._sessions.store.rotate(Rotation(old, new))
+        record = await self._sessions.store.rotate(Rotation(old, new), connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN
-        self._sessions.tiers.changed(None)
-        session = await self._sessions.find(record.id)
+        self._sessions.tiers.changed(connection)
+        session = await self._sessions.of_hash(new, connection=connection)
         if session is None:
             return NotSignedIn.UNKNOWN
         detail = "resumed" if here is self._credentials else "parked"
         self._sessions.events.emit("rotated", session.id, session.user_id, detail, actor_id=session.actor_id)
         return Rotated(session, moved)
 
-    async def peek(self, token: str | bytes | Token) -> Session | None:
+    async def peek(self, token: str | bytes | Token, *, connection: Any = None) -> Session | None:
         """Return a session that waits, with its user, and leave it waiting; None when there is none any more.
+
+        Args:
+            token: The one that it waits under.
+            connection: The caller's own connection.
 
         Raises:
             Unavailable: The store did not answer.
@@ -82,14 +96,17 @@ class AsyncWaiting:
         token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return None
-        record = (await self._sessions.store.read(token_hash)).record
-        return None if record is None else await self._sessions.find(record.id)
+        return await self._sessions.of_hash(token_hash, connection=connection)
 
     async def revoke(self, token: str | bytes | Token, *, connection: Any = None) -> bool:
         """End a session that waits; returns whether there was one.
 
+        Args:
+            token: The one that it waits under.
+            connection: The caller's own connection.
+
         Raises:
             Unavailable: The store did not answer.
         """
-        session = await self.peek(token)
+        session = await self.peek(token, connection=connection)
         return session is not None and await self._sessions.revoke_any(session.id, connection=connection)

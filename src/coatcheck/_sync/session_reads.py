@@ -75,6 +75,15 @@ class SessionReads(SessionBase):
         answer = self._judged(reading, token)
         return Validated(answer, source, due=bool(answer) and self._copies.is_due(reading))
 
+    def of_hash(self, token_hash: bytes, *, connection: Any = None) -> Session | None:
+        """Return the live session with this token hash, which may be of a token that is no session's elsewhere.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        reading = self._with_user(self.store.read(token_hash, connection=connection))
+        return self._judged(reading, None) or None
+
     def _noticed(self, token_hash: bytes, reading: Reading, connection: Any = None) -> None:
         """Act on the use of a retired token after its grace (rule L17); the store sees to it that it is done once."""
         retired, store = reading.retired, self._retires

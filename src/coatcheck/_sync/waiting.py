@@ -39,8 +39,12 @@ class Waiting:
         """Tell whether this could be a token of a session that waits: its form, and with keys its signature."""
         return isinstance(self._credentials.hash_of(presented_bytes(token)), bytes)
 
-    def park(self, token: str | bytes | Token) -> Rotated | NotSignedIn:
+    def park(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
         """Have a session wait; its token, also one that is in its grace, is dead at once.
+
+        Args:
+            token: The session's.
+            connection: The caller's own connection.
 
         Returns:
             The session with the token that it waits under, or UNKNOWN when there is none.
@@ -48,34 +52,44 @@ class Waiting:
         Raises:
             Unavailable: The store did not answer.
         """
-        return self._moved(self._sessions.credentials, token, self._credentials)
+        return self._moved(self._sessions.credentials, token, self._credentials, connection)
 
-    def resume(self, token: str | bytes | Token) -> Rotated | NotSignedIn:
+    def resume(self, token: str | bytes | Token, *, connection: Any = None) -> Rotated | NotSignedIn:
         """Take a session up again; returns it with a new token, or UNKNOWN when it has ended meanwhile.
+
+        Args:
+            token: The one that it waits under.
+            connection: The caller's own connection.
 
         Raises:
             Unavailable: The store did not answer.
         """
-        return self._moved(self._credentials, token, self._sessions.credentials)
+        return self._moved(self._credentials, token, self._sessions.credentials, connection)
 
-    def _moved(self, here: Credentials, token: str | bytes | Token, there: Credentials) -> Rotated | NotSignedIn:
+    def _moved(
+        self, here: Credentials, token: str | bytes | Token, there: Credentials, connection: Any
+    ) -> Rotated | NotSignedIn:
         old = here.hash_of(presented_bytes(token))
         if isinstance(old, NotSignedIn):
             return old
         moved, new = there.made()
-        record = self._sessions.store.rotate(Rotation(old, new))
+        record = self._sessions.store.rotate(Rotation(old, new), connection=connection)
         if record is None:
             return NotSignedIn.UNKNOWN
-        self._sessions.tiers.changed(None)
-        session = self._sessions.find(record.id)
+        self._sessions.tiers.changed(connection)
+        session = self._sessions.of_hash(new, connection=connection)
         if session is None:
             return NotSignedIn.UNKNOWN
         detail = "resumed" if here is self._credentials else "parked"
         self._sessions.events.emit("rotated", session.id, session.user_id, detail, actor_id=session.actor_id)
         return Rotated(session, moved)
 
-    def peek(self, token: str | bytes | Token) -> Session | None:
+    def peek(self, token: str | bytes | Token, *, connection: Any = None) -> Session | None:
         """Return a session that waits, with its user, and leave it waiting; None when there is none any more.
+
+        Args:
+            token: The one that it waits under.
+            connection: The caller's own connection.
 
         Raises:
             Unavailable: The store did not answer.
@@ -83,14 +97,17 @@ class Waiting:
         token_hash = self._credentials.hash_of(presented_bytes(token))
         if isinstance(token_hash, NotSignedIn):
             return None
-        record = (self._sessions.store.read(token_hash)).record
-        return None if record is None else self._sessions.find(record.id)
+        return self._sessions.of_hash(token_hash, connection=connection)
 
     def revoke(self, token: str | bytes | Token, *, connection: Any = None) -> bool:
         """End a session that waits; returns whether there was one.
 
+        Args:
+            token: The one that it waits under.
+            connection: The caller's own connection.
+
         Raises:
             Unavailable: The store did not answer.
         """
-        session = self.peek(token)
+        session = self.peek(token, connection=connection)
         return session is not None and self._sessions.revoke_any(session.id, connection=connection)

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from coatcheck.django.accounts import Accounts
+from coatcheck.django.acting import Acting
 from coatcheck.django.decorators import own_session_required, recent_auth_required, session_required
 from coatcheck.django.scopes import ApiGuard
 from coatcheck.django.session_set import SessionSet, session_set
@@ -23,13 +25,19 @@ from coatcheck.django.verbs import (
     require_session,
     revoke_others,
 )
-from coatcheck.web.errors import RecentAuthRequired, SignInRequired
+from coatcheck.web.accounts import Account
+from coatcheck.web.errors import AccountUnknown, RecentAuthRequired, SignInRequired, TooManyAccounts
 
 __all__ = [
+    "Account",
+    "AccountUnknown",
+    "Accounts",
+    "Acting",
     "ApiGuard",
     "RecentAuthRequired",
     "SessionSet",
     "SignInRequired",
+    "TooManyAccounts",
     "acurrent_session",
     "arequire_own_session",
     "arequire_recent_auth",

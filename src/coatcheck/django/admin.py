@@ -9,9 +9,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseRedirect
 from django.template.response import TemplateResponse
 
-from coatcheck.django._pair import open_sessions
+from coatcheck.actors import acting
+from coatcheck.django._pair import open_sessions, to_read, to_write
 from coatcheck.django.models import SessionPage
 from coatcheck.django.running import running
+from coatcheck.django.stored import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,12 +57,13 @@ class SessionAdmin(Admin):
         if not self.has_delete_permission(request):
             raise PermissionDenied
         sessions = open_sessions()
-        if session_id := request.POST.get("session"):
-            count = int(sessions.revoke_any(session_id))
-        elif user_id := request.POST.get("all_of"):
-            count = sessions.revoke_user(user_id)
-        else:
-            return
+        with acting(str(request.user.pk), address=client_of(request.META)["ip"]):
+            if session_id := request.POST.get("session"):
+                count = int(sessions.revoke_any(session_id, connection=to_write()))
+            elif user_id := request.POST.get("all_of"):
+                count = sessions.revoke_user(user_id, connection=to_write())
+            else:
+                return
         running.doubt()
         self.message_user(request, f"Ended: {count}.", messages.SUCCESS)
 
@@ -74,5 +77,7 @@ class SessionAdmin(Admin):
 
 
 def _listed(user_id: str) -> Sequence[Session]:
-    sessions = open_sessions()
-    return sessions.list(user_id, limit=_MOST) if user_id else sessions.list_active(limit=_MOST)
+    sessions, connection = open_sessions(), to_read()
+    if user_id:
+        return sessions.list(user_id, limit=_MOST, connection=connection)
+    return sessions.list_active(limit=_MOST, connection=connection)

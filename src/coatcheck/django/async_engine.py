@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
+from coatcheck._async.impersonation import AsyncImpersonation
 from coatcheck.core.credentials import presented_bytes
 from coatcheck.django import previous
 from coatcheck.django._async_pair import async_entry, async_open_sessions, to_read, to_write, together
+from coatcheck.django.cookies import cookie_settings, forgotten
 from coatcheck.django.running import running
 from coatcheck.django.stored import StoredSession
-from coatcheck.errors import CoatcheckError, DataError
+from coatcheck.errors import CoatcheckError, DataError, Unavailable
+from coatcheck.web.waiting_cookie import cookie_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -196,21 +199,21 @@ class AsyncEngine(StoredSession):
             self._began(rotated.session, rotated.token)
             record = rotated.session
         changes, removed = self._changes(data)
-        if not changes and not removed and running.wiring().slides:
-            saved = await sessions.recheck(record)  # its use is noted already, and nothing else has happened
+        ends = self._new_ends(times, changes, removed)
+        if not changes and not removed and (running.wiring().slides or not ends):
+            saved = await self._arecheck(sessions, record)  # its use is noted already, and nothing else has happened
         else:
-            end = self._new_end(times, changes, removed)
-            saved = await sessions.save(
-                record,
-                changes,
-                remove=removed,
-                idle_timeout=times.idle_timeout,
-                expires_at=end,
-                connection=to_write(),
-            )
+            saved = await sessions.save(record, changes, remove=removed, connection=to_write(), **ends)
         if not saved:
             raise UpdateError(_ENDED)
         self._began(saved)
+
+    async def _arecheck(self, sessions: AsyncSessions, record: Session) -> Session | NotSignedIn:
+        """Tell whether the session is still there; what a transaction has yet to commit is seen by it alone."""
+        connection = to_read()
+        if connection is None:
+            return await sessions.recheck(record)
+        return await sessions.get(self._token(sessions), connection=connection)
 
     @async_entry
     async def acycle_key(self) -> None:
@@ -252,14 +255,23 @@ class AsyncEngine(StoredSession):
         return bool(renewed)
 
     @async_entry
+    async def alook_again(self) -> None:
+        """Find out whether the browser is to get another key instead of the one that it has presented."""
+        await self._aread(self._session_key)
+
+    @async_entry
     async def adelete(self, session_key: str | None = None) -> None:
         """End a session, by default this one; other processes refuse it as soon."""
         key = session_key or self._session_key
         if not key:
             return
         sessions = await async_open_sessions()
-        record = self._record
-        if record is not None and key == self._session_key:
+        own = key == self._session_key and not self._planned
+        # Read where nobody has looked yet: it may be one in which somebody acts, who must not stay behind.
+        record = (self._record or await self._aread(key)) if own else None
+        if record is not None and record.actor_id is not None:
+            await self._aleave(sessions, record)
+        elif record is not None:
             # By its id: a parallel request may have given it another key meanwhile.
             await sessions.revoke_any(record.id, connection=to_write())
         else:
@@ -269,6 +281,34 @@ class AsyncEngine(StoredSession):
         if key == self._session_key:
             self._record = None
         running.doubt()
+
+    async def _aleave(self, sessions: AsyncSessions, record: Session) -> None:
+        """End a session in which somebody acts, and theirs: nothing waits in the browser for whoever comes next."""
+        if sessions.store.capabilities.impersonates:
+            await AsyncImpersonation(sessions).sign_out(record, connection=to_write())
+        else:
+            await sessions.revoke_any(record.id, connection=to_write())
+        if self.is_attended:
+            name = cookie_name(cookie_settings(), "actor")
+            self.cookies_beside[name] = forgotten(name)
+
+    @async_entry
+    async def asettle(self) -> None:
+        """Find out, when the response begins, whether the transaction was undone in which the session changed places.
+
+        Then the browser's cookies are good as they are, and what the response would bring it is not.
+        """
+        self.joined = False
+        running.doubt()
+        key, presented = self._session_key, self._presented
+        try:
+            undone = key is not None and not self._planned and await self._aread(key) is None
+            if not undone and presented is not None and presented != key:
+                undone = await self._aread(presented) is not None
+        except Unavailable:
+            undone = True  # by the same outage
+        if undone:
+            self._undo()
 
     @classmethod
     @async_entry

@@ -16,6 +16,7 @@ from coatcheck.configuration.sources import FILE_VARIABLE, Given, from_code, fro
 from coatcheck.core.policy import LONGEST, Policy
 from coatcheck.core.refusals import refuse, refuse_secret
 from coatcheck.django.databases import store_of
+from coatcheck.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from coatcheck.configuration.sources import Source
 
 NAME: Final = "COATCHECK"
-_OWN: Final = frozenset({"database", "config", "trusted_hops", "previous_engine"})
+_OWN: Final = frozenset({"database", "config", "trusted_hops", "previous_engine", "most_accounts"})
 _MOST_HOPS: Final = 20
 _NEVER: Final = timedelta(microseconds=1)
 """What must be left of a session for a use not to extend it: with so little, none ever does."""
@@ -41,6 +42,7 @@ class Wiring:
         idle_is_own: Whether the idle timeout is that of COATCHECK, and not SESSION_COOKIE_AGE.
         trusted_hops: How many proxies of your own stand in front.
         previous_engine: The engine whose sessions are taken over when they are used.
+        most_accounts: How many accounts one browser can be signed in to at the same time.
     """
 
     settings: Settings
@@ -50,6 +52,7 @@ class Wiring:
     idle_is_own: bool
     trusted_hops: int
     previous_engine: str | None
+    most_accounts: int
 
 
 def read() -> Wiring:
@@ -81,6 +84,7 @@ def read() -> Wiring:
         idle_is_own="policy.idle_timeout" in written,
         trusted_hops=_hops(own.get("trusted_hops", 0)),
         previous_engine=own.get("previous_engine"),
+        most_accounts=WebSettings(most_accounts=own.get("most_accounts", WebSettings().most_accounts)).most_accounts,
     )
 
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
+from coatcheck._sync.impersonation import Impersonation
 from coatcheck.core.credentials import presented_bytes
 from coatcheck.django import previous
 from coatcheck.django._pair import entry, open_sessions, to_read, to_write, together
+from coatcheck.django.cookies import cookie_settings, forgotten
 from coatcheck.django.running import running
 from coatcheck.django.stored import StoredSession
-from coatcheck.errors import CoatcheckError, DataError
+from coatcheck.errors import CoatcheckError, DataError, Unavailable
+from coatcheck.web.waiting_cookie import cookie_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -197,21 +200,21 @@ class Engine(StoredSession):
             self._began(rotated.session, rotated.token)
             record = rotated.session
         changes, removed = self._changes(data)
-        if not changes and not removed and running.wiring().slides:
-            saved = sessions.recheck(record)  # its use is noted already, and nothing else has happened
+        ends = self._new_ends(times, changes, removed)
+        if not changes and not removed and (running.wiring().slides or not ends):
+            saved = self._recheck(sessions, record)  # its use is noted already, and nothing else has happened
         else:
-            end = self._new_end(times, changes, removed)
-            saved = sessions.save(
-                record,
-                changes,
-                remove=removed,
-                idle_timeout=times.idle_timeout,
-                expires_at=end,
-                connection=to_write(),
-            )
+            saved = sessions.save(record, changes, remove=removed, connection=to_write(), **ends)
         if not saved:
             raise UpdateError(_ENDED)
         self._began(saved)
+
+    def _recheck(self, sessions: Sessions, record: Session) -> Session | NotSignedIn:
+        """Tell whether the session is still there; what a transaction has yet to commit is seen by it alone."""
+        connection = to_read()
+        if connection is None:
+            return sessions.recheck(record)
+        return sessions.get(self._token(sessions), connection=connection)
 
     @entry
     def cycle_key(self) -> None:
@@ -253,14 +256,23 @@ class Engine(StoredSession):
         return bool(renewed)
 
     @entry
+    def look_again(self) -> None:
+        """Find out whether the browser is to get another key instead of the one that it has presented."""
+        self._read(self._session_key)
+
+    @entry
     def delete(self, session_key: str | None = None) -> None:
         """End a session, by default this one; other processes refuse it as soon."""
         key = session_key or self._session_key
         if not key:
             return
         sessions = open_sessions()
-        record = self._record
-        if record is not None and key == self._session_key:
+        own = key == self._session_key and not self._planned
+        # Read where nobody has looked yet: it may be one in which somebody acts, who must not stay behind.
+        record = (self._record or self._read(key)) if own else None
+        if record is not None and record.actor_id is not None:
+            self._leave(sessions, record)
+        elif record is not None:
             # By its id: a parallel request may have given it another key meanwhile.
             sessions.revoke_any(record.id, connection=to_write())
         else:
@@ -270,6 +282,34 @@ class Engine(StoredSession):
         if key == self._session_key:
             self._record = None
         running.doubt()
+
+    def _leave(self, sessions: Sessions, record: Session) -> None:
+        """End a session in which somebody acts, and theirs: nothing waits in the browser for whoever comes next."""
+        if sessions.store.capabilities.impersonates:
+            Impersonation(sessions).sign_out(record, connection=to_write())
+        else:
+            sessions.revoke_any(record.id, connection=to_write())
+        if self.is_attended:
+            name = cookie_name(cookie_settings(), "actor")
+            self.cookies_beside[name] = forgotten(name)
+
+    @entry
+    def settle(self) -> None:
+        """Find out, when the response begins, whether the transaction was undone in which the session changed places.
+
+        Then the browser's cookies are good as they are, and what the response would bring it is not.
+        """
+        self.joined = False
+        running.doubt()
+        key, presented = self._session_key, self._presented
+        try:
+            undone = key is not None and not self._planned and self._read(key) is None
+            if not undone and presented is not None and presented != key:
+                undone = self._read(presented) is not None
+        except Unavailable:
+            undone = True  # by the same outage
+        if undone:
+            self._undo()
 
     @classmethod
     @entry

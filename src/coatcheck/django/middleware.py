@@ -14,10 +14,10 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from coatcheck.actors import request_begins, request_ends
 from coatcheck.core.cookies import find_cookies
 from coatcheck.django.answers import answer_to, never_stored, unavailable, vary_by_cookie
+from coatcheck.django.cookies import send_lines, send_session_cookie
 from coatcheck.django.running import running
 from coatcheck.django.sessions import SessionStore
 from coatcheck.django.streams import end_with
-from coatcheck.errors import LimitReached, Unavailable
 from coatcheck.web.pages import ANSWERED
 
 if TYPE_CHECKING:
@@ -27,8 +27,14 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
 
     from coatcheck.actors import Acting, Actor
+    from coatcheck.errors import Unavailable
 
 _SERVER_ERROR = 500
+_INTERRUPTED: Final = (
+    "The request's session was deleted before the request completed. "
+    "The user may have logged out in a concurrent request, for example."
+)
+"""What Django's middleware says in the same case."""
 _KEY: Final = re.compile(rb"[A-Za-z0-9._-]{32,512}")
 
 
@@ -81,23 +87,36 @@ class SessionMiddleware(middleware.SessionMiddleware):
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         """Save the session if it was changed, and say in the response what depends on it."""
         session: Any = getattr(request, "session", None)
-        if (
-            isinstance(session, SessionStore)
-            and session.is_only_read
-            and not session.due
-            and not _saves_every_request()
-        ):
+        if isinstance(session, SessionStore):
+            try:
+                if session.joined:
+                    session.settle()
+                if _is_to_be_saved(session, response):
+                    session.save()
+                    session.saved_ahead()
+                    if session.verifies_key:
+                        session.look_again()
+                if _is_due(session, response) and session.renew():
+                    _bring_cookie(session)
+            except UpdateError as error:
+                raise SessionInterrupted(_INTERRUPTED) from error
+            except ANSWERED as error:
+                return _finished(session, answer_to(error, request))
+        return self._respond(request, response)
+
+    def _respond(self, request: HttpRequest, response: Any) -> Any:
+        session: Any = getattr(request, "session", None)
+        if isinstance(session, SessionStore) and session.is_only_read and not _saves_every_request():
             if session.accessed:
                 vary_by_cookie(response)
             return _finished(session, response)
         if (outage := _outage_of(session)) is not None and response.status_code >= _SERVER_ERROR:
-            return unavailable(outage)  # whoever saw the exception first has made a 500 of it
+            # Whoever saw the exception first has made a 500 of it.
+            return _finished(session, unavailable(outage))
         try:
-            if _is_due(session, response) and session.renew():
-                _bring_cookie(session)
             return _finished(session, super().process_response(request, response))
-        except (Unavailable, LimitReached) as error:
-            return answer_to(error, request)
+        except ANSWERED as error:
+            return _finished(session, answer_to(error, request))
 
     async def __acall__(self, request: HttpRequest) -> Any:
         """Serve a request in an event loop."""
@@ -115,23 +134,22 @@ class SessionMiddleware(middleware.SessionMiddleware):
         if not isinstance(session, SessionStore):
             return await sync_to_async(self.process_response)(request, response)
         try:
-            await self._asave(session, response)
+            if session.joined:
+                await session.asettle()
+            if _saves_every_request():
+                await session.aread_quietly()
+            if _is_to_be_saved(session, response):
+                await session.asave()
+                session.saved_ahead()
+                if session.verifies_key:
+                    await session.alook_again()
             if _is_due(session, response) and await session.arenew():
                 _bring_cookie(session)
         except UpdateError as error:
-            raise SessionInterrupted(str(error)) from error
-        except (Unavailable, LimitReached) as error:
-            return answer_to(error, request)
-        return self.process_response(request, response)
-
-    async def _asave(self, session: SessionStore, response: Any) -> None:
-        """Do ahead what would wait in `process_response`, under the conditions that it has."""
-        every = _saves_every_request()
-        if every:
-            await session.aread_quietly()
-        if (session.modified or every) and response.status_code < _SERVER_ERROR and not session.is_empty():
-            await session.asave()
-            session.saved_ahead()
+            raise SessionInterrupted(_INTERRUPTED) from error
+        except ANSWERED as error:
+            return _finished(session, answer_to(error, request))
+        return self._respond(request, response)
 
 
 def _key_in(request: HttpRequest) -> str | None:
@@ -148,6 +166,12 @@ def _key_in(request: HttpRequest) -> str | None:
     return "".join(value.decode("latin-1") for value in keys) if len(keys) == 1 else None
 
 
+def _is_to_be_saved(session: SessionStore, response: Any) -> bool:
+    """Tell whether Django's middleware would save a session: ours does so before it, and before a new key is due."""
+    changed = session.modified or _saves_every_request()
+    return changed and response.status_code < _SERVER_ERROR and not session.is_empty()
+
+
 def _is_due(session: Any, response: Any) -> bool:
     return isinstance(session, SessionStore) and session.due and response.status_code < _SERVER_ERROR
 
@@ -159,6 +183,30 @@ def _bring_cookie(session: SessionStore) -> None:
         session.saved_ahead()
 
 
+def _not_again(session: SessionStore, response: Any) -> None:
+    """Leave out a key that the browser has: another request may have brought the next one, and it must stay (L17)."""
+    name = django_settings.SESSION_COOKIE_NAME
+    sent = name in response.cookies and bool(response.cookies[name].value)
+    if sent and session.has_known_key and not session.verifies_key:
+        del response.cookies[name]
+
+
+def _bring_cookies(session: SessionStore, response: Any) -> None:
+    """Bring the browser what it needs of a session that has become another one, whatever the response says."""
+    if (
+        session.unsent
+        and session.session_key
+        and not session.has_known_key
+        and django_settings.SESSION_COOKIE_NAME not in response.cookies
+    ):
+        send_session_cookie(response, session)
+        vary_by_cookie(response)
+    if session.cookies_beside:
+        send_lines(response, session.cookies_beside.values())
+        vary_by_cookie(response)
+        never_stored(response)
+
+
 def _saves_every_request() -> bool:
     return bool(django_settings.SESSION_SAVE_EVERY_REQUEST)
 
@@ -168,8 +216,11 @@ def _outage_of(session: Any) -> Unavailable | None:
 
 
 def _finished(session: Any, response: Any) -> Any:
-    if response.streaming and isinstance(session, SessionStore) and session.record is not None:
-        end_with(session.record, response)
+    if isinstance(session, SessionStore):
+        if response.streaming and session.record is not None:
+            end_with(session.record, response)
+        _not_again(session, response)
+        _bring_cookies(session, response)
     if response.cookies and django_settings.SESSION_COOKIE_NAME in response.cookies:
         never_stored(response)
     return response

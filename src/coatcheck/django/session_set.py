@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from coatcheck.django._async_pair import async_open_sessions
 from coatcheck.django._pair import open_sessions, to_read, to_write
 from coatcheck.django.running import running
-from coatcheck.django.verbs import current_session, session_of
+from coatcheck.django.verbs import current_session, own, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,10 +48,15 @@ class SessionSet:
         return ended
 
     def end_others(self, request: HttpRequest) -> int:
-        """End all but the one of this request, whose key stays; returns how many. See `revoke_others`, too."""
+        """End all but the one of this request, whose key stays; returns how many. See `revoke_others`, too.
+
+        Raises:
+            ImpersonationRefused: Somebody acts in it as the user, whose sessions are not theirs to end.
+        """
         session = current_session(request)
         if not session or session.user_id != self.user_id:
             return 0
+        own(session)
         count = open_sessions().revoke_others(session, connection=to_write())
         running.doubt()
         return count
@@ -81,6 +86,7 @@ class SessionSet:
         session = await session_of(request).acurrent()
         if not session or session.user_id != self.user_id:
             return 0
+        own(session)
         count = await (await async_open_sessions()).revoke_others(session)
         running.doubt()
         return count

@@ -63,6 +63,10 @@ class StoredSession(SessionBase):
     """Whether the browser should get another key, in a periodic rotation."""
     outage: Unavailable | None = None
     """That the store could not be asked for this request."""
+    unsent = False
+    """Whether the session is stored as it is, and the browser has yet to be told its key."""
+    joined = False
+    """Whether the session has become another one inside of a transaction of Django's, which may have been undone."""
     _meta: Mapping[str, Any] | None = None
 
     if TYPE_CHECKING:
@@ -74,11 +78,18 @@ class StoredSession(SessionBase):
     def __init__(self, session_key: str | None = None) -> None:
         """Take the key of a cookie; nothing is read."""
         super().__init__(session_key)
-        self._presented = bool(session_key)
+        self._presented = session_key or None
+        self.cookies_beside: dict[str, bytes] = {}
+        """Further cookies that the response brings, by their names: each a value of Set-Cookie."""
 
     def seen_in(self, meta: Mapping[str, Any]) -> None:
         """Note the request's headers, which a new session takes address and browser from."""
         self._meta = meta
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether our middleware has seen the request, which alone sends the cookies beside the session's."""
+        return self._meta is not None
 
     def noted(self, outage: Unavailable) -> None:
         """Remember an outage, whoever sees the exception; and not the exception itself, whose frames would live on."""
@@ -119,6 +130,22 @@ class StoredSession(SessionBase):
         """Whether there is a session, as far as is known, and nothing to be saved or to be said of it."""
         return not self.modified and self.outage is None and self._session_key is not None
 
+    @property
+    def has_known_key(self) -> bool:
+        """Whether the key is the one that the browser has presented, where keys change from time to time."""
+        key = self._session_key
+        return key is not None and key == self._presented and running.wiring().settings.policy.rotate_after is not None
+
+    @property
+    def verifies_key(self) -> bool:
+        """Whether a known key is to come once more, since its cookie could end before there is another one."""
+        if not self.has_known_key:
+            return False
+        rotate_after = running.wiring().settings.policy.rotate_after
+        age = timedelta(seconds=self.get_session_cookie_age())
+        cache = self.__dict__.get("_session_cache", {})
+        return EXPIRY_KEY in cache or (rotate_after is not None and rotate_after >= age)
+
     async def aread_quietly(self) -> None:
         """Read the session ahead, which does not count as a look at it."""
         accessed = self.accessed
@@ -149,6 +176,26 @@ class StoredSession(SessionBase):
         """Name a session that is written when it is saved."""
         self._session_key, self._fresh, self._planned = sessions.new_token().reveal(), True, True
         self._record = None
+
+    def take_up(self, record: Session, key: Token) -> None:
+        """Be another session from now on, as it is stored."""
+        self._began(record, key)
+        self._session_cache = self._decoded(record)
+        self._ahead = self._signed_in = self.due = False
+        self.accessed = True
+        self.is_saved()
+
+    def is_saved(self) -> None:
+        """Note that nothing is left to be saved, and that the response is to bring the key."""
+        self.modified, self.unsent = False, True
+
+    def _undo(self) -> None:
+        """Be again what the browser has presented: its session, and the cookies beside it, are what they were."""
+        self._forget()
+        self.__dict__.pop("_session_cache", None)
+        self.cookies_beside.clear()
+        self._session_key = self._presented
+        self.modified = self.unsent = False
 
     def _forget(self) -> None:
         self._record, self._ahead, self._planned, self._fresh = None, False, False, False
@@ -224,6 +271,12 @@ class StoredSession(SessionBase):
     def _lifetime(self, times: Times) -> timedelta | None:
         return None if times.expires_at is None else max(_SHORTEST, times.expires_at - datetime.now(UTC))
 
+    def _new_ends(self, times: Times, changes: Mapping[str, Any], removed: list[str]) -> dict[str, Any]:
+        """Return what saving moves, as arguments of `save`: nothing where somebody acts as the user."""
+        if self._record is not None and self._record.actor_id is not None:
+            return {}
+        return {"idle_timeout": times.idle_timeout, "expires_at": self._new_end(times, changes, removed)}
+
     def _new_end(self, times: Times, changes: Mapping[str, Any], removed: list[str]) -> datetime | None:
         """Return the absolute end of a session that is there, if the application has just changed it.
 
@@ -252,15 +305,18 @@ class StoredSession(SessionBase):
 
     def _client(self) -> dict[str, str | None]:
         """Return address and browser, as the arguments of `create`."""
-        if self._meta is None:
-            return {}
-        forwarded = self._meta.get("HTTP_X_FORWARDED_FOR")
-        lines = () if forwarded is None else (str(forwarded).encode("latin-1", "replace"),)
-        hops = running.wiring().trusted_hops
-        return {
-            "ip": client_address(self._meta.get("REMOTE_ADDR") or None, lines, hops),
-            "user_agent": self._meta.get("HTTP_USER_AGENT"),
-        }
+        return {} if self._meta is None else client_of(self._meta)
+
+
+def client_of(meta: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the address and the browser that a request comes from."""
+    forwarded = meta.get("HTTP_X_FORWARDED_FOR")
+    lines = () if forwarded is None else (str(forwarded).encode("latin-1", "replace"),)
+    hops = running.wiring().trusted_hops
+    return {
+        "ip": client_address(meta.get("REMOTE_ADDR") or None, lines, hops),
+        "user_agent": meta.get("HTTP_USER_AGENT"),
+    }
 
 
 def note_outage(session: object, outage: Unavailable) -> None:

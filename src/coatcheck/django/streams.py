@@ -12,7 +12,7 @@ from coatcheck.web.streams import OpenStreams, Stream
 from coatcheck.wsgi.body import WatchedBody
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from coatcheck._async.sessions import AsyncSessions
     from coatcheck.core.session import Session
@@ -28,7 +28,12 @@ def end_with(session: Session, response: Any) -> None:
     if response.is_async:
         response.streaming_content = _watched(parts, session)
     else:
-        response.streaming_content = WatchedBody(parts, running.sessions(), session, b"", _CHECK_EVERY)
+        response.streaming_content = _watched_by_threads(parts, session)
+
+
+def _watched_by_threads(parts: Iterable[bytes], session: Session) -> Iterator[bytes]:
+    # The store is opened by whoever iterates: the middleware may run in an event loop, which that would block.
+    yield from WatchedBody(parts, running.sessions(), session, b"", _CHECK_EVERY)
 
 
 async def _watched(parts: AsyncIterator[bytes], session: Session) -> AsyncIterator[bytes]:

@@ -56,14 +56,17 @@ class Accounts:
         self._most = context.settings.most_accounts
         self._cookie = WaitingCookie(context, _PURPOSE, most=self._most)
 
-    def list(self) -> Sequence[Account]:
+    def list(self, *, connection: Any = None) -> Sequence[Account]:
         """Return the accounts of this browser, the active one first; those that have ended are not there.
+
+        Args:
+            connection: The caller's own connection.
 
         Raises:
             Unavailable: The store did not answer.
         """
         active = self._context.session()
-        waiting = [each.session for each in self._waiting(active or None)]
+        waiting = [each.session for each in self._waiting(active or None, connection)]
         shown = [active, *waiting] if active and active.user_id is not None else waiting
         return [_account(each, active=each is active) for each in shown]
 
@@ -75,6 +78,7 @@ class Accounts:
         remember: bool = False,
         methods: Sequence[str] = (),
         acr: str | None = None,
+        connection: Any = None,
     ) -> Session:
         """Sign a user in who has just proved who they are, beside those who are; it is active from now on.
 
@@ -87,6 +91,7 @@ class Accounts:
             remember: Whether the cookie outlives the browser's window.
             methods: How they have proved it, by the names of RFC 8176.
             acr: The level of that.
+            connection: The caller's own connection.
 
         Raises:
             TooManyAccounts: The browser has as many as the setting allows; nothing has changed. A client with a bearer
@@ -97,14 +102,20 @@ class Accounts:
         """
         context = self._context
         active = self._own()
-        waiting = self._waiting(active)
+        waiting = self._waiting(active, connection)
         same = [each for each in waiting if each.session.user_id == user_id]
         others = [each for each in waiting if each not in same]
         stays = active is not None and active.user_id not in {None, user_id}
         most = 1 if context.is_bearer() else self._most
         if len(others) + stays >= most:
             raise TooManyAccounts(most)
-        how: dict[str, Any] = {"data": data, "remember": remember, "methods": methods, "acr": acr}
+        how: dict[str, Any] = {
+            "data": data,
+            "remember": remember,
+            "methods": methods,
+            "acr": acr,
+            "connection": connection,
+        }
         if stays:
             others = [*self._add_beside(user_id, how), *others]
             session = context.require()
@@ -113,7 +124,7 @@ class Accounts:
         if others or waiting:
             self._cookie.send(others)
         for each in same:
-            self._cookie.sessions.revoke(each.token)
+            self._cookie.sessions.revoke(each.token, connection=connection)
         return session
 
     def _add_beside(self, user_id: str, how: Mapping[str, Any]) -> Sequence[Waiter]:
@@ -122,15 +133,16 @@ class Accounts:
         client: dict[str, Any] = {"ip": context.client_ip(), "user_agent": context.user_agent()}
         with acting(None, address=client["ip"]):  # and not the user who was active
             created = context.sessions.create(user_id, **client, **how)
-        parked = self._cookie.park()
+        parked = self._cookie.park(how["connection"])
         context.issue(created.token, created.session)
         return [] if parked is None else [parked]
 
-    def switch(self, session_id: str) -> Session:
+    def switch(self, session_id: str, *, connection: Any = None) -> Session:
         """Make another account of this browser the active one, under a new token; the one that was waits (rule L1).
 
         Args:
             session_id: The public id of its session.
+            connection: The caller's own connection.
 
         Raises:
             AccountUnknown: The browser presents no token of such a session, or it has ended.
@@ -138,72 +150,79 @@ class Accounts:
             Unavailable: The store did not answer; what was not done can be done again.
         """
         active = self._own()
-        waiting = self._waiting(active)
+        waiting = self._waiting(active, connection)
         if active is not None and active.id == session_id:
             return active
         chosen = next((each for each in waiting if each.session.id == session_id), None)
         if chosen is None:
             raise AccountUnknown
         others = [each for each in waiting if each is not chosen]
-        parked = self._left(active)
+        parked = self._left(active, connection)
         # Before anything else can fail: with all of them waiting in the cookie none is lost.
         self._cookie.send([*parked, chosen, *others])
-        session = self._cookie.resume(chosen)
+        session = self._cookie.resume(chosen, connection)
         if session is None:
-            self._back_to(parked, others)
+            self._back_to(parked, others, connection)
             raise AccountUnknown
         self._cookie.send([*parked, *others])
         return session
 
-    def _left(self, active: Session | None) -> Sequence[Waiter]:
+    def _left(self, active: Session | None, connection: Any) -> Sequence[Waiter]:
         """Have the account that was active wait; what an anonymous visitor has stored is nobody's account, and ends."""
         if active is None:
             return []
         if active.user_id is None:
-            self._context.sessions.revoke_any(active.id)
+            self._context.sessions.revoke_any(active.id, connection=connection)
             return []
-        parked = self._cookie.park()
+        parked = self._cookie.park(connection)
         if parked is None:
             # Another request of this browser was first: it has what waits now, and this one must not write over that.
             raise AccountUnknown
         return [parked]
 
-    def _back_to(self, parked: Sequence[Waiter], others: Sequence[Waiter]) -> None:
+    def _back_to(self, parked: Sequence[Waiter], others: Sequence[Waiter], connection: Any) -> None:
         for each in parked:
-            if self._cookie.resume(each) is not None:
+            if self._cookie.resume(each, connection) is not None:
                 parked = []
         self._cookie.send([*parked, *others])
 
-    def sign_out(self, session_id: str) -> None:
+    def sign_out(self, session_id: str, *, connection: Any = None) -> None:
         """Sign out of one account of this browser. If it is the active one, none is then, until one is switched to.
+
+        Args:
+            session_id: The public id of its session.
+            connection: The caller's own connection.
 
         Raises:
             AccountUnknown: The browser presents no token of such a session, or it has ended.
             Unavailable: The store did not answer.
         """
         active = self._context.session()
-        waiting = self._waiting(active or None)
+        waiting = self._waiting(active or None, connection)
         if active and active.id == session_id:
-            self._context.sign_out()
+            self._context.sign_out(connection=connection)
             # Which would take the others along in this browser, and leave them alive elsewhere.
             self._context.clear_site_data = self._context.clear_site_data and not waiting
             return
         chosen = next((each for each in waiting if each.session.id == session_id), None)
-        if chosen is None or not self._cookie.sessions.revoke(chosen.token):
+        if chosen is None or not self._cookie.sessions.revoke(chosen.token, connection=connection):
             raise AccountUnknown
         self._cookie.send([each for each in waiting if each is not chosen])
 
-    def sign_out_all(self) -> int:
+    def sign_out_all(self, *, connection: Any = None) -> int:
         """Sign out of all accounts of this browser; returns how many there were.
+
+        Args:
+            connection: The caller's own connection.
 
         Raises:
             Unavailable: The store did not answer.
         """
         active = self._context.session()
         ended = 0
-        for each in self._waiting(None):
-            ended += self._cookie.sessions.revoke(each.token)
-        self._context.sign_out()
+        for each in self._waiting(None, connection):
+            ended += self._cookie.sessions.revoke(each.token, connection=connection)
+        self._context.sign_out(connection=connection)
         self._cookie.send([])
         return ended + bool(active and active.user_id is not None)
 
@@ -214,10 +233,10 @@ class Accounts:
             raise ImpersonationRefused("somebody acts in this session as its user: end that first")
         return active
 
-    def _waiting(self, active: Session | None) -> Sequence[Waiter]:
+    def _waiting(self, active: Session | None, connection: Any) -> Sequence[Waiter]:
         if self._context.is_bearer():
             return []
-        return [each for each in self._cookie.read() if active is None or each.session.id != active.id]
+        return [each for each in self._cookie.read(connection) if active is None or each.session.id != active.id]
 
 
 def _account(session: Session, *, active: bool) -> Account:

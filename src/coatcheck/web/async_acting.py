@@ -39,7 +39,13 @@ class AsyncActing:
         self._cookie = AsyncWaitingCookie(context, _PURPOSE, most=1)
 
     async def begin(
-        self, user_id: str, *, reason: str, lifetime: timedelta | None = None, data: Mapping[str, Any] | None = None
+        self,
+        user_id: str,
+        *,
+        reason: str,
+        lifetime: timedelta | None = None,
+        data: Mapping[str, Any] | None = None,
+        connection: Any = None,
     ) -> Session:
         """Begin to act as another user: this browser's session is that one from now on, and its own waits.
 
@@ -51,6 +57,7 @@ class AsyncActing:
             reason: Why; it is the event's `detail`.
             lifetime: How long it may take, if less than the setting says.
             data: The application's data for the new session.
+            connection: The caller's own connection.
 
         Raises:
             SignInRequired: Nobody is signed in, or is any more.
@@ -71,17 +78,21 @@ class AsyncActing:
             data=data,
             ip=context.client_ip(),
             user_agent=context.user_agent(),
+            connection=connection,
         )
         # If it ends here after all, nobody has been told the token of the new session, which ends by itself.
-        parked = await self._cookie.park() if created else None
+        parked = await self._cookie.park(connection) if created else None
         if parked is None or not created:
             raise SignInRequired(NotSignedIn.UNKNOWN)
         self._cookie.send([parked])
         context.issue(created.token, created.session)
         return created.session
 
-    async def end(self) -> Session:
+    async def end(self, *, connection: Any = None) -> Session:
         """Go back to the session of who acts, under a new token (rule L1); also when the other one is over.
+
+        Args:
+            connection: The caller's own connection.
 
         Raises:
             SignInRequired: That session has ended, and the other one with it.
@@ -90,17 +101,17 @@ class AsyncActing:
         """
         context = self._context
         acting = await context.session()
-        waiter = next(iter(await self._cookie.read()), None)
+        waiter = next(iter(await self._cookie.read(connection)), None)
         if acting and (acting.actor_id is None or (waiter and waiter.session.user_id != acting.actor_id)):
             raise ImpersonationRefused("nobody acts in this session whom this browser could go back to")
-        actor = None if waiter is None else await self._cookie.resume(waiter)
+        actor = None if waiter is None else await self._cookie.resume(waiter, connection)
         self._cookie.send([])
         if actor is None:
-            await context.sign_out()
+            await context.sign_out(connection=connection)
             raise SignInRequired(NotSignedIn.UNKNOWN)
         if acting:
             # Last: if the store is away now, the browser has the new token already.
-            await self._impersonation.end(acting)
+            await self._impersonation.end(acting, connection=connection)
         return actor
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck._async.waiting import AsyncWaiting
 from coatcheck.core.cookies import delete_cookie, set_cookie
@@ -70,7 +70,7 @@ class AsyncWaitingCookie:
         first, *tokens = value.split(_MARK, self._most + 1)
         return not first and 0 < len(tokens) <= self._most and all(map(self.sessions.well_formed, tokens))
 
-    async def read(self) -> list[Waiter]:
+    async def read(self, connection: Any = None) -> list[Waiter]:
         """Return the sessions that wait and have not ended, in the cookie's order, each once.
 
         Raises:
@@ -78,27 +78,27 @@ class AsyncWaitingCookie:
         """
         found: dict[str, Waiter] = {}
         for token in self._tokens():
-            session = await self.sessions.peek(token)
+            session = await self.sessions.peek(token, connection=connection)
             if session is not None:
                 found[session.id] = Waiter(session, token.decode())
         return list(found.values())
 
-    async def park(self) -> Waiter | None:
+    async def park(self, connection: Any = None) -> Waiter | None:
         """Have the session of this request wait, so that its token is dead; None if it has just ended.
 
         Raises:
             Unavailable: The store did not answer.
         """
-        parked = await self.sessions.park(self._context.presented())
+        parked = await self.sessions.park(self._context.presented(), connection=connection)
         return Waiter(parked.session, parked.token.reveal()) if parked else None
 
-    async def resume(self, waiter: Waiter) -> Session | None:
+    async def resume(self, waiter: Waiter, connection: Any = None) -> Session | None:
         """Make a session that waits this request's, and the browser's; None if it has just ended.
 
         Raises:
             Unavailable: The store did not answer.
         """
-        resumed = await self.sessions.resume(waiter.token)
+        resumed = await self.sessions.resume(waiter.token, connection=connection)
         if not resumed:
             return None
         self._context.issue(resumed.token, resumed.session)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coatcheck._sync.waiting import Waiting
 from coatcheck.core.cookies import delete_cookie, set_cookie
@@ -71,7 +71,7 @@ class WaitingCookie:
         first, *tokens = value.split(_MARK, self._most + 1)
         return not first and 0 < len(tokens) <= self._most and all(map(self.sessions.well_formed, tokens))
 
-    def read(self) -> list[Waiter]:
+    def read(self, connection: Any = None) -> list[Waiter]:
         """Return the sessions that wait and have not ended, in the cookie's order, each once.
 
         Raises:
@@ -79,27 +79,27 @@ class WaitingCookie:
         """
         found: dict[str, Waiter] = {}
         for token in self._tokens():
-            session = self.sessions.peek(token)
+            session = self.sessions.peek(token, connection=connection)
             if session is not None:
                 found[session.id] = Waiter(session, token.decode())
         return list(found.values())
 
-    def park(self) -> Waiter | None:
+    def park(self, connection: Any = None) -> Waiter | None:
         """Have the session of this request wait, so that its token is dead; None if it has just ended.
 
         Raises:
             Unavailable: The store did not answer.
         """
-        parked = self.sessions.park(self._context.presented())
+        parked = self.sessions.park(self._context.presented(), connection=connection)
         return Waiter(parked.session, parked.token.reveal()) if parked else None
 
-    def resume(self, waiter: Waiter) -> Session | None:
+    def resume(self, waiter: Waiter, connection: Any = None) -> Session | None:
         """Make a session that waits this request's, and the browser's; None if it has just ended.
 
         Raises:
             Unavailable: The store did not answer.
         """
-        resumed = self.sessions.resume(waiter.token)
+        resumed = self.sessions.resume(waiter.token, connection=connection)
         if not resumed:
             return None
         self._context.issue(resumed.token, resumed.session)
