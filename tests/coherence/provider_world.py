@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from coatcheck import AsyncProviderSessions, NotSignedIn, ProviderSettings, Session, SharedCacheSettings, Unavailable
-from coatcheck._async import log_reader, provider_sessions
+from coatcheck._async import log_reader, provider_reads
 from coatcheck.core.coherence import Entry, Knowledge, session_subject
 from coatcheck.core.endings import login_tag
 from coatcheck.core.identities import ProviderAnswer, identity
@@ -452,5 +452,5 @@ def short_waits() -> Iterator[None]:
     """Let what takes seconds take ticks."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(log_reader, "_RETRY", TICK))
-        stack.enter_context(patch.object(provider_sessions, "_DOUBTED_FOR", _duration(DOUBT)))
+        stack.enter_context(patch.object(provider_reads, "_DOUBTED_FOR", _duration(DOUBT)))
         yield

@@ -29,6 +29,7 @@ _BEFORE = (
     "DROP TABLE coatcheck_workers",
     "DROP TABLE coatcheck_devices",
     "ALTER TABLE coatcheck_sessions DROP COLUMN device_bound",
+    "DROP INDEX IF EXISTS coatcheck_sessions_others",
     "ALTER TABLE coatcheck_sessions DROP COLUMN kind",
     f"UPDATE coatcheck_meta SET schema = {MIGRATIONS.index(STEP)}",  # noqa: S608 - a number of ours
 )

@@ -73,9 +73,7 @@ def carried(new: NewSession, data: str | None) -> Record:
     """
     old: dict[str, Any] = json.loads(data or "{}")
     kept = {key: old[key] for key in new.carry_over if key in old}
-    if not kept:
-        return new.record
-    return new.record._replace(data=json.dumps({**kept, **json.loads(new.record.data)}, separators=(",", ":")))
+    return new.record._replace(data=json.dumps({**kept, **json.loads(new.record.data)})) if kept else new.record
 
 
 def merged(data: str, change: SessionChange) -> str:
