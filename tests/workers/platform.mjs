@@ -1,6 +1,7 @@
 // What `inside.mjs` and `serve.mjs` share: Pyodide with our code in it, and the bindings that Cloudflare's own runtime
 // (workerd, by way of miniflare) gives a Worker.
 import { readFileSync, statSync } from "node:fs";
+import threads from "node:worker_threads";
 
 import { Miniflare, Response as WorkerResponse } from "miniflare";
 import { loadPyodide } from "pyodide";
@@ -28,6 +29,19 @@ const script = `
     },
   };
 `;
+
+// Miniflare stops this thread while another one asks workerd. That one says first that it has an answer and then wakes
+// this one, which may have gone on to the next question in between, and would be woken without an answer to it.
+const received = threads.receiveMessageOnPort;
+const moment = new Int32Array(new SharedArrayBuffer(4));
+threads.receiveMessageOnPort = (port) => {
+  for (let looks = 0; looks < 10_000; looks += 1) {
+    const message = received(port);
+    if (message) return message;
+    Atomics.wait(moment, 0, 0, 1);
+  }
+  return undefined;
+};
 
 const plain = (value) => (value instanceof Uint8Array ? { bytes: [...value] } : value);
 
