@@ -189,6 +189,21 @@ def test_all_connections_busy_is_an_outage_and_the_poll_goes_on(url: str, thread
         other.rollback()
 
 
+def test_a_connection_that_was_at_work_when_all_were_closed_is_closed_after_it(url: str, threads: Connect) -> None:
+    """As that of a session which is read ahead in the background."""
+    side = threads(url, pool_size=2)
+    _, row = side.added()
+    with plain(url, autocommit=False) as other:
+        other.execute("SELECT 1 FROM coatcheck_sessions FOR UPDATE")
+        waiting = Thread(target=lambda: side.revoke(session_id=row.id))
+        waiting.start()
+        until(lambda: run(url, HELD), "the call waits")
+        side.store.close()
+        other.rollback()
+        waiting.join()
+    assert side.store.vitals().connections == 0
+
+
 def test_what_broke_one_connection_has_broken_all(own: PostgreSQL, url: str, threads: Connect) -> None:
     """A write must not find that out anew with each of them: it cannot be tried again, and fails every time."""
     with Proxy(own.port) as proxy:

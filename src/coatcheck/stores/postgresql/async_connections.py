@@ -216,14 +216,15 @@ class AsyncConnections:
     async def _returned(self, connection: AsyncBounded | None) -> None:
         if connection is None:
             return
-        self._lent.discard(connection)
-        if connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        if connection not in self._lent or connection.pgconn.transaction_status != TransactionStatus.IDLE:
             await connection.close()
         else:
             self._idle.append(connection)
+        self._lent.discard(connection)
 
     async def drain(self) -> None:
-        """Close the connections that wait for work."""
+        """Close the connections that wait for work, and each that is at work when it comes back."""
+        self._lent.clear()
         idle, self._idle = self._idle, []
         for connection in idle:
             await connection.close()

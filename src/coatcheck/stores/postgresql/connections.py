@@ -217,14 +217,15 @@ class Connections:
     def _returned(self, connection: Bounded | None) -> None:
         if connection is None:
             return
-        self._lent.discard(connection)
-        if connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        if connection not in self._lent or connection.pgconn.transaction_status != TransactionStatus.IDLE:
             connection.close()
         else:
             self._idle.append(connection)
+        self._lent.discard(connection)
 
     def drain(self) -> None:
-        """Close the connections that wait for work."""
+        """Close the connections that wait for work, and each that is at work when it comes back."""
+        self._lent.clear()
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
