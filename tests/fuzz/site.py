@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import AsyncExitStack, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -118,7 +119,7 @@ class Site:
         self.provided = AsyncProviderSessions(provider, f"sqlite:///{folder / 'log.db'}", clock=clock)
         self.hook = SignOutWebhook(self.provided, secrets=[HOOK], clock=clock)
         self.logouts = BackChannelLogout(self.provided, issuer=ISSUER, client_id="web", client=self.client, **how)
-        self.pairs = AsyncTokenPairs(self.own)
+        self.pairs = AsyncTokenPairs(self.own, access_lifetime=timedelta(hours=1))  # a long run is one of ten minutes
         endpoints = FastAPI()
         endpoints.include_router(token_router(self.pairs))
         self.places: dict[str, App] = {"/hook": self.hook, "/back-channel": self.logouts}

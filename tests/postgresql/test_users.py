@@ -11,6 +11,7 @@ import pytest
 from coatcheck import ConfigurationError, DataError, User, UsersTable
 from coatcheck.core.users import user_of
 from coatcheck.stores.base import Selection
+from coatcheck.stores.operations import Statement
 from coatcheck.testing._rows import a_row, to_create
 from tests.postgresql.hands import run, script
 from tests.postgresql.sides import Side
@@ -18,6 +19,8 @@ from tests.postgresql.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from coatcheck.stores.operations import Operation
 
     Connect = Callable[..., Side]
 
@@ -212,3 +215,25 @@ def test_E6_the_whole_user_is_joined(empty_postgresql_url: str, threads: Connect
     worker.poll()
     script(empty_postgresql_url, "UPDATE users SET changed = now()")
     assert worker.poll() == {"u:7"}
+
+
+@pytest.mark.parametrize("key", [KEYS["text"], KEYS["varchar"], KEYS["uuid"]], ids=["text", "varchar", "uuid"])
+def test_a_session_finds_its_user_by_the_index(
+    empty_postgresql_url: str, threads: Connect, key: tuple[str, str, str]
+) -> None:
+    """However the database sorts text: sessions hold ids that are sorted by their octets."""
+    make(empty_postgresql_url, *key)
+    filler = "gen_random_uuid()" if key[0] == "uuid" else "'user-' || n"
+    run(empty_postgresql_url, f"INSERT INTO users SELECT {filler} FROM generate_series(1, 5000) AS n")  # noqa: S608
+    run(empty_postgresql_url, "ANALYZE users")
+    side = threads(empty_postgresql_url, users=USERS)
+    token_hash, _ = side.added(user_id=key[1])
+
+    def plan() -> Operation[str]:
+        sql, values = next(side.store._operations.read(token_hash, side.store._now()))
+        rows = yield Statement(f"EXPLAIN {sql}", values)
+        return "\n".join(row[0] for row in rows)
+
+    found = side.store._connections.single(plan)
+    assert "users_pkey" in found
+    assert "Seq Scan on users" not in found

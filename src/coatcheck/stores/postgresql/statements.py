@@ -79,7 +79,8 @@ class Statements:
         """Return a text with every word in `/*…*/` replaced by what it stands for here."""
         for word, replacement in self._words.items():
             sql = sql.replace(word, replacement)
-        sql = sql.replace("/*user_type*/", self.user_type).replace("/*now*/", _NOW)
+        collation = ' COLLATE "default"' if self.user_type == "text" else ""
+        sql = sql.replace("/*user_type*/", self.user_type).replace("/*collation*/", collation).replace("/*now*/", _NOW)
         return _TIME.sub(_time, sql)
 
     @cached_property
@@ -125,9 +126,11 @@ def _columns() -> Iterator[str]:
 
 
 def _user_join(users: UsersTable) -> str:
-    # The second comparison is for types such as citext: log entries name one spelling of an id.
+    # The first comparison is for the index of the users table: text in it is sorted as the database sorts, and ours is
+    # not. The second is for types such as citext: log entries name one spelling of an id.
     column = f'u."{users.id}"'
-    return f'LEFT JOIN "{users.table}" AS u ON {column} = s.user_id AND {column}::text = s.user_id::text COLLATE "C"'
+    same = f'{column} = s.user_id/*collation*/ AND {column}::text = s.user_id::text COLLATE "C"'
+    return f'LEFT JOIN "{users.table}" AS u ON {same}'
 
 
 def _user_json(users: UsersTable) -> str:
