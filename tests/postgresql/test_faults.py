@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +172,19 @@ def test_a_lock_that_is_held_for_long_is_an_outage(url: str, connect: Connect) -
     everything_works(side)
 
 
+@contextmanager
+def waiting(url: str, call: Callable[[], object]) -> Iterator[None]:
+    """Have a call wait for rows that somebody else holds, until the end of the block."""
+    with plain(url, autocommit=False) as other:
+        other.execute("SELECT 1 FROM coatcheck_sessions FOR UPDATE")
+        thread = Thread(target=call)
+        thread.start()
+        until(lambda: run(url, HELD), "the call waits")
+        yield
+        other.rollback()
+        thread.join()
+
+
 def test_all_connections_busy_is_an_outage_and_the_poll_goes_on(url: str, threads: Connect) -> None:
     side = threads(url, timeout=TIMEOUT, pool_size=1)
     _, row = side.added()
@@ -193,14 +207,8 @@ def test_a_connection_that_was_at_work_when_all_were_closed_is_closed_after_it(u
     """As that of a session which is read ahead in the background."""
     side = threads(url, pool_size=2)
     _, row = side.added()
-    with plain(url, autocommit=False) as other:
-        other.execute("SELECT 1 FROM coatcheck_sessions FOR UPDATE")
-        waiting = Thread(target=lambda: side.revoke(session_id=row.id))
-        waiting.start()
-        until(lambda: run(url, HELD), "the call waits")
+    with waiting(url, lambda: side.revoke(session_id=row.id)):
         side.store.close()
-        other.rollback()
-        waiting.join()
     assert side.store.vitals().connections == 0
 
 
@@ -209,14 +217,8 @@ def test_what_broke_one_connection_has_broken_all(own: PostgreSQL, url: str, thr
     with Proxy(own.port) as proxy:
         side = threads(proxy.through(url), timeout=TIMEOUT)
         _, row = side.added()
-        with plain(url, autocommit=False) as other:
-            other.execute("SELECT 1 FROM coatcheck_sessions FOR UPDATE")
-            waiting = Thread(target=lambda: side.revoke(session_id=row.id))
-            waiting.start()
-            until(lambda: run(url, HELD), "the call waits")
+        with waiting(url, lambda: side.revoke(session_id=row.id)):
             side.read(a_hash())
-            other.rollback()
-            waiting.join()
         assert side.store.vitals().idle == 2
         proxy.black_hole()
         with pytest.raises(Unavailable):

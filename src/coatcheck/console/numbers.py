@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from coatcheck.console.charts import Chart, Line, Part, chart, shares
 from coatcheck.console.frame import lines
 from coatcheck.console.markup import UNKNOWN, Markup, el, joined
-from coatcheck.console.wording import ago, counted, counted_up_to
+from coatcheck.console.wording import ago, counted, counted_up_to, up_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,7 @@ def _of_all(shown: Numbers, fleet: FleetReading) -> list[Markup]:
     history = fleet.history
     labels = [minute.at.strftime("%H:%M") for minute in history]
     return [
-        _card("Live sessions", _figure(shown), _active(history, labels)),
+        _card("Live sessions", up_to(shown.active, shown.most), _active(history, labels)),
         _card(
             "Created and ended",
             _last(history),
@@ -187,7 +187,7 @@ def _workers(fleet: FleetReading, now: datetime) -> Markup:
 
 
 def _of_one(shown: Numbers) -> list[Markup]:
-    cards = [_card("Live sessions", _figure(shown), _hint("In the store, for all workers."))]
+    cards = [_card("Live sessions", up_to(shown.active, shown.most), _hint("In the store, for all workers."))]
     memory, shared = shown.health.part("local_cache"), shown.health.part("shared_cache")
     if memory is not None:
         share = memory.numbers["entries"] / max(1, memory.numbers["max_entries"])
@@ -238,10 +238,6 @@ def _parts(health: Health) -> Markup:
 
 def _status(status: str) -> Markup:
     return el("span", status, class_="badge" if status == "ok" else "badge warn")
-
-
-def _figure(shown: Numbers) -> str:
-    return f"{shown.active:,}" if shown.active < shown.most else f"{shown.most:,} or more"
 
 
 def _hint(text: str) -> Markup:

@@ -25,9 +25,14 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
+def up_to(count: int, most: int) -> str:
+    """Return "1,024", or "10,000 or more" where the count went no further."""
+    return f"{count:,}" if count < most else f"{most:,} or more"
+
+
 def counted_up_to(count: int, most: int) -> str:
     """Return "1 session", or "10,000 or more sessions" where the count went no further."""
-    return counted(count, "session") if count < most else f"{most:,} or more sessions"
+    return f"{up_to(count, most)} session{'' if count == 1 else 's'}"
 
 
 def of_users(sessions: int, users: int) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from coatcheck.core.base64url import text_of
 from coatcheck.core.refusals import refuse, refuse_secret
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class KeyRing:
 
     def _signature(self, key: bytes, token: str) -> str:
         digest = hmac.digest(key, self._context + token.encode("ascii"), "sha256")
-        return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+        return text_of(digest)
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
+from coatcheck.core.base64url import text_of
 from coatcheck.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Token:
 
 def new_token() -> Token:
     """Make a token of 32 bytes from the operating system's generator (rule T1, T2)."""
-    return Token(urlsafe_b64encode(secrets.token_bytes(TOKEN_BYTES)).rstrip(b"=").decode())
+    return Token(text_of(secrets.token_bytes(TOKEN_BYTES)))
 
 
 def new_session_id() -> str:
@@ -66,7 +67,7 @@ def new_session_id() -> str:
 
     None begins with a hyphen: on a command line it would be taken for an option.
     """
-    while (session_id := urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()).startswith("-"):
+    while (session_id := text_of(secrets.token_bytes(16))).startswith("-"):
         pass
     return session_id
 

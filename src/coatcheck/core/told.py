@@ -19,8 +19,8 @@ class ToldLately:
         before = self._told.get(name)
         if before is not None and now - before < self._pause:
             return False
+        self._told.pop(name, None)  # or it would keep its place, from which another thread may forget it just now
         self._told[name] = now
-        self._told.move_to_end(name)
         if len(self._told) > self._most:
             self._told.popitem(last=False)
         return True

@@ -46,7 +46,7 @@ class Accounts:
         Raises:
             Unavailable: The store did not answer.
         """
-        accounts = self._accounts(DjangoContext(self._request, open_sessions())).list(connection=to_read())
+        accounts = self._by_threads().list(connection=to_read())
         return _named(accounts, _users().in_bulk(_nameless(accounts)))
 
     @entry
@@ -72,7 +72,7 @@ class Accounts:
         entering = Entering(user, backend)
         context = DjangoContext(self._request, open_sessions(), entering)
         with changing():
-            begun = self._accounts(context).add(entering.user_id, data=entering.data(), connection=session.join())
+            begun = by_threads.Accounts(context).add(entering.user_id, data=entering.data(), connection=session.join())
         become(self._request, user)
         if not context.has_entered:
             user_logged_in.send(sender=user.__class__, request=self._request, user=user)
@@ -93,9 +93,8 @@ class Accounts:
         """
         session = session_to_leave(self._request)
         session.save_now()
-        context = DjangoContext(self._request, open_sessions())
         with changing():
-            switched = self._accounts(context).switch(session_id, connection=session.join())
+            switched = self._by_threads().switch(session_id, connection=session.join())
         become(self._request, user := get_user(self._request))
         _must_be_known(user)
         return switched
@@ -109,9 +108,8 @@ class Accounts:
             Unavailable: The store did not answer.
         """
         session = session_to_leave(self._request)
-        context = DjangoContext(self._request, open_sessions())
         with changing():
-            self._accounts(context).sign_out(session_id, connection=session.join())
+            self._by_threads().sign_out(session_id, connection=session.join())
 
     @entry
     def sign_out_all(self) -> int:
@@ -121,12 +119,11 @@ class Accounts:
             Unavailable: The store did not answer.
         """
         session = session_to_leave(self._request)
-        context = DjangoContext(self._request, open_sessions())
         with changing():
-            return self._accounts(context).sign_out_all(connection=session.join())
+            return self._by_threads().sign_out_all(connection=session.join())
 
-    def _accounts(self, context: DjangoContext) -> by_threads.Accounts:
-        return by_threads.Accounts(context)
+    def _by_threads(self) -> by_threads.Accounts:
+        return by_threads.Accounts(DjangoContext(self._request, open_sessions()))
 
     @async_entry
     async def alist(self) -> Sequence[Account]:

@@ -8,12 +8,12 @@ that neither engine knows leads nowhere (rule T6).
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from coatcheck.core.base64url import text_of
 from coatcheck.core.drafts import data_json, new_record
 from coatcheck.core.tokens import Token
 from coatcheck.django.running import running
@@ -47,7 +47,7 @@ def store(key: str | None = None) -> Any:
 
 
 def _bare(key: str) -> str:
-    return urlsafe_b64encode(sha256(b"coatcheck.django:" + key.encode()).digest()).rstrip(b"=").decode()
+    return text_of(sha256(b"coatcheck.django:" + key.encode()).digest())
 
 
 def token_of(key: str, sessions: Sessions | AsyncSessions) -> Token:

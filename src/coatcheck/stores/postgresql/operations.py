@@ -29,10 +29,10 @@ class PostgreSQLOperations(Operations):
         make a reading of two halves. A session's own token was never retired, so the first is whole, too.
         """
         values = {"token_hash": token_hash, "now": now}
-        *found, was_retired = only((yield Statement(self._text("read"), values)))
-        if was_retired:
+        found = only((yield Statement(self._text("read"), values)))
+        if found[-1]:  # it was retired
             return (yield from self._reading(Statement(self._text("read_retired"), values)))
-        return self.reading(tuple(found))
+        return self.reading(found[:-1])
 
     def create(self, new: NewSession, now: int | None) -> Operation[CreateResult]:
         """Insert a session; end the replaced one and those beyond the limit, one sign-in of a user after another.

@@ -51,8 +51,7 @@ class AsyncValkeyChanges(AsyncValkeyReadings, AsyncValkeyTrail):
             if status == b"full":
                 raise Full(new.limit or 0, rows.records_of(answer[0]))
             if status == b"taken":
-                msg = "there is a session with this token or id already"
-                raise DataError(msg)
+                raise _taken()
             # Lua's JSON would not keep numbers and empty lists as they are, so the data are joined here.
             seen = answer[0]
             record = carried(new, seen.decode())
@@ -64,8 +63,7 @@ class AsyncValkeyChanges(AsyncValkeyReadings, AsyncValkeyTrail):
         words = rows.fields_of(new.record)
         status, *answer = await self._run(scripts.CREATE_ACTING, new.token_hash.hex(), actor_session_id, *words)
         if status == b"taken":
-            msg = "there is a session with this token or id already"
-            raise DataError(msg)
+            raise _taken()
         record = rows.record_of(answer[0]) if status == b"ok" else None
         return await self._told(record, partial(auditing.of_acting, new))
 
@@ -154,6 +152,10 @@ class AsyncValkeyChanges(AsyncValkeyReadings, AsyncValkeyTrail):
     async def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return bool(await self._run(scripts.SWAP_CHALLENGES, session_id, seen, new))
+
+
+def _taken() -> DataError:
+    return DataError("there is a session with this token or id already")
 
 
 def _contended() -> Unavailable:

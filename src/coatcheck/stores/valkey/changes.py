@@ -52,8 +52,7 @@ class ValkeyChanges(ValkeyReadings, ValkeyTrail):
             if status == b"full":
                 raise Full(new.limit or 0, rows.records_of(answer[0]))
             if status == b"taken":
-                msg = "there is a session with this token or id already"
-                raise DataError(msg)
+                raise _taken()
             # Lua's JSON would not keep numbers and empty lists as they are, so the data are joined here.
             seen = answer[0]
             record = carried(new, seen.decode())
@@ -65,8 +64,7 @@ class ValkeyChanges(ValkeyReadings, ValkeyTrail):
         words = rows.fields_of(new.record)
         status, *answer = self._run(scripts.CREATE_ACTING, new.token_hash.hex(), actor_session_id, *words)
         if status == b"taken":
-            msg = "there is a session with this token or id already"
-            raise DataError(msg)
+            raise _taken()
         record = rows.record_of(answer[0]) if status == b"ok" else None
         return self._told(record, partial(auditing.of_acting, new))
 
@@ -153,6 +151,10 @@ class ValkeyChanges(ValkeyReadings, ValkeyTrail):
     def swap_challenges(self, session_id: str, seen: str, new: str) -> bool:
         """Replace a device's challenges; False when they are not any more what was seen, or gone."""
         return bool(self._run(scripts.SWAP_CHALLENGES, session_id, seen, new))
+
+
+def _taken() -> DataError:
+    return DataError("there is a session with this token or id already")
 
 
 def _contended() -> Unavailable:
